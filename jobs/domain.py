@@ -1,0 +1,192 @@
+"""The records of the job layer: frozen, keyword-only, free of SQL, storage and Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NewType
+
+from jobs.errors import ErrorCode
+from jobs.states import JobState, ShardState
+
+JobId = NewType("JobId", str)
+ShardId = NewType("ShardId", int)
+#: where an image is inside its container: an S3 key, or a path relative to the corpus folder with "/" between parts
+ImageKey = NewType("ImageKey", str)
+
+#: file name endings that count as photographs unless the filters say otherwise (compared without case)
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectInfo:
+    """One object as a listing shows it."""
+
+    key: ImageKey
+    #: bytes; None where the listing does not say
+    size: int | None = None
+    etag: str | None = None
+    version_id: str | None = None
+    #: seconds since the epoch, UTC
+    modified_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageRef:
+    """One entry of a frozen corpus: which bytes are meant."""
+
+    #: "s3://bucket" or "file:///absolute/folder"
+    container: str
+    key: ImageKey
+    size: int | None = None
+    etag: str | None = None
+    version_id: str | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"{self.container.rstrip('/')}/{self.key}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filters:
+    """Which objects of a source belong to the corpus."""
+
+    #: endings compared without case; empty = every object
+    suffixes: tuple[str, ...] = IMAGE_SUFFIXES
+    #: the key contains this text
+    contains: str | None = None
+    #: seconds since the epoch, both inclusive
+    modified_after: float | None = None
+    modified_before: float | None = None
+    #: bytes, both inclusive
+    min_bytes: int | None = None
+    max_bytes: int | None = None
+
+    def accept(self, item: ObjectInfo) -> bool:
+        """Whether the object belongs to the corpus; a bound on something the listing does not say is not applied."""
+        if self.suffixes and not item.key.lower().endswith(self.suffixes):
+            return False
+        if self.contains is not None and self.contains not in item.key:
+            return False
+        return _within(item.modified_at, self.modified_after, self.modified_before) and _within(
+            item.size, self.min_bytes, self.max_bytes
+        )
+
+
+def _within(value: float | None, low: float | None, high: float | None) -> bool:
+    if value is None:
+        return True
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelRef:
+    """The model version a job is pinned to."""
+
+    name: str
+    #: sha256 over weights, preprocessing and numeric precision, in hex
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """How many images of a job are where. `flagged` is part of `scored` and `reused`."""
+
+    total: int = 0
+    scored: int = 0
+    flagged: int = 0
+    reused: int = 0
+    failed: int = 0
+
+    @property
+    def done(self) -> int:
+        """Images that have their verdict."""
+        return self.scored + self.reused + self.failed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One request to screen a corpus with one pinned model version and threshold. Times: seconds since the epoch, UTC."""
+
+    id: JobId
+    state: JobState
+    source: str
+    filters: Filters
+    model: ModelRef
+    #: an image is flagged when its score reaches this, in [0, 1]
+    threshold: float
+    counts: Counts = field(default_factory=Counts)
+    #: objects the filters left out
+    ignored: int = 0
+    #: why the job failed
+    error: str | None = None
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewJob:
+    """What a person submits."""
+
+    source: str
+    filters: Filters = field(default_factory=Filters)
+    model: ModelRef
+    threshold: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lease:
+    """A shard in somebody's hands: until when the database's clock says so, and with which fence."""
+
+    shard_id: ShardId
+    job_id: JobId
+    #: position of the shard's first image in the frozen manifest
+    first_ordinal: int
+    attempt: int
+    #: rises at every claim; a finish with an older one is refused
+    fence: int
+    expires_at: float
+    model: ModelRef
+    threshold: float
+    entries: tuple[ImageRef, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """The outcome for one image in one job: a score and what belongs to it, or an error code."""
+
+    #: position in the frozen manifest, unique inside the job
+    ordinal: int
+    container: str
+    key: ImageKey
+    #: in [0, 1]
+    score: float | None = None
+    flagged: bool = False
+    #: share of pixels with probability at or above each of `ncl_model.scoring.AREA_CUTOFFS`
+    tampered_areas: tuple[float, ...] = ()
+    map_uri: str | None = None
+    #: pixels, upright
+    width: int | None = None
+    height: int | None = None
+    sha256: str | None = None
+    etag: str | None = None
+    version_id: str | None = None
+    size: int | None = None
+    fingerprint: str
+    error_code: ErrorCode | None = None
+    error_message: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.score is None) == (self.error_code is None):
+            raise ValueError("a verdict has either a score or an error code")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShardCounts:
+    """How many shards of a job are in each state."""
+
+    by_state: Mapping[ShardState, int]
+
+    def __getitem__(self, state: ShardState) -> int:
+        return self.by_state.get(state, 0)

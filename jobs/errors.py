@@ -1,0 +1,160 @@
+"""Errors of the job layer. Each carries its data; the message says what happened and what to do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Why an image has no score. Stored with the verdict; explained in docs/jobs.md."""
+
+    NOT_FOUND = "not_found"
+    ACCESS_DENIED = "access_denied"
+    EMPTY = "empty"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    CORRUPT = "corrupt"
+    TOO_LARGE = "too_large"
+    TIMEOUT = "timeout"
+    MODEL_ERROR = "model_error"
+
+
+class JobsError(Exception):
+    """Base class of everything this package raises on purpose."""
+
+
+class InvalidSource(JobsError):
+    """The corpus source cannot be understood or used."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        self.source = source
+        self.reason = reason
+        super().__init__(f"cannot screen {source!r}: {reason}")
+
+
+class EmptyCorpus(JobsError):
+    """The source was read to its end and holds no image that passes the filters."""
+
+    def __init__(self, source: str, ignored: int, suffixes: tuple[str, ...]) -> None:
+        self.source = source
+        self.ignored = ignored
+        self.suffixes = suffixes
+        others = f" ({ignored} other files were ignored)" if ignored else ""
+        looked_for = ", ".join(suffixes) if suffixes else "any suffix"
+        super().__init__(
+            f"no images found in {source!r}{others}; looked for {looked_for}. "
+            "Check the path or prefix, or name the suffix with --suffix"
+        )
+
+
+class StorageError(JobsError):
+    """Object storage refused or failed. `uri` is the object, bucket or folder concerned."""
+
+    #: the code an image gets when reading it fails this way
+    code = ErrorCode.TIMEOUT
+    #: whether trying again later can help
+    transient = False
+
+    def __init__(self, uri: str, reason: str) -> None:
+        self.uri = uri
+        self.reason = reason
+        super().__init__(f"{uri}: {reason}")
+
+    def __reduce__(self) -> tuple[type[StorageError], tuple[str, str]]:
+        return type(self), (self.uri, self.reason)  # survives the way back from a Ray task
+
+
+class ObjectNotFound(StorageError):
+    """The object is not there (any more)."""
+
+    code = ErrorCode.NOT_FOUND
+
+
+class AccessDenied(StorageError):
+    """The object may not be read with these permissions."""
+
+    code = ErrorCode.ACCESS_DENIED
+
+
+class InvalidCredentials(AccessDenied):
+    """The store does not know these credentials, or there are none."""
+
+
+class ContainerNotFound(ObjectNotFound):
+    """The bucket or folder is not there."""
+
+
+class ObjectTooLarge(StorageError):
+    """The object has more bytes than the limit allows."""
+
+    code = ErrorCode.TOO_LARGE
+
+
+class StorageUnavailable(StorageError):
+    """The store cannot be reached, throttles, or broke off in mid-body, also after retries."""
+
+    transient = True
+
+
+class JobNotFound(JobsError):
+    """There is no job of this id."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"there is no job {job_id!r}; 'nclscreen jobs' lists them")
+
+
+class VerdictNotFound(JobsError):
+    """The job has no verdict for this key."""
+
+    def __init__(self, job_id: str, key: str) -> None:
+        self.job_id = job_id
+        self.key = key
+        super().__init__(f"job {job_id} has no verdict for {key!r}; 'nclscreen flagged --job {job_id}' lists keys")
+
+
+class IllegalTransition(JobsError):
+    """A job may not go from this state to that one."""
+
+    def __init__(self, current: str, wanted: str) -> None:
+        self.current = current
+        self.wanted = wanted
+        super().__init__(f"a job that is {current} cannot become {wanted}")
+
+
+class LeaseLost(JobsError):
+    """The shard was given to somebody else (or its job ended) while this worker had it: the late result is dropped."""
+
+    def __init__(self, shard_id: int, fence: int) -> None:
+        self.shard_id = shard_id
+        self.fence = fence
+        super().__init__(f"shard {shard_id} is no longer held with fence {fence}")
+
+
+class ModelUnavailable(JobsError):
+    """The hosted model cannot be reached now; trying again later can help."""
+
+
+class ModelMismatch(JobsError):
+    """The hosted model is another one than the job is pinned to."""
+
+    def __init__(self, wanted: str, served: str) -> None:
+        self.wanted = wanted
+        self.served = served
+        super().__init__(f"the job is pinned to model {wanted[:12]}, but {served[:12]} is being served")
+
+    def __reduce__(self) -> tuple[type[ModelMismatch], tuple[str, str]]:
+        return type(self), (self.wanted, self.served)
+
+
+class ModelFailed(JobsError):
+    """The model raised on this batch: the batch is at fault, or one image in it."""
+
+
+class SchemaTooNew(JobsError):
+    """The database was made by a newer version of this program."""
+
+    def __init__(self, revision: str) -> None:
+        self.revision = revision
+        super().__init__(
+            f"the database schema is at revision {revision}, which this version of nclscreen does not know; upgrade nclscreen"
+        )

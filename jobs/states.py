@@ -1,0 +1,84 @@
+"""The state machine of jobs and shards, in one place and free of everything else.
+
+    preparing -> [awaiting_confirmation] -> ready -> running -> completing -> completed
+                                                     running <-> pausing -> paused -> running
+    every live state -> cancelling -> cancelled
+    every live state -> failing -> failed
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from jobs.errors import IllegalTransition
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    PREPARING = "preparing"
+    AWAITING_CONFIRMATION = "awaiting_confirmation"
+    READY = "ready"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    COMPLETING = "completing"
+    COMPLETED = "completed"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    FAILING = "failing"
+    FAILED = "failed"
+
+
+class ShardState(StrEnum):
+    """Where a shard is: `failed` means set aside after its last attempt."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    DONE = "done"
+    FAILED = "failed"
+
+
+_S = JobState
+_ENDING = frozenset({_S.CANCELLING, _S.FAILING})
+
+#: legal transitions: from -> to
+TRANSITIONS: dict[JobState, frozenset[JobState]] = {
+    _S.PREPARING: frozenset({_S.AWAITING_CONFIRMATION, _S.READY}) | _ENDING,
+    _S.AWAITING_CONFIRMATION: frozenset({_S.READY}) | _ENDING,
+    _S.READY: frozenset({_S.RUNNING, _S.PAUSING}) | _ENDING,
+    _S.RUNNING: frozenset({_S.PAUSING, _S.COMPLETING}) | _ENDING,
+    _S.PAUSING: frozenset({_S.PAUSED, _S.RUNNING, _S.COMPLETING}) | _ENDING,
+    _S.PAUSED: frozenset({_S.RUNNING}) | _ENDING,
+    _S.COMPLETING: frozenset({_S.COMPLETED}) | _ENDING,
+    _S.CANCELLING: frozenset({_S.CANCELLED}),
+    _S.FAILING: frozenset({_S.FAILED}),
+    _S.COMPLETED: frozenset(),
+    _S.CANCELLED: frozenset(),
+    _S.FAILED: frozenset(),
+}
+
+#: a job in one of these will not change any more
+FINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
+#: shards of a job in one of these may be claimed
+CLAIMABLE = frozenset({_S.READY, _S.RUNNING})
+#: a late result of a leased shard is still recorded in these
+RECORDING = frozenset({_S.READY, _S.RUNNING, _S.PAUSING})
+
+
+def check_transition(current: JobState, wanted: JobState) -> None:
+    """Raise IllegalTransition unless a job may go from `current` to `wanted`."""
+    if wanted not in TRANSITIONS[current]:
+        raise IllegalTransition(current, wanted)
+
+
+def settled(current: JobState, *, queued: int, leased: int) -> JobState:
+    """The state a job is in once its shards are looked at: `queued` are waiting, `leased` in somebody's hands.
+
+    Running jobs with no shard left are complete; jobs asked to stop are stopped when nobody holds a shard of theirs.
+    """
+    if current in (_S.RUNNING, _S.PAUSING) and queued == 0 and leased == 0:
+        return _S.COMPLETING
+    if leased == 0:
+        return {_S.PAUSING: _S.PAUSED, _S.CANCELLING: _S.CANCELLED, _S.FAILING: _S.FAILED}.get(current, current)
+    return current
