@@ -1,0 +1,132 @@
+"""Everything that decides what the network is and how a photograph reaches it.
+
+The config travels inside the checkpoint, and its JSON is part of the fingerprint: two predictors with
+equal weights and different preprocessing are two different models.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ncl_model.errors import ConfigInvalid
+
+Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
+Geometry = Literal["stretch", "fit"]
+Residual = Literal["none", "srm"]
+Stem = Literal["conv7", "deep"]
+
+#: sides of every canvas are multiples of this, so that all strides divide them
+CANVAS_MULTIPLE = 32
+#: smallest side of a canvas, in pixels
+CANVAS_MINIMUM = 64
+
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "backbone": ("resnet18", "resnet34", "resnet50", "resnet101"),
+    "output_stride": (8, 16),
+    "geometry": ("stretch", "fit"),
+    "residual": ("none", "srm"),
+    "stem": ("conv7", "deep"),
+}
+_RANGES: dict[str, tuple[int, int]] = {
+    "width": (4, 256),
+    "aspp_channels": (4, 2048),
+    "decoder_channels": (8, 2048),
+    "input_size": (CANVAS_MINIMUM, 8192),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NclConfig:
+    """Network shape, preprocessing and score rule. The defaults are the paper's (see ``output_stride``)."""
+
+    #: residual network behind the features; the paper uses resnet101 and says any will do
+    backbone: Backbone = "resnet101"
+    #: channels of the first residual stage; 64 is the published ResNet
+    width: int = 64
+    #: input pixels per encoder cell; the paper's 64x64 features of a 512x512 input are stride 8
+    output_stride: Literal[8, 16] = 8
+    #: "conv7" is the published stem; "deep" replaces it by three 3x3 convolutions
+    stem: Stem = "conv7"
+    #: fixed high-pass maps concatenated to RGB: "none" is the paper, "srm" adds three filters per colour
+    residual: Residual = "none"
+    #: channels of each branch of the atrous spatial pyramid
+    aspp_channels: int = 256
+    #: channels of the first decoder stage; each later stage has half of the one before
+    decoder_channels: int = 256
+    #: longest side the network sees, in pixels ("fit"), or the side of the square ("stretch")
+    input_size: int = 512
+    #: "stretch": bilinear to input_size x input_size (paper); "fit": aspect kept, never enlarged, padded
+    geometry: Geometry = "stretch"
+    #: RGB mean of pixels scaled to 0-1
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    #: RGB standard deviation of pixels scaled to 0-1
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    #: the image score is the mean of this fraction of the pixels, the most suspect ones
+    score_top_fraction: float = 0.01
+
+    def __post_init__(self) -> None:
+        for field, allowed in _CHOICES.items():
+            value = getattr(self, field)
+            if value not in allowed:
+                raise ConfigInvalid(field, f"{value!r} is not one of {', '.join(map(str, allowed))}")
+        for field, (low, high) in _RANGES.items():
+            _check_integer(field, getattr(self, field), low, high)
+        if self.geometry == "stretch" and self.input_size % CANVAS_MULTIPLE:
+            raise ConfigInvalid("input_size", f"{self.input_size} is not a multiple of {CANVAS_MULTIPLE}")
+        object.__setattr__(self, "mean", _rgb("mean", self.mean))
+        object.__setattr__(self, "std", _rgb("std", self.std))
+        if min(self.std) <= 0:
+            raise ConfigInvalid("std", "every channel must be above 0")
+        if not _is_number(self.score_top_fraction) or not 0 < self.score_top_fraction <= 1:
+            raise ConfigInvalid("score_top_fraction", "must lie in (0, 1]")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, one key per field."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, no spaces; equal configs give equal text."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NclConfig:
+        """Read what ``to_dict`` wrote; absent fields take their default.
+
+        Raises ConfigInvalid for an unknown field or a value out of range.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        for key in values:
+            if key not in known:
+                raise ConfigInvalid(str(key), "unknown field; was this written by a newer version?")
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, text: str) -> NclConfig:
+        """Read what ``to_json`` wrote. Raises ConfigInvalid when the text is no JSON object."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigInvalid("config", f"not JSON ({error})") from error
+        if not isinstance(values, dict):
+            raise ConfigInvalid("config", "not a JSON object")
+        return cls.from_dict(values)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_integer(field: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigInvalid(field, f"{value!r} is not a whole number from {low} to {high}")
+
+
+def _rgb(field: str, values: object) -> tuple[float, float, float]:
+    """JSON gives lists; the dataclass keeps tuples so that equal configs compare equal."""
+    if not isinstance(values, list | tuple) or len(values) != 3 or not all(map(_is_number, values)):
+        raise ConfigInvalid(field, "must be three numbers, one per colour")
+    return float(values[0]), float(values[1]), float(values[2])

@@ -1,0 +1,142 @@
+"""From the bytes of any photograph to the canvas the network sees. Thread-safe.
+
+Whatever the bytes are, the only exception is ``ImageUnreadable`` with one of four codes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ncl_model.canvas import fit_size, pad_to_canvas
+from ncl_model.config import NclConfig
+from ncl_model.errors import ImageUnreadable
+from ncl_model.pixels import to_rgb
+
+#: formats that are opened; a short list keeps rarely tested parsers, and EPS with its interpreter, away
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+#: default limit, in pixels of the stored image
+DEFAULT_MAX_PIXELS = 100_000_000
+_MAGIC = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|II[*+]\x00|MM\x00[*+]|BM|....ftypavi[fs]", re.DOTALL
+)
+#: EXIF tag 0x0112 value -> how to bring the image upright
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+#: a JPEG is decoded at a reduced scale only while this factor above the target remains to be resized
+_DRAFT_MARGIN = 1.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DecodedImage:
+    """One photograph, upright, on the canvas of a config's geometry."""
+
+    #: (H, W, 3) uint8 RGB; H and W are multiples of 32; padding at the right and bottom repeats the edge
+    pixels: NDArray[np.uint8]
+    #: rows and columns of ``pixels`` that are photograph, not padding
+    valid_height: int
+    valid_width: int
+    #: size of the photograph itself in pixels, upright, before any resizing
+    width: int
+    height: int
+
+
+def decode_image(data: bytes, *, config: NclConfig, max_pixels: int = DEFAULT_MAX_PIXELS) -> DecodedImage:
+    """Bytes of a JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF file to a canvas.
+
+    The first frame of an animation is taken, EXIF orientation applied, transparency laid over white.
+    Raises ImageUnreadable: ``empty`` (no bytes), ``unsupported_format`` (not a known image format, or a
+    colour space without an RGB meaning), ``corrupt`` (damaged or cut off), ``too_large`` (more than
+    ``max_pixels``, or than twice Pillow's own limit; found in the header, nothing is decoded).
+    """
+    if not data:
+        raise ImageUnreadable("empty", "the file has no bytes")
+    _quiet_pillow()
+    try:
+        return _decode(data, config, max_pixels)
+    except ImageUnreadable:
+        raise
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise ImageUnreadable("too_large", f"refused by the decoder: {error}") from error
+    except UnidentifiedImageError as error:
+        raise _unidentified(data) from error
+    except Exception as error:
+        raise ImageUnreadable("corrupt", f"cannot be decoded: {type(error).__name__}: {error}") from error
+
+
+def _decode(data: bytes, config: NclConfig, max_pixels: int) -> DecodedImage:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        stored_width, stored_height = image.size
+        if stored_width * stored_height > max_pixels:
+            pixels = f"{stored_width}x{stored_height} pixels"
+            raise ImageUnreadable("too_large", f"{pixels}, the limit is {max_pixels}")
+        orientation = _orientation(image)
+        turned = orientation >= 5
+        width, height = (stored_height, stored_width) if turned else (stored_width, stored_height)
+        target = _target_size(width, height, config)
+        _draft(image, target[::-1] if turned else target)
+        rgb = to_rgb(image)
+    if orientation in _UPRIGHT:
+        rgb = rgb.transpose(_UPRIGHT[orientation])
+    if rgb.size != target:
+        rgb = rgb.resize(target, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return DecodedImage(
+        pixels=pad_to_canvas(np.asarray(rgb)),
+        valid_height=target[1],
+        valid_width=target[0],
+        width=width,
+        height=height,
+    )
+
+
+def _target_size(width: int, height: int, config: NclConfig) -> tuple[int, int]:
+    if config.geometry == "stretch":
+        return config.input_size, config.input_size
+    return fit_size(width, height, config.input_size)
+
+
+def _draft(image: Image.Image, target: tuple[int, int]) -> None:
+    """Let the JPEG decoder skip detail that the resize would throw away; never below the target."""
+    if image.format in {"JPEG", "MPO"}:
+        wanted = (int(target[0] * _DRAFT_MARGIN), int(target[1] * _DRAFT_MARGIN))
+        if image.width > wanted[0] and image.height > wanted[1]:
+            image.draft(None, wanted)  # type: ignore[arg-type]
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1-8; 1 when there is none or the EXIF block is damaged, as viewers do."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - damaged EXIF raises anything; the picture itself may be fine
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _unidentified(data: bytes) -> ImageUnreadable:
+    if _MAGIC.match(data):
+        return ImageUnreadable("corrupt", "starts like an image, but its header is damaged")
+    return ImageUnreadable("unsupported_format", "not an image in a supported format")
+
+
+def _quiet_pillow() -> None:
+    """Keep Pillow's warnings about odd files (EXIF, APNG, near-bombs) out of the caller's log and filters.
+
+    A filter that stays, because ``warnings.catch_warnings`` is not safe with threads.
+    """
+    rule = ("ignore", None, Warning, re.compile(r"PIL(\.|$)"), 0)
+    if not warnings.filters or warnings.filters[0] != rule:
+        warnings.filterwarnings("ignore", module=r"PIL(\.|$)")

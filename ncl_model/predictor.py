@@ -1,0 +1,164 @@
+"""The model as others use it: setup once, then decode, predict, encode.
+
+Shapes: B images, H x W canvas pixels, 3 colours, last.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ncl_model.checkpoint import Checkpoint, Precision, load_checkpoint, shipped_weights
+from ncl_model.config import NclConfig
+from ncl_model.decoding import DEFAULT_MAX_PIXELS, DecodedImage, decode_image
+from ncl_model.network import NclNetwork
+from ncl_model.scoring import image_score, tampered_areas, to_heatmap
+
+#: images of one canvas shape that ``localize`` sends through the network together
+LOCALIZE_BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Localization:
+    """What the model says about one photograph."""
+
+    #: 0-1, higher is more suspect; not calibrated yet
+    score: float
+    #: fraction of the photograph with p >= each of ``scoring.AREA_CUTOFFS``
+    tampered_areas: tuple[float, ...]
+    #: (valid_h, valid_w) uint8, 255 = probability 1
+    heatmap: NDArray[np.uint8]
+    #: size of the photograph in pixels, upright
+    width: int
+    height: int
+
+
+class Predictor:
+    """A network ready for inference. Use ``Predictor.setup``; instances may be shared by threads."""
+
+    def __init__(
+        self, network: NclNetwork, checkpoint: Checkpoint, precision: Precision, device: str = "cpu"
+    ) -> None:
+        if precision not in {"float32", "bfloat16"}:
+            raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
+        self._device = torch.device(device)
+        self._network = network.to(self._device, memory_format=torch.channels_last).eval()
+        self.precision: Precision = precision
+        #: sha256 hex over weights, preprocessing and precision
+        self.fingerprint = checkpoint.fingerprint(precision)
+        self.name = checkpoint.name
+        self.version = checkpoint.version
+        self.config: NclConfig = checkpoint.config
+        self.checkpoint = checkpoint
+
+    @classmethod
+    def setup(
+        cls,
+        path: Path | str | None = None,
+        precision: Precision = "float32",
+        threads: int | None = None,
+        *,
+        device: str = "cpu",
+    ) -> Self:
+        """Load a checkpoint (None: the shipped preview) and build its network.
+
+        ``threads`` sets torch's CPU threads for the whole process. Raises the errors of
+        ``load_checkpoint``, and ValueError for an unknown precision.
+        """
+        if threads is not None:
+            torch.set_num_threads(threads)
+        path = shipped_weights() if path is None else path
+        checkpoint = load_checkpoint(path)
+        return cls(checkpoint.build(path), checkpoint, precision, device)
+
+    def decode(self, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> DecodedImage:
+        """File bytes to a canvas in this model's geometry. Raises ImageUnreadable."""
+        return decode_image(data, config=self.config, max_pixels=max_pixels)
+
+    def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(B, H, W, 3) uint8 RGB to (B, H, W) float32 probabilities in [0, 1].
+
+        H and W are multiples of 32. On a CPU images go through one by one: it is as fast there, needs
+        less memory, and an image's result cannot depend on its batchmates, not even in the last bit.
+        Raises ValueError for another shape or dtype.
+        """
+        if batch.ndim != 4 or batch.shape[3] != 3 or batch.dtype != np.uint8:
+            raise ValueError(f"a batch is (B, H, W, 3) uint8, got {batch.shape} {batch.dtype}")
+        if batch.shape[0] == 0:
+            return np.zeros(batch.shape[:3], dtype=np.float32)
+        step = 1 if self._device.type == "cpu" else batch.shape[0]
+        maps = [self._forward(batch[start : start + step]) for start in range(0, batch.shape[0], step)]
+        return np.concatenate(maps)
+
+    def predict_batch(
+        self, batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, int]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.uint8]]]:
+        """A batch of canvases to the small numbers worth sending back from a model server.
+
+        ``valid_sizes`` is (valid_height, valid_width) per image. Returns scores (B,), areas (B, 16) and B
+        heatmaps (valid_h, valid_w) uint8. Raises ValueError when the counts differ or a valid size does
+        not lie on the canvas.
+        """
+        if len(valid_sizes) != len(batch):
+            raise ValueError(f"{len(batch)} images but {len(valid_sizes)} valid sizes")
+        for height, width in valid_sizes:
+            if not (0 < height <= batch.shape[1] and 0 < width <= batch.shape[2]):
+                raise ValueError(f"valid size {height}x{width} does not lie on the canvas {batch.shape[1:3]}")
+        maps = [m[:h, :w] for m, (h, w) in zip(self.predict(batch), valid_sizes, strict=True)]
+        fraction = self.config.score_top_fraction
+        scores = np.array([image_score(m, top_fraction=fraction) for m in maps], dtype=np.float32)
+        areas = np.array([tampered_areas(m) for m in maps], dtype=np.float32).reshape(len(maps), -1)
+        return scores, areas, [to_heatmap(m) for m in maps]
+
+    def localize(self, images: Sequence[DecodedImage]) -> list[Localization]:
+        """Localizations in the order of ``images``; equal canvas shapes share a batch."""
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for index, image in enumerate(images):
+            groups[image.pixels.shape].append(index)
+        results: dict[int, Localization] = {}
+        for members in groups.values():
+            for start in range(0, len(members), LOCALIZE_BATCH):
+                chunk = members[start : start + LOCALIZE_BATCH]
+                results.update(zip(chunk, self._localize_equal([images[i] for i in chunk]), strict=True))
+        return [results[index] for index in range(len(images))]
+
+    @staticmethod
+    def encode(localization: Localization) -> bytes:
+        """The heatmap as an 8-bit grey PNG, 255 = probability 1."""
+        buffer = io.BytesIO()
+        Image.fromarray(localization.heatmap).save(buffer, format="PNG")
+        return buffer.getvalue()
+
+    def _localize_equal(self, images: Sequence[DecodedImage]) -> list[Localization]:
+        batch = np.stack([image.pixels for image in images])
+        sizes = [(image.valid_height, image.valid_width) for image in images]
+        scores, areas, heatmaps = self.predict_batch(batch, sizes)
+        return [
+            Localization(
+                score=float(score),
+                tampered_areas=tuple(map(float, area)),
+                heatmap=heatmap,
+                width=image.width,
+                height=image.height,
+            )
+            for image, score, area, heatmap in zip(images, scores, areas, heatmaps, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def _forward(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pixels = torch.tensor(batch, device=self._device).permute(0, 3, 1, 2)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        half = self.precision == "bfloat16"
+        with torch.autocast(device_type=self._device.type, dtype=torch.bfloat16, enabled=half):
+            logits = self._network(pixels).logits.stride1
+        probabilities: NDArray[np.float32] = torch.sigmoid(logits.float()).squeeze(1).cpu().numpy()
+        return probabilities
