@@ -1,9 +1,9 @@
 """The state machine of jobs and shards, in one place and free of everything else.
 
-    preparing -> [awaiting_confirmation] -> ready -> running -> completing -> completed
-                                                     running <-> pausing -> paused -> running
-    every live state -> cancelling -> cancelled
-    every live state -> failing -> failed
+preparing -> [awaiting_confirmation] -> ready -> running -> completing -> completed
+                                                 running <-> pausing -> paused -> running
+every live state -> cancelling -> cancelled
+every live state -> failing -> failed
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ def check_transition(current: JobState, wanted: JobState) -> None:
         raise IllegalTransition(current, wanted)
 
 
-def settled(current: JobState, *, queued: int, leased: int) -> JobState:
-    """The state a job is in once its shards are looked at: `queued` are waiting, `leased` in somebody's hands.
+def settled(current: JobState, *, any_queued: bool, any_leased: bool) -> JobState:
+    """The state a job is in once its shards are looked at.
 
-    Running jobs with no shard left are complete; jobs asked to stop are stopped when nobody holds a shard of theirs.
+    A running job with no shard left is completing; a job asked to stop has stopped when nobody holds a shard of it.
     """
-    if current in (_S.RUNNING, _S.PAUSING) and queued == 0 and leased == 0:
+    if current in (_S.RUNNING, _S.PAUSING) and not any_queued and not any_leased:
         return _S.COMPLETING
-    if leased == 0:
-        return {_S.PAUSING: _S.PAUSED, _S.CANCELLING: _S.CANCELLED, _S.FAILING: _S.FAILED}.get(current, current)
-    return current
+    if any_leased:
+        return current
+    return {_S.PAUSING: _S.PAUSED, _S.CANCELLING: _S.CANCELLED, _S.FAILING: _S.FAILED}.get(current, current)

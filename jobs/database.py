@@ -1,0 +1,86 @@
+"""Engines, transactions and the database's clock, for SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Double, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from jobs.errors import JobsError
+
+#: what the drivers raise when the server is away, restarting or too busy: worth another try
+DATABASE_AWAY = (OperationalError, InterfaceError)
+
+_SQLITE_BUSY_S = 30
+
+
+class InvalidDatabaseUrl(JobsError):
+    """The database URL cannot be used."""
+
+
+class epoch_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it is
+    """The database's clock in seconds since the epoch: one clock for all workers, whatever their own say."""
+
+    type = Double()
+    inherit_cache = True
+    name = "epoch_now"
+
+
+@compiles(epoch_now, "sqlite")
+def _epoch_now_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(epoch_now, "postgresql")
+def _epoch_now_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
+    # clock_timestamp, not now(): a transaction that waited for a lock must see the time after the wait
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+def create_database_engine(url: str) -> Engine:
+    """An engine for a `sqlite:///file` or `postgresql+psycopg://` URL. Raises InvalidDatabaseUrl."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise InvalidDatabaseUrl(f"cannot read the database URL: {error}") from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if backend != "sqlite":
+        raise InvalidDatabaseUrl(f"cannot use {backend!r} as database: give a sqlite:/// or postgresql:// URL")
+    engine = create_engine(parsed, connect_args={"timeout": _SQLITE_BUSY_S})
+    event.listen(engine, "connect", _prepare_sqlite_connection)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite_connection(connection: Any, record: object) -> None:
+    connection.isolation_level = None  # the driver must not open transactions of its own
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # a writer that begins as a reader can fail half-way with "database is locked"; so it says at once that it writes
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that changes rows: committed at the end, rolled back on an exception."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One transaction that only reads: it sees one state of the database from begin to end on SQLite."""
+    with engine.connect() as connection, connection.begin():
+        yield connection

@@ -1,0 +1,153 @@
+"""The SQL tables. Only this package's storage-of-record modules import them; the domain never does.
+
+Times are seconds since the epoch (double precision), read from the database's own clock.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives automatic row ids to INTEGER alone
+_RowId = BigInteger().with_variant(Integer(), "sqlite")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("state", String(32), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("filters", JSON, nullable=False),
+    Column("model_name", Text, nullable=False),
+    Column("model_fingerprint", String(64), nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("total", BigInteger, nullable=False, server_default="0"),
+    Column("scored", BigInteger, nullable=False, server_default="0"),
+    Column("flagged", BigInteger, nullable=False, server_default="0"),
+    Column("reused", BigInteger, nullable=False, server_default="0"),
+    Column("failed", BigInteger, nullable=False, server_default="0"),
+    Column("ignored", BigInteger, nullable=False, server_default="0"),
+    Column("error", Text),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    # who prepares the job: the same lease and fence idea as for shards
+    Column("preparation_fence", BigInteger, nullable=False, server_default="0"),
+    Column("preparation_expires_at", Double),
+    Index("ix_jobs_state", "state"),
+)
+
+shards = Table(
+    "shards",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("first_ordinal", BigInteger, nullable=False),
+    Column("image_count", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("fence", BigInteger, nullable=False, server_default="0"),
+    Column("lease_expires_at", Double),
+    Column("not_before", Double, nullable=False, server_default="0"),
+    Column("worker", Text),
+    Column("error", Text),
+    Index("ix_shards_job_id_first_ordinal", "job_id", "first_ordinal"),
+    # partial: the waiting and the held are few beside the done, whatever the size of the archive
+    Index(
+        "ix_shards_queued",
+        "job_id",
+        "first_ordinal",
+        sqlite_where=text("state = 'queued'"),
+        postgresql_where=text("state = 'queued'"),
+    ),
+    Index(
+        "ix_shards_leased",
+        "job_id",
+        "lease_expires_at",
+        sqlite_where=text("state = 'leased'"),
+        postgresql_where=text("state = 'leased'"),
+    ),
+)
+
+# apart from `shards` so that taking and giving back a lease never rewrites the manifest
+shard_entries = Table(
+    "shard_entries",
+    metadata,
+    Column("shard_id", _RowId, ForeignKey("shards.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("entries", LargeBinary, nullable=False),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("ordinal", BigInteger, primary_key=True, autoincrement=False),
+    Column("container", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    # keys can be longer than an index entry may be: equality goes by hash
+    Column("key_hash", String(32), nullable=False),
+    Column("score", Double),
+    Column("flagged", Boolean, nullable=False),
+    # share of the image with probability >= 0.5, for people and BI tools
+    Column("tampered_area", Double),
+    # the shares at all 16 cut-offs: little-endian unsigned 16 bit, 65535 = all of the image
+    Column("tampered_areas", LargeBinary),
+    Column("map_uri", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("sha256", String(64)),
+    Column("etag", Text),
+    Column("version_id", Text),
+    Column("size", BigInteger),
+    Column("error_code", String(32)),
+    Column("error_message", Text),
+    Column("recorded_at", Double, nullable=False),
+    Index("ix_verdicts_job_id_key_hash", "job_id", "key_hash"),
+    # in the order in which flagged images are shown: of one job, and over all jobs
+    Index(
+        "ix_verdicts_flagged_of_job",
+        "job_id",
+        "score",
+        "ordinal",
+        sqlite_where=text("flagged"),
+        postgresql_where=text("flagged"),
+    ),
+    Index(
+        "ix_verdicts_flagged",
+        "score",
+        "job_id",
+        "ordinal",
+        sqlite_where=text("flagged"),
+        postgresql_where=text("flagged"),
+    ),
+    Index(
+        "ix_verdicts_failed",
+        "job_id",
+        "ordinal",
+        sqlite_where=text("error_code IS NOT NULL"),
+        postgresql_where=text("error_code IS NOT NULL"),
+    ),
+)

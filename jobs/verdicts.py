@@ -1,0 +1,126 @@
+"""Questions to the verdicts: the flagged images, one image, the failures, the spread of scores. All answers stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
+
+from jobs.database import reading
+from jobs.domain import JobId, Verdict
+from jobs.errors import VerdictNotFound
+from jobs.rows import hash_key, verdict_from_row
+from jobs.tables import jobs, verdicts
+
+#: bars of the score histogram over [0, 1]
+HISTOGRAM_BINS = 50
+_CHUNK = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlaggedQuery:
+    """Which flagged images are asked for; highest score first."""
+
+    job_id: JobId | None = None
+    #: in [0, 1]
+    min_score: float | None = None
+    #: the key begins with this
+    prefix: str | None = None
+    limit: int | None = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobVerdict:
+    """A verdict together with the job it belongs to."""
+
+    job_id: JobId
+    verdict: Verdict
+
+
+class VerdictStore:
+    """The verdicts of one database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def flagged(self, query: FlaggedQuery) -> Iterator[JobVerdict]:
+        """Flagged images, highest score first."""
+        yield from self._stream(flagged_statement(query))
+
+    def failed(self, job_id: JobId, limit: int | None = None) -> Iterator[JobVerdict]:
+        """Images of a job that have an error code, in manifest order."""
+        found = (
+            _joined()
+            .where(verdicts.c.job_id == job_id, verdicts.c.error_code.is_not(None))
+            .order_by(verdicts.c.ordinal)
+            .limit(limit)
+        )
+        yield from self._stream(found)
+
+    def of_job(self, job_id: JobId) -> Iterator[JobVerdict]:
+        """Every verdict of a job, in manifest order."""
+        yield from self._stream(_joined().where(verdicts.c.job_id == job_id).order_by(verdicts.c.ordinal))
+
+    def one(self, job_id: JobId, key: str) -> Verdict:
+        """The verdict for a key in a job. Raises VerdictNotFound."""
+        found = (
+            _joined()
+            .where(verdicts.c.job_id == job_id, verdicts.c.key_hash == hash_key(key), verdicts.c.key == key)
+            .order_by(verdicts.c.ordinal)
+            .limit(1)
+        )
+        for match in self._stream(found):
+            return match.verdict
+        raise VerdictNotFound(job_id, key)
+
+    def score_histogram(self, job_id: JobId) -> list[int]:
+        """Images per score bin: `HISTOGRAM_BINS` bins over [0, 1], the last one closed."""
+        scaled = func.floor(verdicts.c.score * HISTOGRAM_BINS)
+        counted = (
+            select(scaled, func.count())
+            .where(verdicts.c.job_id == job_id, verdicts.c.score.is_not(None))
+            .group_by(scaled)
+        )
+        bins = [0] * HISTOGRAM_BINS
+        with reading(self._engine) as connection:
+            for position, count in connection.execute(counted):
+                bins[min(int(position), HISTOGRAM_BINS - 1)] += count
+        return bins
+
+    def error_counts(self, job_id: JobId) -> dict[str, int]:
+        """Images per error code, most frequent first."""
+        counted = (
+            select(verdicts.c.error_code, func.count().label("images"))
+            .where(verdicts.c.job_id == job_id, verdicts.c.error_code.is_not(None))
+            .group_by(verdicts.c.error_code)
+            .order_by(func.count().desc(), verdicts.c.error_code)
+        )
+        with reading(self._engine) as connection:
+            return {str(code): int(images) for code, images in connection.execute(counted)}
+
+    def _stream(self, statement: Select[Any]) -> Iterator[JobVerdict]:
+        with reading(self._engine) as connection:
+            rows = connection.execution_options(yield_per=_CHUNK).execute(statement)
+            for row in rows:
+                yield JobVerdict(job_id=JobId(row.job_id), verdict=verdict_from_row(row))
+
+
+def flagged_statement(query: FlaggedQuery) -> Select[Any]:
+    """The flagged query as SQL; its plan is guarded by a test."""
+    # "flagged" alone, not "flagged = true": SQLite matches a partial index by its text
+    flagged: ColumnElement[bool] = verdicts.c.flagged
+    conditions = [flagged]
+    if query.job_id is not None:
+        conditions.append(verdicts.c.job_id == query.job_id)
+    if query.min_score is not None:
+        conditions.append(verdicts.c.score >= query.min_score)
+    if query.prefix:
+        conditions.append(func.substr(verdicts.c.key, 1, len(query.prefix)) == query.prefix)
+    order = [verdicts.c.score.desc(), verdicts.c.job_id.desc(), verdicts.c.ordinal.desc()]
+    return _joined().where(and_(*conditions)).order_by(*order).limit(query.limit)
+
+
+def _joined() -> Select[Any]:
+    return select(verdicts, jobs.c.model_fingerprint).join(jobs, jobs.c.id == verdicts.c.job_id)

@@ -1,0 +1,267 @@
+"""The queue: shards are claimed, kept alive, finished, given back and rescued, on SQLite and PostgreSQL alike.
+
+A claim is two statements in one transaction: a locked look (`FOR UPDATE SKIP LOCKED` on PostgreSQL; SQLite has one
+writer at a time and needs no lock) and an update that raises the fence. Locks are taken in the order shard, then job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, insert, literal, select, update
+
+from jobs.database import writing
+from jobs.domain import ImageRef, JobId, Lease, ModelRef, ShardId, Verdict
+from jobs.entries import pack_entries, unpack_entries
+from jobs.errors import ErrorCode, LeaseLost
+from jobs.job_store import insert_shard, settle_job
+from jobs.rows import Clock, database_clock, storable, verdict_to_row
+from jobs.states import CLAIMABLE, RECORDING, JobState, ShardState
+from jobs.tables import jobs, shard_entries, shards, verdicts
+
+#: a shard is tried so often before it is split or set aside
+MAX_ATTEMPTS = 3
+#: seconds before the second attempt; doubled for each later one
+RETRY_AFTER_S = 2.0
+
+_QUEUED = literal(ShardState.QUEUED.value, literal_execute=True)
+_LEASED = literal(ShardState.LEASED.value, literal_execute=True)
+
+
+class WorkQueue:
+    """The shards of one database, as one worker sees them."""
+
+    def __init__(self, engine: Engine, worker: str, clock: Clock = database_clock) -> None:
+        self._engine = engine
+        self._worker = worker
+        self._clock = clock
+
+    def claim(self, limit: int, lease_s: float, *, fingerprint: str, job_id: JobId | None = None) -> list[Lease]:
+        """Lease up to `limit` waiting shards of jobs pinned to this model, oldest job first, in manifest order."""
+        waiting = (
+            select(shards.c.id)
+            .join(jobs, jobs.c.id == shards.c.job_id)
+            .where(jobs.c.state.in_([state.value for state in CLAIMABLE]))
+            .where(jobs.c.model_fingerprint == fingerprint)
+            .where(shards.c.state == _QUEUED, shards.c.not_before <= self._clock())
+            .order_by(shards.c.job_id, shards.c.first_ordinal)
+            .limit(limit)
+            .with_for_update(of=shards, skip_locked=True)
+        )
+        if job_id is not None:
+            waiting = waiting.where(jobs.c.id == job_id)
+        with writing(self._engine) as connection:
+            found = list(connection.execute(waiting).scalars())
+            if not found:
+                return []
+            connection.execute(
+                update(shards)
+                .where(shards.c.id.in_(found))
+                .values(
+                    state=ShardState.LEASED.value,
+                    attempt=shards.c.attempt + 1,
+                    fence=shards.c.fence + 1,
+                    lease_expires_at=self._clock() + literal(lease_s),
+                    worker=self._worker,
+                )
+            )
+            leases = _leases(connection, found)
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.id.in_({lease.job_id for lease in leases}))
+                .where(jobs.c.state == JobState.READY.value)
+                .values(state=JobState.RUNNING.value, started_at=self._clock())
+            )
+            return leases
+
+    def heartbeat(self, leases: Sequence[Lease], lease_s: float) -> list[Lease]:
+        """Prolong the leases; gives back those that are lost, or whose job is to stop: drop their work."""
+        lost = []
+        with writing(self._engine) as connection:
+            for lease in leases:
+                kept = connection.execute(
+                    _held(lease).values(lease_expires_at=self._clock() + literal(lease_s)).returning(shards.c.job_id)
+                ).one_or_none()
+                if kept is None or _job_state(connection, lease.job_id) not in RECORDING:
+                    lost.append(lease)
+        return lost
+
+    def finish(self, lease: Lease, results: Sequence[Verdict]) -> JobState:
+        """Record the shard: its verdicts, its state and the job's counters in one transaction, guarded by the fence.
+
+        Raises LeaseLost when the shard is not this worker's any more or the job does not want results; nothing is
+        written then. Raises ValueError unless there is exactly one verdict for each image of the shard.
+        """
+        expected = range(lease.first_ordinal, lease.first_ordinal + len(lease.entries))
+        if sorted(verdict.ordinal for verdict in results) != list(expected):
+            raise ValueError(f"shard {lease.shard_id} needs one verdict for each of its {len(lease.entries)} images")
+        with writing(self._engine) as connection:
+            done = _held(lease).values(state=ShardState.DONE.value, lease_expires_at=None, error=None)
+            if connection.execute(done).rowcount != 1:
+                raise LeaseLost(lease.shard_id, lease.fence)
+            if _job_state(connection, lease.job_id, lock=True) in RECORDING:
+                self._record(connection, lease.job_id, results)
+                return settle_job(connection, lease.job_id, self._clock)
+            connection.execute(
+                update(shards).where(shards.c.id == lease.shard_id).values(state=ShardState.QUEUED.value)
+            )
+            settle_job(connection, lease.job_id, self._clock)
+        raise LeaseLost(lease.shard_id, lease.fence)
+
+    def release(self, lease: Lease) -> None:
+        """Give a shard back untouched; the attempt does not count. Does nothing when the lease is lost already."""
+        with writing(self._engine) as connection:
+            back = _held(lease).values(
+                state=ShardState.QUEUED.value, lease_expires_at=None, attempt=shards.c.attempt - 1
+            )
+            if connection.execute(back).rowcount:
+                settle_job(connection, lease.job_id, self._clock)
+
+    def fail_attempt(self, lease: Lease, reason: str, *, crashed: bool = False) -> None:
+        """An attempt went wrong: queue the shard again after a while, or end it when its attempts are used up.
+
+        `crashed` says that the worker itself died, so that one image may be at fault: the shard is then cut in two
+        until the culprit stands alone, and only that one is set aside.
+        """
+        with writing(self._engine) as connection:
+            row = connection.execute(
+                select(shards).where(
+                    shards.c.id == lease.shard_id, shards.c.fence == lease.fence, shards.c.state == _LEASED
+                )
+            ).one_or_none()
+            if row is not None:
+                self._retry_or_end(connection, row, reason, crashed=crashed)
+                settle_job(connection, lease.job_id, self._clock)
+
+    def rescue(self) -> int:
+        """Take expired leases from workers that vanished; gives their number. Any worker may do it at any time."""
+        expired = (
+            select(shards)
+            .where(shards.c.state == _LEASED, shards.c.lease_expires_at < self._clock())
+            .order_by(shards.c.id)
+            .with_for_update(skip_locked=True)
+        )
+        with writing(self._engine) as connection:
+            rows = connection.execute(expired).all()
+            for row in rows:
+                self._retry_or_end(connection, row, "its worker vanished", crashed=True)
+            for job_id in {row.job_id for row in rows}:
+                settle_job(connection, JobId(job_id), self._clock)
+        return len(rows)
+
+    def _retry_or_end(self, connection: Connection, row: Row[Any], reason: str, *, crashed: bool) -> None:
+        again: dict[str, Any] = {
+            "state": ShardState.QUEUED.value,
+            "lease_expires_at": None,
+            "error": storable(reason),
+        }
+        if row.attempt < MAX_ATTEMPTS:
+            again["not_before"] = self._clock() + literal(RETRY_AFTER_S * 2 ** (row.attempt - 1))
+        elif crashed and row.image_count > 1:
+            self._split(connection, row)
+            again |= {"image_count": row.image_count // 2, "attempt": MAX_ATTEMPTS - 1}
+        else:
+            self._set_aside(connection, row, reason)
+            return
+        connection.execute(update(shards).where(shards.c.id == row.id).values(**again))
+
+    def _split(self, connection: Connection, row: Row[Any]) -> None:
+        """Keep the first half in the shard, put the second into a new one; each half gets one more attempt."""
+        entries = _entries(connection, row.id)
+        half = row.image_count // 2
+        connection.execute(
+            update(shard_entries).where(shard_entries.c.shard_id == row.id).values(entries=pack_entries(entries[:half]))
+        )
+        second = insert_shard(connection, JobId(row.job_id), row.first_ordinal + half, entries[half:])
+        connection.execute(update(shards).where(shards.c.id == second).values(attempt=MAX_ATTEMPTS - 1))
+
+    def _set_aside(self, connection: Connection, row: Row[Any], reason: str) -> None:
+        """Give up on the shard, but not on the accounting: each of its images gets an error code."""
+        connection.execute(
+            update(shards)
+            .where(shards.c.id == row.id)
+            .values(state=ShardState.FAILED.value, lease_expires_at=None, error=storable(reason))
+        )
+        fingerprint = connection.execute(select(jobs.c.model_fingerprint).where(jobs.c.id == row.job_id)).scalar_one()
+        message = f"set aside after {row.attempt} attempts: {reason}"
+        failed = [
+            failed_verdict(entry, row.first_ordinal + i, fingerprint, ErrorCode.MODEL_ERROR, message)
+            for i, entry in enumerate(_entries(connection, row.id))
+        ]
+        self._record(connection, JobId(row.job_id), failed)
+
+    def _record(self, connection: Connection, job_id: JobId, results: Sequence[Verdict]) -> None:
+        connection.execute(
+            insert(verdicts).values(recorded_at=self._clock()),
+            [verdict_to_row(job_id, verdict) for verdict in results],
+        )
+        failed = sum(verdict.error_code is not None for verdict in results)
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.id == job_id)
+            .values(
+                scored=jobs.c.scored + (len(results) - failed),
+                flagged=jobs.c.flagged + sum(verdict.flagged for verdict in results),
+                failed=jobs.c.failed + failed,
+            )
+        )
+
+
+def failed_verdict(entry: ImageRef, ordinal: int, fingerprint: str, code: ErrorCode, message: str) -> Verdict:
+    """The verdict of an image that could not be scored."""
+    return Verdict(
+        ordinal=ordinal,
+        container=entry.container,
+        key=entry.key,
+        etag=entry.etag,
+        version_id=entry.version_id,
+        size=entry.size,
+        fingerprint=fingerprint,
+        error_code=code,
+        error_message=message,
+    )
+
+
+def _held(lease: Lease) -> Any:
+    """An update of the leased shard that touches nothing once somebody else has it."""
+    return (
+        update(shards)
+        .where(shards.c.id == lease.shard_id)
+        .where(shards.c.fence == lease.fence)
+        .where(shards.c.state == ShardState.LEASED.value)
+    )
+
+
+def _job_state(connection: Connection, job_id: JobId, *, lock: bool = False) -> JobState:
+    looked_up = select(jobs.c.state).where(jobs.c.id == job_id)
+    return JobState(connection.execute(looked_up.with_for_update() if lock else looked_up).scalar_one())
+
+
+def _entries(connection: Connection, shard_id: int) -> tuple[ImageRef, ...]:
+    packed = select(shard_entries.c.entries).where(shard_entries.c.shard_id == shard_id)
+    return unpack_entries(connection.execute(packed).scalar_one())
+
+
+def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
+    rows = connection.execute(
+        select(shards, shard_entries.c.entries, jobs.c.model_name, jobs.c.model_fingerprint, jobs.c.threshold)
+        .join(shard_entries, shard_entries.c.shard_id == shards.c.id)
+        .join(jobs, jobs.c.id == shards.c.job_id)
+        .where(shards.c.id.in_(shard_ids))
+        .order_by(shards.c.job_id, shards.c.first_ordinal)
+    )
+    return [
+        Lease(
+            shard_id=ShardId(row.id),
+            job_id=JobId(row.job_id),
+            first_ordinal=row.first_ordinal,
+            attempt=row.attempt,
+            fence=row.fence,
+            expires_at=row.lease_expires_at,
+            model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
+            threshold=row.threshold,
+            entries=unpack_entries(row.entries),
+        )
+        for row in rows
+    ]
