@@ -1,0 +1,21 @@
+"""Where the images are: a folder, an S3-compatible store, or memory, all behind one protocol."""
+
+from jobs.storage.base import ObjectStorage, S3Options
+from jobs.storage.folder import FolderStorage
+from jobs.storage.memory import MemoryStorage
+from jobs.storage.opening import list_source, open_storage
+from jobs.storage.s3 import S3Storage
+from jobs.storage.uris import ParsedSource, parse_source, split_object_uri
+
+__all__ = [
+    "FolderStorage",
+    "MemoryStorage",
+    "ObjectStorage",
+    "ParsedSource",
+    "S3Options",
+    "S3Storage",
+    "list_source",
+    "open_storage",
+    "parse_source",
+    "split_object_uri",
+]

@@ -1,0 +1,86 @@
+"""The protocol every object storage follows, and the options of the S3 one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from jobs.domain import ImageKey, ObjectInfo
+
+AddressingStyle = Literal["auto", "path", "virtual"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class S3Options:
+    """How to talk to an S3-compatible store. Credentials are not here: they come from the standard AWS chain.
+
+    Picklable and hashable, so that a task on another machine rebuilds its storage from it.
+    """
+
+    #: None: AWS itself, or whatever AWS_ENDPOINT_URL_S3 says
+    endpoint_url: str | None = None
+    #: most stores that are not AWS need "path"
+    addressing_style: AddressingStyle = "auto"
+    #: None: AWS_REGION, AWS_DEFAULT_REGION or the profile
+    region: str | None = None
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 60.0
+    #: tries of one request, the first one included; also how often a broken body is asked for again
+    max_attempts: int = 4
+    max_pool_connections: int = 32
+
+
+class ObjectStorage(Protocol):
+    """A container of objects. Implementations are thread-safe and raise only the errors of `jobs.errors`."""
+
+    @property
+    def container(self) -> str:
+        """The container's URI: "s3://bucket" or "file:///absolute/folder" (percent-encoded)."""
+
+    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Stream the objects whose keys start with `prefix` (plain text, as in S3: "a" matches "a/1" and "ab").
+
+        Never holds the whole listing. The order is the same at every call while nothing changes.
+
+        Raises:
+            ContainerNotFound, AccessDenied, InvalidCredentials, StorageUnavailable.
+        """
+
+    def stat(self, key: ImageKey) -> ObjectInfo:
+        """What a listing would show of this one object.
+
+        Raises:
+            ObjectNotFound: it is not there. And whatever `list_objects` raises.
+        """
+
+    def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
+        """The object's bytes.
+
+        Raises:
+            ObjectTooLarge: it has more than `max_bytes`; its body is not read further than that.
+            ObjectNotFound, AccessDenied, StorageUnavailable.
+        """
+
+    def open_lines(self, key: ImageKey) -> Iterator[bytes]:
+        """Stream a text object line by line, line ends kept; gzip is recognized by its first bytes.
+
+        Raises:
+            InvalidSource: the gzip stream is broken.
+            ObjectTooLarge: one line has more than `jobs.storage.lines.MAX_LINE_BYTES`.
+            ObjectNotFound, AccessDenied, StorageUnavailable.
+        """
+
+    def write(self, key: ImageKey, data: bytes, *, content_type: str) -> str:
+        """Put an object, whole or not at all, over an older one; returns its URI (see `split_object_uri`).
+
+        Raises:
+            AccessDenied, ContainerNotFound, StorageUnavailable.
+        """
+
+    def check(self, prefix: str = "") -> None:
+        """Return if the container can be reached and listed.
+
+        Raises:
+            StorageError: the class and the message say what is wrong.
+        """

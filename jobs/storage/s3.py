@@ -1,0 +1,114 @@
+"""A bucket of an S3-compatible store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobs.domain import ImageKey, ObjectInfo
+from jobs.errors import ObjectNotFound, ObjectTooLarge, StorageError
+from jobs.storage.base import S3Options
+from jobs.storage.lines import iterate_lines
+from jobs.storage.s3_body import ObjectBody
+from jobs.storage.s3_clients import client_for
+from jobs.storage.s3_errors import BOTO_ERRORS, storage_error
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class S3Storage:
+    """Objects of one bucket. Holds no connection itself: cheap to make and to pickle."""
+
+    #: "s3://bucket"
+    container: str
+    options: S3Options
+
+    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Every object, a page of 1000 at a time, without the markers ("folder/") that consoles leave behind."""
+        with self._errors(f"{self.container}/{prefix}"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    if not item["Key"].endswith("/"):
+                        yield _info(item)
+
+    def stat(self, key: ImageKey) -> ObjectInfo:
+        """The object as the listing shows it: asked of the listing, since a HEAD cannot say why it failed."""
+        uri = self._uri(key)
+        with self._errors(uri):
+            page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+        # of all keys that start so, the key itself sorts first
+        for item in page.get("Contents", ()):
+            if item["Key"] == key:
+                return _info(item)
+        raise ObjectNotFound(uri, "there is no such object")
+
+    def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
+        """The object's bytes; a body that breaks off is asked for again from there."""
+        with self._open(key, version_id) as body:
+            if max_bytes is not None and body.size > max_bytes:
+                raise self._too_large(key, body.size, max_bytes)
+            data = bytearray()
+            while chunk := body.read(_CHUNK_BYTES):
+                data += chunk
+                if max_bytes is not None and len(data) > max_bytes:
+                    raise self._too_large(key, len(data), max_bytes)
+            return bytes(data)
+
+    def open_lines(self, key: ImageKey) -> Iterator[bytes]:
+        """Lines of a text object, streamed."""
+        yield from iterate_lines(self._open(key, None), self._uri(key))
+
+    def write(self, key: ImageKey, data: bytes, *, content_type: str) -> str:
+        """Put the object; S3 itself makes it whole or not at all."""
+        with self._errors(self._uri(key)):
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
+        return self._uri(key)
+
+    def check(self, prefix: str = "") -> None:
+        """Ask for one entry of the listing; pass the prefix where the credentials are good for that prefix only."""
+        with self._errors(self.container):
+            self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
+
+    @property
+    def _bucket(self) -> str:
+        return self.container.removeprefix("s3://")
+
+    @property
+    def _client(self) -> S3Client:
+        return client_for(self.options)
+
+    def _uri(self, key: ImageKey) -> str:
+        return f"{self.container}/{key}"
+
+    def _open(self, key: ImageKey, version_id: str | None) -> ObjectBody:
+        request = {"Bucket": self._bucket, "Key": key}
+        if version_id is not None:
+            request["VersionId"] = version_id
+        return ObjectBody(self._client, self._uri(key), request, max_attempts=self.options.max_attempts)
+
+    def _too_large(self, key: ImageKey, size: int, limit: int) -> StorageError:
+        return ObjectTooLarge(self._uri(key), f"{size} bytes or more, the limit is {limit}")
+
+    @contextmanager
+    def _errors(self, uri: str) -> Iterator[None]:
+        try:
+            yield
+        except BOTO_ERRORS as error:
+            raise storage_error(uri, error) from error
+
+
+def _info(item: ObjectTypeDef) -> ObjectInfo:
+    return ObjectInfo(
+        key=ImageKey(item["Key"]),
+        size=item["Size"],
+        etag=item["ETag"].strip('"') if "ETag" in item else None,
+        modified_at=item["LastModified"].timestamp() if "LastModified" in item else None,
+    )

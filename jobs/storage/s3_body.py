@@ -1,0 +1,95 @@
+"""The body of an S3 object as a stream that goes on where it broke off.
+
+botocore retries a request until the head of the answer has come; what breaks in mid-body is left to its caller.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from jobs.errors import StorageUnavailable
+from jobs.storage.s3_errors import BOTO_ERRORS, storage_error
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from typing_extensions import Buffer
+
+#: a connection that carried this much since the last break has earned a fresh count of tries
+_PROGRESS_BYTES = 8 << 20
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+
+
+class ObjectBody(io.RawIOBase):
+    """An open object. Raises StorageError, never an error of botocore's."""
+
+    def __init__(self, client: S3Client, uri: str, request: dict[str, Any], *, max_attempts: int) -> None:
+        super().__init__()
+        self._client = client
+        self._uri = uri
+        #: Bucket, Key and, where wanted, VersionId
+        self._request = request
+        self._max_attempts = max_attempts
+        self._position = 0
+        self._broken_at = 0
+        self._breaks = 0
+        answer = self._get(request)
+        #: bytes, as the store announced them
+        self.size: int = answer["ContentLength"]
+        self._etag: str = answer["ETag"]
+        self._body: StreamingBody = answer["Body"]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Fill `buffer` from where we are; asks for the rest again, with growing pauses, when the connection breaks.
+
+        Raises:
+            StorageUnavailable: it broke `max_attempts` times, or the object changed meanwhile.
+        """
+        view = memoryview(buffer)
+        while True:
+            try:
+                chunk = self._body.read(len(view))
+                break
+            except BOTO_ERRORS as error:
+                self._reopen(error)
+        self._position += len(chunk)
+        view[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        """Drop the connection, read to its end or not."""
+        if not self.closed and hasattr(self, "_body"):  # not there if the very first request failed
+            self._body.close()
+        super().close()
+
+    def _reopen(self, error: Exception) -> None:
+        self._body.close()
+        if self._position - self._broken_at >= _PROGRESS_BYTES:
+            self._breaks = 0
+        self._breaks += 1
+        self._broken_at = self._position
+        if self._breaks >= self._max_attempts:
+            reason = f"broke off at byte {self._position} of {self.size}, {self._breaks} times: {error}"
+            raise StorageUnavailable(self._uri, reason) from error
+        pause_s = min(_FIRST_PAUSE_S * 2.0**self._breaks, _LONGEST_PAUSE_S)
+        time.sleep(pause_s * random.uniform(0.5, 1.0))  # spread, so that many readers do not come back at once
+        # IfMatch: the rest must belong to the same bytes
+        answer = self._get({**self._request, "Range": f"bytes={self._position}-", "IfMatch": self._etag})
+        self._body = answer["Body"]
+        if self._position and not answer.get("ContentRange"):
+            self._body.close()
+            raise StorageUnavailable(self._uri, f"broke off, and the store gives no ranges: {error}") from error
+
+    def _get(self, request: dict[str, Any]) -> GetObjectOutputTypeDef:
+        try:
+            return self._client.get_object(**request)
+        except BOTO_ERRORS as error:
+            raise storage_error(self._uri, error) from error

@@ -1,0 +1,65 @@
+"""One S3 client per process and options: made when first needed, shared by all threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import boto3.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from jobs.errors import StorageError
+from jobs.storage.base import S3Options
+from jobs.storage.s3_errors import storage_error
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# the process id is part of the key: a forked child must not share its parent's connections
+_clients: dict[tuple[int, S3Options], S3Client] = {}
+_lock = threading.Lock()  # making a client is not thread-safe in boto3; using one is
+
+
+def client_for(options: S3Options) -> S3Client:
+    """The process's client for these options.
+
+    Raises:
+        InvalidCredentials: the AWS profile that was named does not exist.
+        StorageError: the endpoint is not a URL.
+    """
+    key = (os.getpid(), options)
+    with _lock:
+        if key not in _clients:
+            _clients[key] = _make(options)
+        return _clients[key]
+
+
+def close_clients() -> None:
+    """Close and forget this process's clients; the next use makes new ones with the credentials of that moment."""
+    with _lock:
+        for key in [key for key in _clients if key[0] == os.getpid()]:
+            _clients.pop(key).close()
+
+
+def _make(options: S3Options) -> S3Client:
+    config = Config(
+        connect_timeout=options.connect_timeout_s,
+        read_timeout=options.read_timeout_s,
+        retries={"total_max_attempts": options.max_attempts, "mode": "adaptive"},
+        max_pool_connections=options.max_pool_connections,
+        tcp_keepalive=True,
+        s3={"addressing_style": options.addressing_style},
+        # the newer default checksums are unknown to many stores that are not AWS
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    where = options.endpoint_url or "s3"
+    try:
+        session = boto3.session.Session(region_name=options.region)
+        return session.client("s3", endpoint_url=options.endpoint_url, config=config)
+    except BotoCoreError as error:
+        raise storage_error(where, error) from error
+    except ValueError as error:  # botocore has no class of its own for this
+        raise StorageError(where, f"{error}; an endpoint looks like https://host:port") from error
