@@ -106,7 +106,10 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """One request to screen a corpus with one pinned model version and threshold. Times: seconds since the epoch, UTC."""
+    """One request to screen a corpus with one pinned model version and threshold.
+
+    Times are seconds since the epoch, UTC.
+    """
 
     id: JobId
     state: JobState

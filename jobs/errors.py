@@ -156,5 +156,6 @@ class SchemaTooNew(JobsError):
     def __init__(self, revision: str) -> None:
         self.revision = revision
         super().__init__(
-            f"the database schema is at revision {revision}, which this version of nclscreen does not know; upgrade nclscreen"
+            f"the database schema is at revision {revision}, which this version of nclscreen does not know; "
+            "upgrade nclscreen"
         )

@@ -125,16 +125,17 @@ class JobStore:
         *,
         shard: Sequence[ImageRef] = (),
         first_ordinal: int = 0,
-        ignored: int = 0,
+        ignored: int | None = None,
     ) -> None:
         """Say that the preparer lives, and add one more shard. Raises PreparationLost."""
+        counted = {} if ignored is None else {"ignored": ignored}
         with writing(self._engine) as connection:
             self._hold_preparation(
                 connection,
                 preparation,
                 preparation_expires_at=self._clock() + literal(lease_s),
                 total=jobs.c.total + len(shard),
-                ignored=ignored,
+                **counted,
             )
             if shard:
                 insert_shard(connection, preparation.job.id, first_ordinal, shard)

@@ -1,4 +1,4 @@
-"""Bringing a database to the schema this program knows: Alembic, driven from the program, without a file of settings."""
+"""Bringing a database to the schema this program knows: Alembic, driven from the program."""
 
 from __future__ import annotations
 

@@ -1,0 +1,189 @@
+"""The dispatcher: keeps a bounded number of shards in flight, and sees every job to its end.
+
+It may be killed at any moment: whatever it held is rescued by the next one when the leases run out. Two may run on
+one database at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from jobs.database import DATABASE_AWAY
+from jobs.domain import JobId
+from jobs.errors import LeaseLost, ModelMismatch
+from jobs.job_store import JobStore
+from jobs.ports import Outcome, OutcomeKind, ShardRunner
+from jobs.preparation import PREPARATION_LEASE_S, Preparer
+from jobs.states import FINAL
+from jobs.work_queue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_PAUSE_S = 30.0
+#: how soon a cancelled job's shards are let go
+_BEAT_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DispatcherOptions:
+    """How a dispatcher works."""
+
+    #: shards in flight at once
+    in_flight: int = 2
+    #: how long a lease lives without a heartbeat
+    lease_s: float = 60.0
+    #: longest wait for something to happen
+    poll_s: float = 0.25
+    #: work on this job alone
+    only_job: JobId | None = None
+
+
+class Dispatcher:
+    """Prepares jobs, leases their shards, has them run, records the outcomes."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        queue: WorkQueue,
+        preparer: Preparer,
+        runner: ShardRunner,
+        fingerprint: str,
+        options: DispatcherOptions,
+    ) -> None:
+        """`fingerprint` is that of the hosted model: jobs pinned to another one fail with a clear reason."""
+        self._store = store
+        self._queue = queue
+        self._preparer = preparer
+        self._runner = runner
+        self._fingerprint = fingerprint
+        self._options = options
+        self._stop = threading.Event()
+        self._preparing: Future[None] | None = None
+        self._unrecorded: list[Outcome] = []
+        self._next_heartbeat = 0.0
+        self._pause_s = 0.0
+        self._resume_at = 0.0
+
+    def stop(self) -> None:
+        """Ask `run` to end after its current step; safe from any thread and from a signal handler."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Work until `stop`, or until the only job is over; then give everything held back to the queue."""
+        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+            try:
+                while not self._stop.is_set():
+                    self._step(pool)
+            finally:
+                self._stop.set()
+                self._give_back()
+
+    def _step(self, pool: ThreadPoolExecutor) -> None:
+        try:
+            self.tick(pool)
+        except DATABASE_AWAY as error:
+            # leases live on for a while; what was finished meanwhile is recorded when the database is back
+            logger.warning("the database is away, trying again: %s", error)
+            self._stop.wait(1.0)
+
+    def tick(self, pool: ThreadPoolExecutor) -> None:
+        """One round: record, keep alive, rescue, prepare, claim, close; then wait for the next outcome."""
+        self._record_outcomes()
+        if time.monotonic() >= self._next_heartbeat:
+            self._keep_alive()
+            self._next_heartbeat = time.monotonic() + min(_BEAT_S, self._options.lease_s / 4)
+        self._prepare(pool)
+        self._claim()
+        self._close_jobs()
+        if self._runner.running:
+            self._unrecorded += self._runner.wait(self._options.poll_s)
+        else:
+            self._stop.wait(self._options.poll_s)
+
+    def _keep_alive(self) -> None:
+        held = self._runner.running
+        lost = self._queue.heartbeat(held, self._options.lease_s) if held else []
+        if lost:
+            self._runner.abandon(lost)
+            for lease in lost:
+                self._queue.release(lease)  # a job that is to stop waits for this
+        rescued = self._queue.rescue()
+        if rescued:
+            logger.warning("took %d shards back from workers that vanished", rescued)
+        for job in self._store.pinned_elsewhere(self._fingerprint):
+            if self._options.only_job in (None, job.id):
+                mismatch = ModelMismatch(job.model.fingerprint, self._fingerprint)
+                logger.error("job %s cannot run: %s", job.id, mismatch)
+                self._store.fail(job.id, f"{mismatch}; submit it again for the model that is hosted now")
+
+    def _prepare(self, pool: ThreadPoolExecutor) -> None:
+        if self._preparing is not None:
+            if not self._preparing.done():
+                return
+            error = self._preparing.exception()
+            self._preparing = None
+            if error is not None:
+                logger.error("preparing a job broke off; it starts over when its lease ends", exc_info=error)
+        preparation = self._store.claim_preparation(PREPARATION_LEASE_S, self._options.only_job)
+        if preparation is not None:
+            self._preparing = pool.submit(self._preparer.run, preparation, self._stop)
+
+    def _claim(self) -> None:
+        free = self._options.in_flight - len(self._runner.running)
+        if free <= 0 or time.monotonic() < self._resume_at:
+            return
+        leases = self._queue.claim(
+            free, self._options.lease_s, fingerprint=self._fingerprint, job_id=self._options.only_job
+        )
+        for lease in leases:
+            self._runner.start(lease)
+
+    def _close_jobs(self) -> None:
+        for job_id in self._store.completing():
+            self._store.complete(job_id)
+        only = self._options.only_job
+        if only is not None and self._store.get(only).state in FINAL:
+            self._stop.set()
+
+    def _record_outcomes(self) -> None:
+        while self._unrecorded:
+            self._record(self._unrecorded[0])
+            # only now: a database that is away must not swallow an outcome
+            self._unrecorded.pop(0)
+
+    def _record(self, outcome: Outcome) -> None:
+        lease = outcome.lease
+        if outcome.kind is OutcomeKind.FINISHED:
+            self._pause_s = 0.0
+            try:
+                self._queue.finish(lease, outcome.verdicts)
+            except LeaseLost as error:
+                logger.info("%s: its result is dropped", error)
+        elif outcome.kind is OutcomeKind.UNAVAILABLE:
+            self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s or 1.0)
+            self._resume_at = time.monotonic() + self._pause_s
+            logger.warning("shard %d waits: %s; next try in %.0f s", lease.shard_id, outcome.reason, self._pause_s)
+            self._queue.release(lease)
+        elif outcome.kind is OutcomeKind.IMPOSSIBLE:
+            logger.error("job %s cannot go on: %s", lease.job_id, outcome.reason)
+            self._store.fail(lease.job_id, outcome.reason)
+            self._queue.release(lease)
+        else:
+            logger.warning("shard %d, attempt %d: %s", lease.shard_id, lease.attempt, outcome.reason)
+            self._queue.fail_attempt(lease, outcome.reason, crashed=outcome.kind is OutcomeKind.CRASHED)
+
+    def _give_back(self) -> None:
+        """At the end: record what is finished, return the rest untouched, so that the next dispatcher need not wait."""
+        held = self._runner.running
+        self._runner.abandon(held)
+        try:
+            self._record_outcomes()
+            for lease in held:
+                self._queue.release(lease)
+        except DATABASE_AWAY as error:
+            logger.warning("the database is away; %d leases will run out by themselves: %s", len(held), error)

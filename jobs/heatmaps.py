@@ -1,0 +1,38 @@
+"""Heatmaps as grey PNG files in an object storage: 8 bit, 255 = probability 1, never stretched."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from jobs.domain import ImageKey, Lease
+from jobs.storage import ObjectStorage
+
+
+class StoredHeatmaps:
+    """Keeps heatmaps under `PREFIX/JOB/ORDINAL.png`, a thousand to a folder. Names never contain image keys."""
+
+    def __init__(self, storage: ObjectStorage, prefix: str = "") -> None:
+        self._storage = storage
+        self._prefix = prefix.strip("/")
+
+    def save(self, lease: Lease, ordinal: int, heatmap: NDArray[np.uint8]) -> str:
+        """Keep one heatmap, (H, W) uint8; a second attempt writes over the first. Raises StorageError."""
+        name = f"{lease.job_id}/{ordinal // 1000:06d}/{ordinal:09d}.png"
+        key = ImageKey(f"{self._prefix}/{name}" if self._prefix else name)
+        return self._storage.write(key, encode_heatmap(heatmap), content_type="image/png")
+
+
+def encode_heatmap(heatmap: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(heatmap).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def decode_heatmap(png: bytes) -> NDArray[np.uint8]:
+    """(H, W) uint8."""
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image.convert("L"))

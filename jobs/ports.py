@@ -1,0 +1,98 @@
+"""What the job layer needs from outside: protocols, so that pure logic never imports Ray, boto3 or SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.domain import ImageKey, Lease, Verdict
+from ncl_model.decoding import DecodedImage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ScoredImage:
+    """What the model says about one image, small enough to travel."""
+
+    #: in [0, 1]
+    score: float
+    #: share of pixels at or above each of `ncl_model.scoring.AREA_CUTOFFS`
+    tampered_areas: tuple[float, ...]
+    #: (valid_height, valid_width) uint8, 255 = probability 1
+    heatmap: NDArray[np.uint8]
+
+
+class Scorer(Protocol):
+    """The model, wherever it is hosted. Thread-safe."""
+
+    def decode(self, data: bytes) -> DecodedImage:
+        """File bytes to a canvas. Raises `ncl_model.errors.ImageUnreadable`."""
+
+    def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
+        """Score images of one canvas shape, in their order, by the model of this fingerprint.
+
+        Raises:
+            ModelFailed: the model raised; the batch, or one image in it, is at fault.
+            ModelUnavailable: nobody answers now, also after retries.
+            ModelMismatch: another model is hosted.
+        """
+
+
+class HeatmapStore(Protocol):
+    """Where heatmaps are kept."""
+
+    def save(self, lease: Lease, ordinal: int, heatmap: NDArray[np.uint8]) -> str:
+        """Keep one heatmap under a name that a second attempt writes over; returns its URI. Raises StorageError."""
+
+
+class ImageReader(Protocol):
+    """Reads objects of one container."""
+
+    def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
+        """The object's bytes. Raises the errors of `jobs.errors.StorageError`."""
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt at a shard ended."""
+
+    #: every image has its verdict
+    FINISHED = "finished"
+    #: the model or the store is away: nobody's fault, try again later
+    UNAVAILABLE = "unavailable"
+    #: an error that another attempt may or may not meet again
+    BROKEN = "broken"
+    #: the worker process or its node died
+    CRASHED = "crashed"
+    #: the job cannot go on at all
+    IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """The end of one attempt at one shard."""
+
+    lease: Lease
+    kind: OutcomeKind
+    verdicts: tuple[Verdict, ...] = ()
+    reason: str = ""
+
+
+class ShardRunner(Protocol):
+    """Runs shards somewhere else, several at once."""
+
+    def start(self, lease: Lease) -> None:
+        """Begin with a shard; returns at once."""
+
+    def wait(self, timeout_s: float) -> list[Outcome]:
+        """Outcomes since the last call; waits up to `timeout_s` for the first one, if any runs."""
+
+    @property
+    def running(self) -> list[Lease]:
+        """Leases that were started and have no outcome yet."""
+
+    def abandon(self, leases: Sequence[Lease]) -> None:
+        """Stop working on these as far as possible; they will have no outcome."""
