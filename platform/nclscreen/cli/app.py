@@ -1,0 +1,120 @@
+"""The program `nclscreen`: all commands, and how errors become exit codes.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (Ctrl-C), 143 terminated.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import click
+import typer
+
+from jobs.database import DATABASE_AWAY, InvalidDatabaseUrl
+from jobs.errors import InvalidSource, JobsError
+from ncl_model.errors import NclModelError
+from nclscreen import __version__
+from nclscreen.cli import output
+from nclscreen.wiring import InvalidSettings
+
+_USAGE_ERRORS = (InvalidSource, InvalidSettings, InvalidDatabaseUrl)
+
+_EPILOG = """
+Examples:
+
+  nclscreen screen ~/Pictures --report report
+
+  nclscreen screen s3://archive/2026/ --threshold 0.8 --json
+
+  nclscreen score suspicious.jpg
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+"""
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: end as with Ctrl-C, with another exit code."""
+
+
+def build_app() -> typer.Typer:
+    """The command tree; modules with heavy imports are loaded by the commands themselves."""
+    from nclscreen.cli import demo, doctor, query, score, screen
+
+    app = typer.Typer(
+        name="nclscreen",
+        help="Screen photographs for tampering: which were edited, and where?",
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        add_completion=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_options)
+    for command, epilog in (
+        (screen.screen, "Examples:\n\n  nclscreen screen photos --report report\n\n  nclscreen screen list.csv --json"),
+        (screen.up, "Example:\n\n  nclscreen up"),
+        (screen.submit, "Example:\n\n  nclscreen watch $(nclscreen submit s3://archive/2026/)"),
+        (query.jobs, "Example:\n\n  nclscreen jobs --json"),
+        (query.job, "Example:\n\n  nclscreen job 1m7yxf33cw6dnp0t"),
+        (query.watch, "Example:\n\n  nclscreen watch 1m7yxf33cw6dnp0t"),
+        (query.cancel, "Example:\n\n  nclscreen cancel 1m7yxf33cw6dnp0t"),
+        (query.flagged, "Example:\n\n  nclscreen flagged --min-score 0.9 --prefix 2026/ --limit 20"),
+        (query.show, "Example:\n\n  nclscreen show --job 1m7yxf33cw6dnp0t holiday/beach.jpg --out beach.png"),
+        (score.score, "Example:\n\n  nclscreen score a.jpg b.png"),
+        (doctor.doctor, "Example:\n\n  nclscreen doctor --source s3://archive"),
+        (demo.demo, "Example:\n\n  nclscreen demo --out demo-output"),
+    ):
+        app.command(epilog=epilog)(command)
+    return app
+
+
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+    if version:
+        print(f"nclscreen {__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+def main() -> NoReturn:
+    """Entry point of the program."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; gives the exit code and never raises for what a user can cause."""
+    try:
+        result: Any = typer.main.get_command(build_app()).main(arguments, prog_name="nclscreen", standalone_mode=False)
+    except click.exceptions.Abort:
+        return output.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        return output.INTERRUPTED
+    except Terminated:
+        return output.TERMINATED
+    except _USAGE_ERRORS as error:
+        return _told(error, output.WRONG_USAGE)
+    except (JobsError, NclModelError) as error:
+        return _told(error, output.FAILED)
+    except DATABASE_AWAY as error:
+        return _told(error.orig or error, output.FAILED, "the database does not answer: ")
+    except BrokenPipeError:
+        # the reader went away (`| head`): say nothing, and keep Python from trying once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return output.FAILED
+    return result if isinstance(result, int) else output.DONE
+
+
+def _told(error: BaseException, code: int, context: str = "") -> int:
+    output.err.print(f"error: {context}{error}", style="red", markup=False)
+    return code
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated

@@ -1,0 +1,39 @@
+"""`demo`: photographs that ship with Python packages, some of them tampered with before your eyes, are screened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.states import JobState
+from nclscreen.cli import output
+from nclscreen.cli.screen import make_filters, print_result, run_to_the_end, submit_job, write_job_report
+from nclscreen.wiring import Wiring, load_settings, make_folder
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the photographs, the database and the report.")] = Path(
+        "demo-output"
+    ),
+    seed: Annotated[int, typer.Option(help="Another number makes other edits.")] = 1,
+) -> None:
+    """Make a small corpus of real photographs, tamper with some, screen it, and see what is found."""
+    from nclscreen.demo import build_demo_corpus, tally
+
+    out = out.absolute()
+    make_folder(out)
+    # everything stays in the demo's own folder, and all heatmaps are kept, since they are compared with the masks
+    settings = load_settings().model_copy(update={"home": out / "state", "heatmaps": "all"})
+    wiring = Wiring(settings)
+    corpus = build_demo_corpus(out / "photographs", seed)
+    output.err.print(f"made {corpus.folder}: authentic, tampered and broken files", soft_wrap=True)
+    job = run_to_the_end(wiring, submit_job(wiring, str(corpus.folder), None, make_filters(None, None)))
+    print_result(wiring, job)
+    report = write_job_report(wiring, job, out / "report")
+    output.out.print()
+    output.out.print(str(tally(corpus, wiring, job)), markup=False)
+    output.out.print(f"report   {report}", soft_wrap=True, markup=False)
+    if job.state is not JobState.COMPLETED:
+        raise typer.Exit(output.FAILED)

@@ -1,0 +1,141 @@
+"""What goes where: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from jobs.domain import Job
+from jobs.rows import tampered_area
+from jobs.states import JobState
+from jobs.verdicts import JobVerdict
+from nclscreen.documents import instant, verdict_document
+
+DONE, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+#: in a file or pipe a table row stays one line, however long its key
+_PIPE_WIDTH = 10_000
+
+#: progress, notices, errors
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+#: results for people
+out = Console(highlight=False)
+if not out.is_terminal:
+    out = Console(highlight=False, width=_PIPE_WIDTH)
+
+_STATE_STYLE = {
+    JobState.COMPLETED: "green",
+    JobState.FAILED: "red",
+    JobState.FAILING: "red",
+    JobState.CANCELLED: "yellow",
+    JobState.CANCELLING: "yellow",
+}
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=True)
+    sys.stdout.write("\n")
+
+
+def print_json_list(name: str, items: Iterable[Any]) -> None:
+    """The document `{name: [...]}`, written as the items come, however many there are."""
+    sys.stdout.write(f'{{\n  "{name}": [')
+    for position, item in enumerate(items):
+        sys.stdout.write(",\n    " if position else "\n    ")
+        json.dump(item, sys.stdout)
+    sys.stdout.write("\n  ]\n}\n")
+
+
+def verdict_documents(found: Iterable[JobVerdict]) -> Iterator[dict[str, Any]]:
+    return (verdict_document(item) for item in found)
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    """Say what went wrong and end."""
+    err.print(Text.assemble(("error: ", "bold red"), message))
+    raise typer.Exit(code)
+
+
+def visible(text: str) -> Text:
+    """Untrusted text as it can be shown: control characters are spelled out, markup means nothing."""
+    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
+
+
+def state_text(state: JobState) -> Text:
+    return Text(state.value, style=_STATE_STYLE.get(state, "cyan"))
+
+
+def flagged_table(found: Iterable[JobVerdict], *, with_job: bool) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("score", justify="right")
+    table.add_column("area", justify="right")
+    if with_job:
+        table.add_column("job")
+    table.add_column("image", overflow="fold")
+    for item in found:
+        area = tampered_area(item.verdict) or 0.0
+        job = [item.job_id] if with_job else []
+        table.add_row(f"{item.verdict.score:.3f}", f"{area:.1%}", *job, visible(item.verdict.key))
+    return table
+
+
+def jobs_table(jobs: Iterable[Job]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, justify in (("job", "left"), ("state", "left"), ("images", "right"), ("flagged", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column("failed", justify="right")
+    table.add_column("submitted")
+    table.add_column("source", overflow="fold")
+    for job in jobs:
+        done = f"{job.counts.done:,}/{job.counts.total:,}"
+        submitted = (instant(job.created_at) or "")[:16].replace("T", " ")
+        table.add_row(
+            job.id,
+            state_text(job.state),
+            done,
+            f"{job.counts.flagged:,}",
+            f"{job.counts.failed:,}",
+            submitted,
+            visible(job.source),
+        )
+    return table
+
+
+def job_grid(job: Job, errors: dict[str, int]) -> Table:
+    """One job in full."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold")
+    grid.add_column(overflow="fold")
+    counts = job.counts
+    rows: list[tuple[str, str | Text]] = [
+        ("job", job.id),
+        ("state", state_text(job.state)),
+        ("source", visible(job.source)),
+        ("model", f"{job.model.name} ({job.model.fingerprint[:12]})"),
+        ("threshold", f"{job.threshold:.3f}"),
+        ("images", f"{counts.done:,} of {counts.total:,}; {counts.scored:,} scored, {counts.reused:,} reused"),
+        ("flagged", f"{counts.flagged:,}"),
+        ("failed", _failed(counts.failed, errors)),
+    ]
+    if job.ignored:
+        rows.append(("ignored", f"{job.ignored:,} files left out by the filters"))
+    rows += [("submitted", instant(job.created_at) or "")]
+    rows += [("started", instant(job.started_at) or "-"), ("finished", instant(job.finished_at) or "-")]
+    if job.error:
+        rows.append(("error", visible(job.error)))
+    for name, value in rows:
+        grid.add_row(name, value)
+    return grid
+
+
+def _failed(failed: int, errors: dict[str, int]) -> str:
+    codes = ", ".join(f"{code} {count:,}" for code, count in errors.items())
+    return f"{failed:,}" + (f" ({codes})" if codes else "")

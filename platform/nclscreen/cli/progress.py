@@ -1,0 +1,93 @@
+"""Live progress of one job, read from the database: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from jobs.domain import Job, JobId
+from jobs.job_store import JobStore
+from jobs.states import FINAL, JobState
+from nclscreen.cli.output import err
+
+_LOOK_S = 0.5
+_LINE_EVERY_S = 5.0
+_RATE_WINDOW_S = 60.0
+
+
+class Rate:
+    """Images per second over the last minute."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def update(self, done: int, now: float) -> float | None:
+        """The rate with `done` images at `now` (seconds); None before the first image."""
+        if not self._seen or self._seen[-1][1] != done:
+            self._seen.append((now, done))
+        while len(self._seen) > 2 and self._seen[0][0] < now - _RATE_WINDOW_S:
+            self._seen.popleft()
+        first = self._seen[0]
+        elapsed = now - first[0]
+        return (done - first[1]) / elapsed if done > first[1] and elapsed > 0 else None
+
+
+def follow(store: JobStore, job_id: JobId, alive: Callable[[], None] = lambda: None) -> Job:
+    """Show progress until the job is over; `alive` is called at every look and may raise. Gives the job as it ended."""
+    rate = Rate()
+    if not err.is_terminal:
+        return _follow_in_lines(store, job_id, alive, rate)
+    with Live(console=err, transient=True, refresh_per_second=4) as live:
+        while (job := store.get(job_id)).state not in FINAL:
+            live.update(_bar(job, rate.update(job.counts.done, time.monotonic())))
+            alive()
+            time.sleep(_LOOK_S)
+    return job
+
+
+def _follow_in_lines(store: JobStore, job_id: JobId, alive: Callable[[], None], rate: Rate) -> Job:
+    next_line = time.monotonic() + _LINE_EVERY_S
+    while (job := store.get(job_id)).state not in FINAL:
+        now = time.monotonic()
+        per_s = rate.update(job.counts.done, now)
+        if now >= next_line:
+            err.print(progress_line(job, per_s), soft_wrap=True)
+            next_line = now + _LINE_EVERY_S
+        alive()
+        time.sleep(_LOOK_S)
+    return job
+
+
+def progress_line(job: Job, per_s: float | None) -> str:
+    """Progress in words: what is done, what was found, how fast, how long it will take."""
+    counts = job.counts
+    if job.state is JobState.PREPARING:
+        return f"preparing: {counts.total:,} images found"
+    parts = [f"{counts.done:,}/{counts.total:,} images", f"{counts.flagged:,} flagged", f"{counts.failed:,} failed"]
+    if per_s:
+        parts += [f"{per_s:.1f} images/s", f"{duration((counts.total - counts.done) / per_s)} left"]
+    return f"{job.state.value}: " + ", ".join(parts)
+
+
+def _bar(job: Job, per_s: float | None) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    preparing = job.state is JobState.PREPARING
+    bar = ProgressBar(total=job.counts.total or 1, completed=job.counts.done, width=30, pulse=preparing)
+    grid.add_row(bar, Text(progress_line(job, per_s)))
+    return grid
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,175 @@
+"""`screen`, `up`, `submit`: the commands that make work, and those that do it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.corpus import Corpus
+from jobs.domain import IMAGE_SUFFIXES, Filters, Job, JobId, NewJob
+from jobs.states import FINAL, JobState
+from jobs.verdicts import FlaggedQuery
+from nclscreen.cli import output
+from nclscreen.cli.progress import duration, follow
+from nclscreen.documents import job_document
+from nclscreen.session import Session, running_session
+from nclscreen.wiring import Wiring, make_folder, wire
+
+SHOWN = 20
+
+Source = Annotated[
+    str, typer.Argument(help="A folder, an image, s3://bucket/prefix, or a list of images (.csv, .jsonl).")
+]
+Threshold = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Score from which an image is flagged; else as the model suggests.")
+]
+Suffix = Annotated[
+    list[str] | None,
+    typer.Option(help="Ending of the file names to take, any case; may be repeated. Else the usual image endings."),
+]
+Contains = Annotated[str | None, typer.Option(help="Take only names that contain this text.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+def screen(
+    source: Source,
+    threshold: Threshold = None,
+    suffix: Suffix = None,
+    contains: Contains = None,
+    report: Annotated[Path | None, typer.Option(help="Write a report into this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Screen a source to its end, starting what is needed on this machine and stopping it afterwards."""
+    wiring = wire()
+    job_id = submit_job(wiring, source, threshold, make_filters(suffix, contains))
+    job = run_to_the_end(wiring, job_id)
+    written = write_job_report(wiring, job, report) if report is not None else None
+    if as_json:
+        errors = wiring.verdicts.error_counts(job.id)
+        flagged = output.verdict_documents(wiring.verdicts.flagged(FlaggedQuery(job_id=job.id, limit=SHOWN)))
+        document = job_document(job) | {"error_codes": errors, "flagged": list(flagged)}
+        output.print_json(document | {"report": str(written) if written else None})
+    else:
+        print_result(wiring, job)
+        if written is not None:
+            output.out.print(f"report   {written}", soft_wrap=True)
+    if job.state is not JobState.COMPLETED:
+        raise typer.Exit(output.FAILED)
+
+
+def up() -> None:
+    """Run the system until Ctrl-C: Ray, the hosted model and the dispatcher that works off submitted jobs."""
+    wiring = wire()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    shown: dict[JobId, JobState] = {}
+    with _announced(running_session(wiring)) as session:
+        output.err.print(f"up: model {wiring.model.name}, database {wiring.engine.url.render_as_string()}")
+        output.err.print("submit work with: nclscreen submit SOURCE; stop with Ctrl-C (nothing is lost)")
+        while session.running:
+            _tell_changes(wiring.jobs.latest(), shown)
+            time.sleep(1.0)
+        session.check()
+
+
+def submit(
+    source: Source,
+    threshold: Threshold = None,
+    suffix: Suffix = None,
+    contains: Contains = None,
+    as_json: Json = False,
+) -> None:
+    """Enqueue a screening job and print its id; a running `nclscreen up` works it off."""
+    wiring = wire()
+    job_id = submit_job(wiring, source, threshold, make_filters(suffix, contains))
+    if as_json:
+        output.print_json(job_document(wiring.jobs.get(job_id)))
+    else:
+        print(job_id)  # noqa: T201 - the bare id, for scripts
+        output.err.print(f"follow it with: nclscreen watch {job_id}")
+
+
+def make_filters(suffix: list[str] | None, contains: str | None) -> Filters:
+    """Filters from the command line; `.jpg`, `jpg` and `*.jpg` mean the same."""
+    suffixes = tuple("." + s.lower().lstrip("*").lstrip(".") for s in suffix or ()) or IMAGE_SUFFIXES
+    return Filters(suffixes=suffixes, contains=contains)
+
+
+def submit_job(wiring: Wiring, source: str, threshold: float | None, filters: Filters) -> JobId:
+    """Check the source, so that a typing mistake shows at once, and enqueue. Raises InvalidSource, StorageError."""
+    source = _absolute(source)
+    Corpus(source, filters, wiring.open_storage).check()
+    new = NewJob(source=source, filters=filters, model=wiring.model, threshold=wiring.threshold(threshold))
+    return wiring.jobs.submit(new)
+
+
+def run_to_the_end(wiring: Wiring, job_id: JobId) -> Job:
+    """Start what is needed, work on this one job until it is over, stop what was started."""
+    try:
+        with _announced(running_session(wiring, only_job=job_id)) as session:
+            return follow(wiring.jobs, job_id, session.check)
+    except KeyboardInterrupt:
+        job = wiring.jobs.get(job_id)
+        if job.state not in FINAL:
+            output.err.print(
+                f"interrupted: {job.counts.done:,} of {job.counts.total:,} images are recorded. "
+                f"'nclscreen up' goes on with job {job_id}; 'nclscreen cancel {job_id}' drops it"
+            )
+        raise
+
+
+def print_result(wiring: Wiring, job: Job) -> None:
+    """What people want to know at the end: the job, and the images most likely tampered with."""
+    output.out.print(output.job_grid(job, wiring.verdicts.error_counts(job.id)))
+    if job.started_at and job.finished_at and job.counts.done:
+        took = job.finished_at - job.started_at
+        output.out.print(f"took     {duration(took)}, {job.counts.done / max(took, 1e-9):.1f} images/s")
+    if job.counts.flagged:
+        output.out.print()
+        flagged = wiring.verdicts.flagged(FlaggedQuery(job_id=job.id, limit=SHOWN))
+        output.out.print(output.flagged_table(flagged, with_job=False))
+        if job.counts.flagged > SHOWN:
+            output.out.print(f"... and {job.counts.flagged - SHOWN:,} more: nclscreen flagged --job {job.id}")
+
+
+def write_job_report(wiring: Wiring, job: Job, folder: Path) -> Path:
+    """Write the report into `folder`; gives its page."""
+    from nclscreen.report import write_report
+
+    make_folder(folder)
+    return write_report(folder, job=job, verdicts=wiring.verdicts, open_storage=wiring.open_storage)
+
+
+def _absolute(source: str) -> str:
+    """Local paths as the dispatcher must see them, wherever it runs."""
+    return source if "://" in source or not source.strip() else os.path.abspath(os.path.expanduser(source))
+
+
+@contextmanager
+def _announced(starting: AbstractContextManager[Session]) -> Iterator[Session]:
+    """Say that starting takes a while, and that stopping does too."""
+    with ExitStack() as stack:
+        with output.err.status("starting Ray and the model"):
+            session = stack.enter_context(starting)
+        yield session
+        if output.err.is_terminal:
+            output.err.print("stopping", style="dim")
+
+
+def _tell_changes(jobs: list[Job], shown: dict[JobId, JobState]) -> None:
+    for job in jobs:
+        known = shown.get(job.id)
+        if known is not job.state and (known is not None or job.state not in FINAL):
+            counts = job.counts
+            output.err.print(
+                f"job {job.id} {job.state.value}: {counts.done:,}/{counts.total:,} images, {counts.flagged:,} flagged"
+                + (f": {job.error}" if job.error else ""),
+                markup=False,
+            )
+        shown[job.id] = job.state

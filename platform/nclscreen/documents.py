@@ -1,0 +1,69 @@
+"""Jobs and verdicts as JSON documents: the same everywhere they leave the program."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from jobs.domain import Job
+from jobs.rows import tampered_area
+from jobs.verdicts import JobVerdict
+
+#: digits of scores and areas in documents; the model's own noise is larger
+_DIGITS = 4
+
+
+def instant(seconds: float | None) -> str | None:
+    """Seconds since the epoch as ISO 8601 in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def job_document(job: Job) -> dict[str, Any]:
+    counts = job.counts
+    return {
+        "id": job.id,
+        "state": job.state.value,
+        "source": job.source,
+        "counts": {
+            "total": counts.total,
+            "scored": counts.scored,
+            "flagged": counts.flagged,
+            "reused": counts.reused,
+            "failed": counts.failed,
+        },
+        "ignored": job.ignored,
+        "model": {"name": job.model.name, "fingerprint": job.model.fingerprint},
+        "threshold": job.threshold,
+        "error": job.error,
+        "created_at": instant(job.created_at),
+        "started_at": instant(job.started_at),
+        "finished_at": instant(job.finished_at),
+    }
+
+
+def verdict_document(found: JobVerdict) -> dict[str, Any]:
+    verdict = found.verdict
+    area = tampered_area(verdict)
+    return {
+        "job": found.job_id,
+        "container": verdict.container,
+        "key": verdict.key,
+        "score": _rounded(verdict.score),
+        "flagged": verdict.flagged,
+        "tampered_area": _rounded(area),
+        "tampered_areas": [round(value, _DIGITS) for value in verdict.tampered_areas],
+        "width": verdict.width,
+        "height": verdict.height,
+        "size": verdict.size,
+        "sha256": verdict.sha256,
+        "etag": verdict.etag,
+        "version_id": verdict.version_id,
+        "map_uri": verdict.map_uri,
+        "model_fingerprint": verdict.fingerprint,
+        "error_code": verdict.error_code.value if verdict.error_code else None,
+        "error_message": verdict.error_message,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)

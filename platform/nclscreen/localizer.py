@@ -1,0 +1,167 @@
+"""The model on Ray Serve: the deployment, and the client that shard tasks use."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
+from jobs.ports import ScoredImage
+from ncl_model.config import NclConfig
+from ncl_model.decoding import DecodedImage, decode_image
+
+APP_NAME = "localizer"
+#: batches a replica has accepted and not answered; more wait at the callers
+MAX_ONGOING_REQUESTS = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """What a replica answers. Errors are values: exceptions would mix "the model failed" with "nobody is there"."""
+
+    fingerprint: str
+    #: (B,) float32 in [0, 1]
+    scores: NDArray[np.float32] | None = None
+    #: (B, 16) float32 in [0, 1]
+    areas: NDArray[np.float32] | None = None
+    #: B arrays (valid_h, valid_w) uint8
+    heatmaps: Sequence[NDArray[np.uint8]] = ()
+    #: the model raised this on the batch
+    error: str | None = None
+
+
+class Localizer:
+    """One replica: loads weights by `user_config`, scores uint8 batches. The forward pass is off the event loop."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._predictor: Any = None
+
+    async def reconfigure(self, config: dict[str, Any]) -> None:
+        """`config`: weights (path or None for the shipped ones), precision, threads, device."""
+        from ncl_model.predictor import Predictor
+
+        def load() -> Any:
+            return Predictor.setup(
+                config["weights"], config["precision"], config["threads"], device=config.get("device", "cpu")
+            )
+
+        self._predictor = await asyncio.get_running_loop().run_in_executor(self._pool, load)
+
+    def check_health(self) -> None:
+        """Ray Serve calls this; an exception takes the replica out."""
+        if self._predictor is None:
+            raise RuntimeError("no weights are loaded yet")
+
+    async def __call__(self, batch: NDArray[np.uint8], valid_sizes: list[tuple[int, int]], fingerprint: str) -> Reply:
+        """`batch` (B, H, W, 3) uint8; `valid_sizes` B times (height, width); `fingerprint` the caller's pinned model."""
+        predictor = self._predictor
+        if predictor.fingerprint != fingerprint:
+            return Reply(fingerprint=predictor.fingerprint)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _score, predictor, batch, valid_sizes)
+
+
+def _score(predictor: Any, batch: NDArray[np.uint8], valid_sizes: list[tuple[int, int]]) -> Reply:
+    try:
+        scores, areas, heatmaps = predictor.predict_batch(batch, valid_sizes)
+    except Exception as error:  # noqa: BLE001 - whatever the model raises is the batch's fault until shown otherwise
+        return Reply(fingerprint=predictor.fingerprint, error=f"{type(error).__name__}: {error}")
+    return Reply(fingerprint=predictor.fingerprint, scores=scores, areas=areas, heatmaps=heatmaps)
+
+
+class ServeScorer:
+    """A `jobs.ports.Scorer` that asks the hosted model. Picklable; the handle is made where it is used."""
+
+    def __init__(self, config: NclConfig, *, max_pixels: int, timeout_s: float = 300.0, attempts: int = 4) -> None:
+        self._config = config
+        self._max_pixels = max_pixels
+        self._timeout_s = timeout_s
+        self._attempts = attempts
+        self._handle: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_handle": None}
+
+    def decode(self, data: bytes) -> DecodedImage:
+        return decode_image(data, config=self._config, max_pixels=self._max_pixels)
+
+    def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
+        """See `jobs.ports.Scorer.score`. One call per batch: single images waste trips."""
+        batch = np.stack([image.pixels for image in images])
+        sizes = [(image.valid_height, image.valid_width) for image in images]
+        reply = self._ask(lambda handle: handle.remote(batch, sizes, fingerprint))
+        if reply.fingerprint != fingerprint:
+            raise ModelMismatch(fingerprint, reply.fingerprint)
+        if reply.error is not None or reply.scores is None or reply.areas is None:
+            raise ModelFailed(reply.error or "the model gave no answer")
+        return [
+            ScoredImage(score=float(score), tampered_areas=tuple(map(float, areas)), heatmap=heatmap)
+            for score, areas, heatmap in zip(reply.scores, reply.areas, reply.heatmaps, strict=True)
+        ]
+
+    def _ask(self, call: Callable[[Any], Any]) -> Reply:
+        from ray.exceptions import RayError
+        from ray.serve.exceptions import RayServeException
+
+        reason = ""
+        for attempt in range(self._attempts):
+            try:
+                reply: Reply = call(self._connected()).result(timeout_s=self._timeout_s)
+            except (RayError, RayServeException, TimeoutError) as error:
+                # the replica died, is being replaced, or its queue is full
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                self._handle = None
+                time.sleep(0.5 * 2**attempt)
+            else:
+                return reply
+        raise ModelUnavailable(f"the hosted model does not answer ({reason})")
+
+    def _connected(self) -> Any:
+        if self._handle is None:
+            from ray import serve
+
+            self._handle = serve.get_app_handle(APP_NAME)
+        return self._handle
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hosting:
+    """How the model is hosted."""
+
+    weights: str | None
+    precision: str
+    replicas: int = 1
+    cpus: float = 1.0
+    gpus: float = 0.0
+    #: CPU threads of one replica
+    threads: int = os.cpu_count() or 1
+
+
+def build_app(hosting: Hosting) -> Any:
+    """The Serve application, ready for `serve.run`."""
+    from ray import serve
+
+    deployment = serve.deployment(Localizer).options(
+        name="Localizer",
+        num_replicas=hosting.replicas,
+        max_ongoing_requests=MAX_ONGOING_REQUESTS,
+        ray_actor_options={"num_cpus": hosting.cpus, "num_gpus": hosting.gpus},
+        user_config={
+            "weights": hosting.weights,
+            "precision": hosting.precision,
+            "threads": hosting.threads,
+            "device": "cuda" if hosting.gpus else "cpu",
+        },
+        health_check_period_s=5,
+        health_check_timeout_s=30,
+        graceful_shutdown_timeout_s=2,
+    )
+    return deployment.bind()

@@ -1,0 +1,89 @@
+"""Ray and Ray Serve up and down: a local one that lives as long as we do, or a cluster that was there before."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.errors import JobsError
+from nclscreen.localizer import APP_NAME, Hosting, build_app
+
+
+class ClusterUnreachable(JobsError):
+    """No Ray cluster answers at the address given."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuntimeOptions:
+    """Which Ray to use."""
+
+    #: None: a local one of our own
+    address: str | None
+    #: what replicas and shards reserve together
+    needed_cpus: float
+
+    @property
+    def local_cpus(self) -> int:
+        """Logical CPUs of a local Ray; more than there are cores is fine."""
+        return max(os.cpu_count() or 1, math.ceil(self.needed_cpus))
+
+
+@contextmanager
+def ray_runtime(options: RuntimeOptions, hosting: Hosting) -> Iterator[None]:
+    """Connect to Ray, host the model, and take both down again as far as they are ours.
+
+    Raises ClusterUnreachable when the address does not answer.
+    """
+    from ray import serve
+
+    with connected_ray(options):
+        ours = options.address is None or APP_NAME not in serve.status().applications
+        try:
+            _host(serve, hosting)
+            yield
+        finally:
+            if options.address is not None and ours:
+                serve.delete(APP_NAME)  # a local Ray ends as a whole, with everything on it
+
+
+@contextmanager
+def connected_ray(options: RuntimeOptions) -> Iterator[None]:
+    """Ray alone: a local one of our own, or a connection to a cluster. Raises ClusterUnreachable."""
+    import ray
+
+    try:
+        _connect(ray, options)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect(ray: Any, options: RuntimeOptions) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a screening desk's machines do not phone home
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default; silences its warning
+    common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    if options.address is None:
+        ray.init(address="local", num_cpus=options.local_cpus, include_dashboard=False, **common)
+        return
+    try:
+        ray.init(address=options.address, **common)
+    except ConnectionError as error:
+        raise ClusterUnreachable(
+            f"no Ray cluster answers at {options.address!r} ({error}); check NCLSCREEN_RAY_ADDRESS, or unset it to "
+            "use a local one"
+        ) from None
+
+
+def _host(serve: Any, hosting: Hosting) -> None:
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # no HTTP: shard tasks use handles
+        serve.start(proxy_location="Disabled", logging_config={"log_level": "ERROR"})
+        serve.run(build_app(hosting), name=APP_NAME, route_prefix=None)

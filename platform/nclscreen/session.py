@@ -1,0 +1,60 @@
+"""A running system in this process: Ray, the hosted model, and a dispatcher in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jobs.dispatcher import Dispatcher
+from jobs.domain import JobId
+from nclscreen.runtime import ray_runtime
+from nclscreen.wiring import Wiring
+
+
+class Session:
+    """The dispatcher's thread as others see it."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="dispatcher")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._dispatcher.run()
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits, in `check`
+            self._error = error
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def check(self) -> None:
+        """Raise what ended the dispatcher, if an error did."""
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """Ask the dispatcher to give everything back, and wait until it has."""
+        self._dispatcher.stop()
+        self._thread.join()
+
+
+@contextmanager
+def running_session(wiring: Wiring, *, only_job: JobId | None = None) -> Iterator[Session]:
+    """Start what is needed, and stop what was started, in whatever way the block ends."""
+    from jobs.ray_runner import RayRunner
+
+    hosting, screen = wiring.hosting(), wiring.task_screen()
+    with ray_runtime(wiring.runtime_options(), hosting):
+        runner = RayRunner(screen, cpus_per_shard=wiring.settings.shard_cpus)
+        session = Session(wiring.dispatcher(runner, only_job=only_job))
+        session.start()
+        try:
+            yield session
+        finally:
+            session.stop()

@@ -1,0 +1,85 @@
+"""Every setting in one object: environment variables `NCLSCREEN_*`, with defaults that need nothing installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from jobs.storage.base import AddressingStyle, S3Options
+
+
+class Settings(BaseSettings):
+    """Loaded by `nclscreen.wiring` alone. The description of a field is its row in the README's table."""
+
+    model_config = SettingsConfigDict(env_prefix="NCLSCREEN_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    home: Path = Field(
+        default=Path("~/.nclscreen"), description="folder of all embedded state: SQLite file, heatmaps, logs"
+    )
+    database_url: str | None = Field(
+        default=None, description="`postgresql://user:password@host/name`; unset: SQLite in the home folder"
+    )
+    weights: Path | None = Field(default=None, description="model weights (safetensors); unset: those in the package")
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="arithmetic of the model: `float32`, or `bfloat16` where the processor has it"
+    )
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, description="score from which an image is flagged; unset: the model's own suggestion"
+    )
+    heatmaps: Literal["flagged", "all", "none"] = Field(
+        default="flagged", description="whose heatmaps are kept: `flagged`, `all` or `none`"
+    )
+    heatmaps_uri: str | None = Field(
+        default=None, description="where heatmaps are kept: a folder or `s3://bucket/prefix`; unset: the home folder"
+    )
+    s3_endpoint_url: str | None = Field(
+        default=None, description="endpoint of an S3-compatible store; unset: `AWS_ENDPOINT_URL_S3`, then AWS"
+    )
+    s3_addressing_style: AddressingStyle = Field(
+        default="auto", description="`path`, `virtual` or `auto`; most stores that are not AWS need `path`"
+    )
+    s3_region: str | None = Field(default=None, description="region; unset: the standard AWS variables or profile")
+    ray_address: str | None = Field(
+        default=None, description="address of a Ray cluster, or `auto`; unset: a local Ray, started and stopped with us"
+    )
+    replicas: int = Field(default=1, ge=1, description="replicas of the model on Ray Serve")
+    replica_cpus: float = Field(default=1.0, gt=0, description="CPUs Ray reserves for a replica")
+    replica_gpus: float = Field(default=0.0, ge=0, description="GPUs Ray reserves for a replica; 0: the CPU computes")
+    replica_threads: int | None = Field(
+        default=None, ge=1, description="CPU threads of a replica; unset: all cores of a local Ray, else `replica_cpus`"
+    )
+    shards_in_flight: int = Field(default=2, ge=1, description="shards being screened at once")
+    shard_cpus: float = Field(default=1.0, gt=0, description="CPUs Ray reserves for a shard (fetching and decoding)")
+    fetchers: int = Field(default=4, ge=1, description="images a shard fetches and decodes at once")
+    batch_size: int = Field(default=8, ge=1, description="images in one call to the model")
+    lease_s: float = Field(default=60.0, gt=0, description="seconds after which a silent worker's shard is taken back")
+    max_image_bytes: int = Field(
+        default=256 * 1024 * 1024, ge=1, description="larger files get the error code `too_large`; bytes"
+    )
+    max_pixels: int = Field(
+        default=100_000_000, ge=1, description="images with more pixels get the error code `too_large`"
+    )
+
+    @field_validator("home", "weights")
+    @classmethod
+    def _expand(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path is not None else None
+
+    @property
+    def effective_database_url(self) -> str:
+        """What to connect to."""
+        return self.database_url or f"sqlite:///{self.home / 'nclscreen.sqlite'}"
+
+    @property
+    def effective_heatmaps_uri(self) -> str:
+        """A source string as `jobs.storage.parse_source` takes it."""
+        return self.heatmaps_uri or str(self.home / "heatmaps")
+
+    @property
+    def s3(self) -> S3Options:
+        return S3Options(
+            endpoint_url=self.s3_endpoint_url, addressing_style=self.s3_addressing_style, region=self.s3_region
+        )

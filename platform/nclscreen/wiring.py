@@ -1,0 +1,202 @@
+"""The composition root: the only place that loads settings and builds engines, clients and handles."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from pydantic import ValidationError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs.database import create_database_engine
+from jobs.dispatcher import Dispatcher, DispatcherOptions
+from jobs.domain import JobId, Lease, ModelRef, Verdict
+from jobs.errors import JobsError
+from jobs.heatmaps import StoredHeatmaps
+from jobs.job_store import JobStore
+from jobs.migrations import upgrade
+from jobs.ports import Scorer, ShardRunner
+from jobs.preparation import Preparer
+from jobs.screening import ScreeningLimits, ShardScreener
+from jobs.storage import ObjectStorage, S3Options, open_storage, parse_source
+from jobs.verdicts import VerdictStore
+from jobs.work_queue import WorkQueue
+from ncl_model.checkpoint import Checkpoint, load_checkpoint, shipped_weights
+from nclscreen.localizer import Hosting, ServeScorer
+from nclscreen.runtime import RuntimeOptions
+from nclscreen.settings import Settings
+
+#: used when neither the settings nor the model say from which score on an image is flagged
+FALLBACK_THRESHOLD = 0.5
+
+
+class InvalidSettings(JobsError):
+    """An environment variable has a value that cannot be used."""
+
+
+class DatabaseUnusable(JobsError):
+    """The database cannot be opened or brought to the current schema."""
+
+
+def load_settings() -> Settings:
+    """Settings from the environment. Raises InvalidSettings, which names the variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [
+            f"NCLSCREEN_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']} (is {problem['input']!r})"
+            for problem in error.errors()
+        ]
+        raise InvalidSettings("; ".join(problems)) from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskScreen:
+    """What a shard task gets: plain data. Storages, scorer and screener are built in the worker, once per process."""
+
+    scorer: ServeScorer
+    s3: S3Options
+    heatmaps_uri: str
+    heatmaps: str
+    limits: ScreeningLimits
+
+    def __call__(self, lease: Lease) -> list[Verdict]:
+        return build_screener(self.scorer, self.s3, self.heatmaps_uri, self.heatmaps, self.limits).screen(lease)
+
+
+def build_screener(
+    scorer: Scorer, s3: S3Options, heatmaps_uri: str, heatmaps: str, limits: ScreeningLimits
+) -> ShardScreener:
+    parsed = parse_source(heatmaps_uri)
+    return ShardScreener(
+        open_storage=lambda container: open_storage(container, s3),
+        scorer=scorer,
+        heatmaps=StoredHeatmaps(open_storage(parsed.container, s3), parsed.prefix),
+        keep_heatmap=lambda flagged: heatmaps == "all" or (heatmaps == "flagged" and flagged),
+        limits=limits,
+    )
+
+
+class Wiring:
+    """Everything one process needs, built on first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database, at the current schema. Raises DatabaseUnusable or SchemaTooNew."""
+        url = self.settings.effective_database_url
+        if self.settings.database_url is None:
+            make_folder(self.settings.home)
+        engine = create_database_engine(url)
+        try:
+            upgrade(engine)
+        except SQLAlchemyError as error:
+            reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+            shown = engine.url.render_as_string(hide_password=True)
+            raise DatabaseUnusable(f"cannot use the database {shown}: {reason}") from error
+        return engine
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        return JobStore(self.engine)
+
+    @cached_property
+    def verdicts(self) -> VerdictStore:
+        return VerdictStore(self.engine)
+
+    @property
+    def weights(self) -> Path:
+        return self.settings.weights or shipped_weights()
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The model file. Raises the errors of `ncl_model.checkpoint.load_checkpoint`."""
+        return load_checkpoint(self.weights)
+
+    @cached_property
+    def model(self) -> ModelRef:
+        return ModelRef(
+            name=f"{self.checkpoint.name} {self.checkpoint.version}",
+            fingerprint=self.checkpoint.fingerprint(self.settings.precision),
+        )
+
+    def threshold(self, asked: float | None = None) -> float:
+        """The score from which images are flagged: as asked, else as set, else as the model suggests."""
+        suggested = self.checkpoint.metrics.get("suggested_threshold")
+        for value in (asked, self.settings.threshold, suggested):
+            if value is not None:
+                return float(value)
+        return FALLBACK_THRESHOLD
+
+    def open_storage(self, container: str) -> ObjectStorage:
+        return open_storage(container, self.settings.s3)
+
+    def dispatcher(self, runner: ShardRunner, *, only_job: JobId | None = None) -> Dispatcher:
+        return Dispatcher(
+            store=self.jobs,
+            queue=WorkQueue(self.engine, worker_name()),
+            preparer=Preparer(self.jobs, self.open_storage),
+            runner=runner,
+            fingerprint=self.model.fingerprint,
+            options=DispatcherOptions(
+                in_flight=self.settings.shards_in_flight, lease_s=self.settings.lease_s, only_job=only_job
+            ),
+        )
+
+    def task_screen(self) -> TaskScreen:
+        """What the shard tasks run."""
+        return TaskScreen(
+            scorer=ServeScorer(self.checkpoint.config, max_pixels=self.settings.max_pixels),
+            s3=self.settings.s3,
+            heatmaps_uri=self.settings.effective_heatmaps_uri,
+            heatmaps=self.settings.heatmaps,
+            limits=ScreeningLimits(
+                fetchers=self.settings.fetchers,
+                batch_size=self.settings.batch_size,
+                max_image_bytes=self.settings.max_image_bytes,
+            ),
+        )
+
+    def hosting(self) -> Hosting:
+        settings = self.settings
+        local = settings.ray_address is None
+        threads = settings.replica_threads or ((os.cpu_count() or 1) if local else max(1, round(settings.replica_cpus)))
+        return Hosting(
+            weights=str(settings.weights) if settings.weights else None,
+            precision=settings.precision,
+            replicas=settings.replicas,
+            cpus=settings.replica_cpus,
+            gpus=settings.replica_gpus,
+            threads=threads,
+        )
+
+    def runtime_options(self) -> RuntimeOptions:
+        settings = self.settings
+        wanted = settings.replicas * settings.replica_cpus + settings.shards_in_flight * settings.shard_cpus
+        return RuntimeOptions(address=settings.ray_address, needed_cpus=wanted)
+
+
+@lru_cache(maxsize=1)
+def wire() -> Wiring:
+    """The wiring of this process. Raises InvalidSettings."""
+    return Wiring(load_settings())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder of ours. Raises InvalidSettings when the disk says no."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidSettings(f"cannot make the folder {path}: {error.strerror}; set NCLSCREEN_HOME") from None
+
+
+def worker_name() -> str:
+    """New at every call: a restarted process is another worker."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
