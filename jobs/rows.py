@@ -19,7 +19,7 @@ from ncl_model.scoring import AREA_CUTOFFS
 Clock = Callable[[], ColumnElement[float]]
 
 #: position of probability 0.5 among the cut-offs: the field's fixed pixel threshold
-_HALF = min(range(len(AREA_CUTOFFS)), key=lambda i: abs(AREA_CUTOFFS[i] - 0.5))
+HALF = min(range(len(AREA_CUTOFFS)), key=lambda i: abs(AREA_CUTOFFS[i] - 0.5))
 _FULL_AREA = 65535
 
 
@@ -89,7 +89,7 @@ def verdict_to_row(job_id: JobId, verdict: Verdict) -> dict[str, Any]:
         "key_hash": hash_key(verdict.key),
         "score": verdict.score,
         "flagged": verdict.flagged,
-        "tampered_area": areas[_HALF] if areas else None,
+        "tampered_area": areas[HALF] if areas else None,
         "tampered_areas": pack_areas(areas) if areas else None,
         "map_uri": verdict.map_uri,
         "width": verdict.width,
@@ -127,4 +127,4 @@ def verdict_from_row(row: Row[Any]) -> Verdict:
 
 def tampered_area(verdict: Verdict) -> float | None:
     """Share of the image with probability at least 0.5, in [0, 1]; None without a score."""
-    return verdict.tampered_areas[_HALF] if verdict.tampered_areas else None
+    return verdict.tampered_areas[HALF] if verdict.tampered_areas else None
