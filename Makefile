@@ -1,0 +1,58 @@
+# One file of tasks; `make` alone lists them. Needs GNU make and Python 3.11 or newer, and installs the rest into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench wheel clean
+
+help: ## List these tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/demo.stamp ## Tamper with real photographs, screen them, write a report (CORPUS=path: screen your own)
+ifdef CORPUS
+	$(BIN)/nclscreen screen --report demo-output/report -- "$(CORPUS)"
+else
+	$(BIN)/nclscreen demo
+endif
+
+test: $(VENV)/dev.stamp ## Run the tests (TESTS=path: only those)
+	$(BIN)/pytest $(TESTS)
+
+check: $(VENV)/dev.stamp ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp ## Mend what the style check can mend by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev.stamp ## Run the benchmarks
+	@set -e; for each in $(sort $(wildcard benchmarks/*.py)); do echo "== $$each"; $(BIN)/python $$each; done
+
+wheel: $(VENV)/demo.stamp ## Build the wheel that clusters install, into dist/
+	rm -rf dist
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	cp constraints.txt dist/
+
+clean: ## Remove the environment and everything that was built
+	rm -rf $(VENV) .cache dist build demo-output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+
+# The development environment is the demo's and more, so it serves for both.
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV) (some minutes, the first time)"
+	$(INSTALL) -e ".[dev]"
+	@touch $(VENV)/demo.stamp $@
+
+$(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV) (some minutes, the first time)"
+	$(INSTALL) -e ".[demo]"
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
