@@ -11,7 +11,7 @@ from typing import Self
 
 from jobs.domain import ImageRef
 
-_CACHE_KIB = 32_768
+_CACHE_KIB = 8_192
 
 
 class SeenKeys:

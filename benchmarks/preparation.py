@@ -1,0 +1,92 @@
+"""Memory and time of preparing a corpus from manifests of growing length.
+
+Each length runs in a process of its own; peak memory is what the operating system saw (ru_maxrss).
+The manifest names images of a bucket; preparing reads no image. Run: python benchmarks/preparation.py [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+LINES = (1_000, 10_000, 100_000, 1_000_000)
+
+
+def write_manifest(path: Path, lines: int) -> None:
+    """Keys as archives have them: dated folders, about 60 characters."""
+    with path.open("w") as file:
+        file.write("bucket,key,size\n")
+        for i in range(lines):
+            file.write(f"archive,2026/{i % 12 + 1:02d}/{i % 28 + 1:02d}/camera-{i % 97:03d}/photograph-{i:09d}.jpg,{i}\n")
+
+
+def prepare(folder: Path, lines: int, database_url: str | None) -> dict[str, float]:
+    """Prepare one manifest in this process; gives seconds, peak memory in MB and the size of the shards."""
+    from jobs.database import create_database_engine
+    from jobs.domain import ModelRef, NewJob
+    from jobs.job_store import JobStore
+    from jobs.migrations import upgrade
+    from jobs.preparation import Preparer
+    from jobs.storage import S3Options, open_storage
+
+    manifest = folder / "manifest.csv"
+    write_manifest(manifest, lines)
+    engine = create_database_engine(database_url or f"sqlite:///{folder / 'jobs.sqlite'}")
+    upgrade(engine)
+    store = JobStore(engine)
+    job_id = store.submit(NewJob(source=str(manifest), model=ModelRef(name="m", fingerprint="0" * 64), threshold=0.5))
+    before_mb = peak_mb()
+    started = time.perf_counter()
+    preparation = store.claim_preparation(60.0, job_id)
+    assert preparation is not None
+    Preparer(store, lambda container: open_storage(container, S3Options())).run(preparation, threading.Event())
+    seconds = time.perf_counter() - started
+    job = store.get(job_id)
+    assert job.counts.total == lines, job
+    return {"lines": lines, "seconds": seconds, "before_mb": before_mb, "peak_mb": peak_mb()}
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(lines: int, database_url: str | None) -> dict[str, float]:
+    """The same in a fresh process, so that one length does not hide another's peak."""
+    command = [sys.executable, __file__, "--child", str(lines)]
+    if database_url:
+        command += ["--database-url", database_url]
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--lines", type=int, nargs="*", default=LINES)
+    parser.add_argument("--database-url", help="PostgreSQL instead of a temporary SQLite file")
+    parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(prepare(Path(folder), arguments.child, arguments.database_url)))
+        return
+    rows = [measure(lines, arguments.database_url) for lines in arguments.lines]
+    if arguments.json:
+        print(json.dumps(rows))
+        return
+    print(f"{'lines':>10} {'seconds':>9} {'lines/s':>9} {'MB before':>10} {'MB peak':>9} {'peak / first':>13}")
+    for row in rows:
+        print(
+            f"{row['lines']:>10,} {row['seconds']:>9.2f} {row['lines'] / row['seconds']:>9,.0f} "
+            f"{row['before_mb']:>10.1f} {row['peak_mb']:>9.1f} {row['peak_mb'] / rows[0]['peak_mb']:>13.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
