@@ -1,0 +1,18 @@
+"""A photograph for showing, decoded by the model's own decoder so that people see what the model saw."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from ncl_model.config import CANVAS_MINIMUM, NclConfig
+from ncl_model.decoding import DEFAULT_MAX_PIXELS, decode_image
+
+
+def upright_photo(data: bytes, max_side: int, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
+    """Mode RGB, upright, the longest side at most `max_side` (at least 64) pixels, never enlarged.
+
+    Raises ImageUnreadable, and nothing else, whatever the bytes are.
+    """
+    config = NclConfig(geometry="fit", input_size=max(max_side, CANVAS_MINIMUM))
+    decoded = decode_image(data, config=config, max_pixels=max_pixels)
+    return Image.fromarray(decoded.pixels[: decoded.valid_height, : decoded.valid_width])
