@@ -82,7 +82,6 @@ class PostgresServer:
 
     @property
     def _env(self) -> dict[str, str]:
-        # as the wheel's libraries are found relative to the binary, the rest of the environment is not needed
         return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
     def _make_cluster(self) -> None:
@@ -140,5 +139,11 @@ def _reachable(binaries: Path, home: Path, user: int | None) -> Path:
     )
     if probe.returncode == 0:
         return binaries
-    shutil.copytree(binaries.parent, home / "install", symlinks=True)
-    return home / "install" / binaries.name
+    # the wheel's programs look for their libraries in the folder beside the package
+    package = binaries.parent.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    copied = home / "site" / package.name / binaries.parent.name
+    shutil.copytree(binaries.parent, copied, symlinks=True)
+    if libraries.exists():
+        shutil.copytree(libraries, home / "site" / libraries.name)
+    return copied / binaries.name
