@@ -1,0 +1,104 @@
+"""Flagged images with their pictures, drawn a few at a time: never all of them in memory."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+
+from PIL import Image
+
+from jobs.corpus import OpenStorage
+from jobs.domain import Verdict
+from jobs.errors import InvalidSource, StorageError
+from jobs.rows import tampered_area
+from ncl_model.errors import ImageUnreadable
+from nclscreen.pictures import overlay, upright_photo
+from nclscreen.report.limits import ReportLimits
+from nclscreen.stored_heatmaps import HeatmapMissing, ReadHeatmap, heatmap_reader
+from nclscreen.visible_text import visible_text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """A JPEG as the page holds it."""
+
+    data_uri: str
+    #: pixels
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """One flagged image of the page."""
+
+    rank: int
+    verdict: Verdict
+    #: share of the image at probability 0.5 or more, in [0, 1]
+    area: float
+    photo: Picture | None = None
+    overlay: Picture | None = None
+    #: what a reader must know about missing or changed pictures
+    notes: tuple[str, ...] = ()
+
+
+class CardMaker:
+    """Turns verdicts into cards, in their order."""
+
+    def __init__(self, open_storage: OpenStorage, limits: ReportLimits, read_heatmap: ReadHeatmap | None) -> None:
+        self._open_storage = open_storage
+        self._limits = limits
+        self._read_heatmap = read_heatmap or heatmap_reader(open_storage)
+
+    def cards(self, verdicts: Iterable[Verdict]) -> Iterator[Card]:
+        """Cards one after the other; at most twice as many in memory as there are fetchers."""
+        window: deque[Future[Card]] = deque()
+        pool = ThreadPoolExecutor(self._limits.fetchers, thread_name_prefix="report")
+        try:
+            for rank, verdict in enumerate(verdicts, 1):
+                if len(window) >= 2 * self._limits.fetchers:
+                    yield window.popleft().result()
+                window.append(pool.submit(self._card, rank, verdict))
+            while window:
+                yield window.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _card(self, rank: int, verdict: Verdict) -> Card:
+        """A picture that cannot be shown any more costs the card its picture, never the report."""
+        area = tampered_area(verdict) or 0.0
+        try:
+            photo, notes = self._photo(verdict)
+        except StorageError as error:
+            return Card(rank=rank, verdict=verdict, area=area, notes=(_no_photo(error.reason),))
+        except (ImageUnreadable, InvalidSource) as error:
+            return Card(rank=rank, verdict=verdict, area=area, notes=(_no_photo(str(error)),))
+        try:
+            shown = self._picture(overlay(photo, self._read_heatmap(verdict)))
+        except (StorageError, InvalidSource, HeatmapMissing) as error:
+            reason = error.reason if isinstance(error, StorageError) else str(error)
+            shown, notes = None, (*notes, visible_text(f"The heatmap cannot be shown: {reason}."))
+        return Card(rank=rank, verdict=verdict, area=area, photo=self._picture(photo), overlay=shown, notes=notes)
+
+    def _photo(self, verdict: Verdict) -> tuple[Image.Image, tuple[str, ...]]:
+        storage = self._open_storage(verdict.container)
+        data = storage.read(verdict.key, version_id=verdict.version_id, max_bytes=self._limits.max_image_bytes)
+        photo = upright_photo(data, self._limits.picture_side, max_pixels=self._limits.max_pixels)
+        if verdict.sha256 is not None and sha256(data).hexdigest() != verdict.sha256:
+            return photo, ("The file has changed since it was scored: this is its present picture.",)
+        return photo, ()
+
+    def _picture(self, image: Image.Image) -> Picture:
+        buffer = io.BytesIO()
+        image.save(buffer, format="JPEG", quality=self._limits.jpeg_quality, optimize=True)
+        encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+        return Picture(data_uri=f"data:image/jpeg;base64,{encoded}", width=image.width, height=image.height)
+
+
+def _no_photo(reason: str) -> str:
+    return visible_text(f"The photograph cannot be shown any more: {reason}.")

@@ -1,0 +1,79 @@
+"""The job in words and numbers, as the head of the report shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from jobs.domain import Job
+from jobs.states import FINAL, JobState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """What the head of the page says."""
+
+    job: Job
+    #: (label, text) of the small print
+    details: tuple[tuple[str, str], ...]
+    #: what a reader must know before believing the numbers; None for a complete job
+    caveat: str | None
+    took: str
+    speed: str
+    #: share of the scored images that are flagged, as text
+    flagged_share: str
+
+
+def summarize(job: Job, now: float) -> Summary:
+    """`now` is in seconds since the epoch, UTC."""
+    took_s = _took_s(job, now)
+    counts = job.counts
+    judged = counts.scored + counts.reused
+    details = [
+        ("Job", job.id),
+        ("Model", job.model.name),
+        ("Model fingerprint", job.model.fingerprint[:12]),
+        ("Threshold", f"{job.threshold:.3f}"),
+        ("Started", instant_text(job.started_at)),
+        ("Finished", instant_text(job.finished_at)),
+        ("Left out by the filters", f"{job.ignored:,}"),
+    ]
+    return Summary(
+        job=job,
+        details=tuple(details),
+        caveat=_caveat(job),
+        took="–" if took_s is None else duration_text(took_s),
+        speed="–" if not took_s or not counts.done else f"{counts.done / took_s:,.1f}",
+        flagged_share=f"{counts.flagged / judged:.1%} of the scored" if judged else "nothing was scored",
+    )
+
+
+def instant_text(seconds: float | None) -> str:
+    """Seconds since the epoch as date and time in UTC; a dash for None."""
+    return "–" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def duration_text(seconds: float) -> str:
+    """At most two units: "4.2 s", "3 min 5 s", "2 h 10 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def _took_s(job: Job, now: float) -> float | None:
+    if job.started_at is None:
+        return None
+    return max(0.0, (job.finished_at or now) - job.started_at)
+
+
+def _caveat(job: Job) -> str | None:
+    if job.state is JobState.COMPLETED:
+        return None
+    recorded = f"{job.counts.done:,} of {job.counts.total:,} images had been recorded when this page was written"
+    if job.state in FINAL:
+        reason = f": {job.error}" if job.error else ""
+        return f"This job {'was ' if job.state is JobState.CANCELLED else ''}{job.state.value}{reason}. {recorded}."
+    return f"This job is not over ({job.state.value}). {recorded}."

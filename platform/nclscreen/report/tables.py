@@ -1,0 +1,59 @@
+"""The complete lists as CSV, for a spreadsheet: no cell can run as a formula there."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from typing import TextIO
+
+from jobs.domain import Verdict
+from jobs.rows import tampered_area
+from jobs.verdicts import JobVerdict
+
+#: what makes a spreadsheet take a cell for a formula, also in full width; see OWASP, "CSV Injection"
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+FLAGGED_COLUMNS = ("container", "key", "score", "tampered_area", "width", "height", "bytes", "sha256", "map_uri")
+FAILED_COLUMNS = ("container", "key", "error_code", "error_message", "bytes")
+
+
+def safe_cell(text: str | None) -> str:
+    """Text from outside as a cell: an apostrophe in front keeps a spreadsheet from running it."""
+    text = text or ""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def write_flagged(file: TextIO, found: Iterable[JobVerdict]) -> None:
+    """All flagged images, highest score first; tampered_area is the share at probability 0.5 or more."""
+    _write(file, FLAGGED_COLUMNS, (_flagged_row(item.verdict) for item in found))
+
+
+def write_failed(file: TextIO, found: Iterable[JobVerdict]) -> None:
+    """All images without a score."""
+    _write(file, FAILED_COLUMNS, (_failed_row(item.verdict) for item in found))
+
+
+def _flagged_row(verdict: Verdict) -> list[object]:
+    area = tampered_area(verdict)
+    return [
+        safe_cell(verdict.container),
+        safe_cell(verdict.key),
+        f"{verdict.score:.4f}",
+        "" if area is None else f"{area:.4f}",
+        verdict.width,
+        verdict.height,
+        verdict.size,
+        verdict.sha256,
+        safe_cell(verdict.map_uri),
+    ]
+
+
+def _failed_row(verdict: Verdict) -> list[object]:
+    code = verdict.error_code.value if verdict.error_code else ""
+    return [safe_cell(verdict.container), safe_cell(verdict.key), code, safe_cell(verdict.error_message), verdict.size]
+
+
+def _write(file: TextIO, columns: tuple[str, ...], rows: Iterator[list[object]]) -> None:
+    writer = csv.writer(file)
+    writer.writerow(columns)
+    writer.writerows(rows)
