@@ -68,9 +68,7 @@ def conv_bn(inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation
     return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
 
-def conv_bn_relu(
-    inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1
-) -> nn.Sequential:
+def conv_bn_relu(inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """``conv_bn`` and a ReLU."""
     block = conv_bn(inputs, outputs, kernel, stride=stride, dilation=dilation)
     return block.append(nn.ReLU(inplace=True))

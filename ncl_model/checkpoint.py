@@ -30,9 +30,7 @@ FORMAT = "nclscreen-1"
 _TRAINING_PREFIXES = ("pivot.",)
 _TRAINING_SUFFIXES = ("num_batches_tracked",)
 _REMEDY_FILE = "Copy or download it again, or train one with `python -m ncl_model.training`"
-_REMEDY_FIT = (
-    "Save it again with the config it was trained with, or use the weights that belong to this config"
-)
+_REMEDY_FIT = "Save it again with the config it was trained with, or use weights that belong to this config"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import warnings
 from dataclasses import dataclass
 
@@ -20,12 +21,11 @@ from ncl_model.errors import ImageUnreadable
 from ncl_model.pixels import to_rgb
 
 #: formats that are opened; a short list keeps rarely tested parsers, and EPS with its interpreter, away
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+#: (MPO, the format of stereo cameras, comes through JPEG)
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 #: default limit, in pixels of the stored image
 DEFAULT_MAX_PIXELS = 100_000_000
-_MAGIC = re.compile(
-    rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|II[*+]\x00|MM\x00[*+]|BM|....ftypavi[fs]", re.DOTALL
-)
+_MAGIC = re.compile(rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|II[*+]\x00|MM\x00[*+]|BM|....ftypavi[fs]", re.DOTALL)
 #: EXIF tag 0x0112 value -> how to bring the image upright
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,6 +37,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
+_PNG = b"\x89PNG\r\n\x1a\n"
 #: a JPEG is decoded at a reduced scale only while this factor above the target remains to be resized
 _DRAFT_MARGIN = 1.5
 
@@ -79,11 +80,12 @@ def decode_image(data: bytes, *, config: NclConfig, max_pixels: int = DEFAULT_MA
 
 
 def _decode(data: bytes, config: NclConfig, max_pixels: int) -> DecodedImage:
+    if data.startswith(_PNG) and len(data) >= 24:
+        # Pillow opens a PNG only once its pixels begin; the size stands before them
+        _check_size(*struct.unpack(">II", data[16:24]), max_pixels)
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         stored_width, stored_height = image.size
-        if stored_width * stored_height > max_pixels:
-            pixels = f"{stored_width}x{stored_height} pixels"
-            raise ImageUnreadable("too_large", f"{pixels}, the limit is {max_pixels}")
+        _check_size(stored_width, stored_height, max_pixels)
         orientation = _orientation(image)
         turned = orientation >= 5
         width, height = (stored_height, stored_width) if turned else (stored_width, stored_height)
@@ -103,6 +105,11 @@ def _decode(data: bytes, config: NclConfig, max_pixels: int) -> DecodedImage:
     )
 
 
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ImageUnreadable("too_large", f"{width}x{height} pixels, the limit is {max_pixels}")
+
+
 def _target_size(width: int, height: int, config: NclConfig) -> tuple[int, int]:
     if config.geometry == "stretch":
         return config.input_size, config.input_size
@@ -114,7 +121,7 @@ def _draft(image: Image.Image, target: tuple[int, int]) -> None:
     if image.format in {"JPEG", "MPO"}:
         wanted = (int(target[0] * _DRAFT_MARGIN), int(target[1] * _DRAFT_MARGIN))
         if image.width > wanted[0] and image.height > wanted[1]:
-            image.draft(None, wanted)  # type: ignore[arg-type]
+            image.draft(None, wanted)
 
 
 def _orientation(image: Image.Image) -> int:

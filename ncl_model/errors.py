@@ -1,5 +1,4 @@
 """Errors of the model layer: one base class, each error carries its data."""
-# ruff: noqa: N818 (the words of the design: an unreadable image is an `ImageUnreadable`)
 
 from typing import Literal
 

@@ -20,7 +20,7 @@ from PIL import Image
 from ncl_model.checkpoint import Checkpoint, Precision, load_checkpoint, shipped_weights
 from ncl_model.config import NclConfig
 from ncl_model.decoding import DEFAULT_MAX_PIXELS, DecodedImage, decode_image
-from ncl_model.network import NclNetwork
+from ncl_model.network import NclNetwork, channels_last
 from ncl_model.scoring import image_score, tampered_areas, to_heatmap
 
 #: images of one canvas shape that ``localize`` sends through the network together
@@ -45,13 +45,11 @@ class Localization:
 class Predictor:
     """A network ready for inference. Use ``Predictor.setup``; instances may be shared by threads."""
 
-    def __init__(
-        self, network: NclNetwork, checkpoint: Checkpoint, precision: Precision, device: str = "cpu"
-    ) -> None:
+    def __init__(self, network: NclNetwork, checkpoint: Checkpoint, precision: Precision, device: str = "cpu") -> None:
         if precision not in {"float32", "bfloat16"}:
             raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
         self._device = torch.device(device)
-        self._network = network.to(self._device, memory_format=torch.channels_last).eval()
+        self._network = channels_last(network.to(self._device)).eval()
         self.precision: Precision = precision
         #: sha256 hex over weights, preprocessing and precision
         self.fingerprint = checkpoint.fingerprint(precision)

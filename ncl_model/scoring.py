@@ -40,5 +40,6 @@ def _flat(probabilities: FloatMap) -> FloatMap:
 
 
 def to_heatmap(probabilities: FloatMap) -> NDArray[np.uint8]:
-    """(H, W) in [0, 1] to uint8 on the fixed scale 255 = probability 1; never stretched to the own maximum."""
-    return np.rint(np.clip(probabilities, 0.0, 1.0) * 255.0).astype(np.uint8)
+    """(H, W) in [0, 1] to uint8 on the fixed scale 255 = probability 1; never stretched to its own maximum."""
+    heatmap: NDArray[np.uint8] = np.rint(np.clip(probabilities, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return heatmap

@@ -1,0 +1,24 @@
+"""A very small NCL network with random weights: real in every part, fast enough for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ncl_model.checkpoint import Checkpoint, pack_weights, save_checkpoint
+from ncl_model.config import NclConfig
+from ncl_model.network import NclNetwork
+
+
+def save_tiny_model(path: Path, *, seed: int = 0) -> Path:
+    """Write the weights file; the same seed gives the same fingerprint."""
+    config = NclConfig(
+        backbone="resnet18", width=8, output_stride=16, aspp_channels=8, decoder_channels=8, geometry="fit"
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = NclNetwork(config)
+    weights = pack_weights(network.state_dict())
+    save_checkpoint(path, Checkpoint(config=config, weights=weights, name="tiny", version=str(seed)))
+    return path
