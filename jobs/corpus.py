@@ -40,7 +40,8 @@ class Corpus:
     def check(self) -> None:
         """Whether the source can be read at all. Raises InvalidSource or StorageError, which say what to mend."""
         storage = self._open(self._parsed.container)
-        storage.check()
+        # below the prefix: credentials may be good for no more than that
+        storage.check(self._parsed.prefix)
         if self._parsed.single_key is not None and self._manifest_key() is None and not self._accept_single():
             raise InvalidSource(
                 self._source,

@@ -10,12 +10,13 @@ import logging
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from jobs.database import DATABASE_AWAY
-from jobs.domain import JobId
+from jobs.domain import JobId, Lease
 from jobs.errors import LeaseLost, ModelMismatch
-from jobs.job_store import JobStore
+from jobs.job_store import JobStore, Preparation, PreparationLost
 from jobs.ports import Outcome, OutcomeKind, ShardRunner
 from jobs.preparation import PREPARATION_LEASE_S, Preparer
 from jobs.states import FINAL
@@ -63,7 +64,7 @@ class Dispatcher:
         self._fingerprint = fingerprint
         self._options = options
         self._stop = threading.Event()
-        self._preparing: Future[None] | None = None
+        self._preparing: tuple[Preparation, Future[None]] | None = None
         self._unrecorded: list[Outcome] = []
         self._next_heartbeat = 0.0
         self._pause_s = 0.0
@@ -123,15 +124,17 @@ class Dispatcher:
 
     def _prepare(self, pool: ThreadPoolExecutor) -> None:
         if self._preparing is not None:
-            if not self._preparing.done():
+            preparation, ended = self._preparing
+            if not ended.done():
                 return
-            error = self._preparing.exception()
+            if (error := ended.exception()) is not None:
+                logger.warning("preparing job %s broke off, it starts over: %s", preparation.job.id, error)
+                with suppress(PreparationLost):
+                    self._store.release_preparation(preparation)
             self._preparing = None
-            if error is not None:
-                logger.error("preparing a job broke off; it starts over when its lease ends", exc_info=error)
-        preparation = self._store.claim_preparation(PREPARATION_LEASE_S, self._options.only_job)
-        if preparation is not None:
-            self._preparing = pool.submit(self._preparer.run, preparation, self._stop)
+        claimed = self._store.claim_preparation(PREPARATION_LEASE_S, self._options.only_job)
+        if claimed is not None:
+            self._preparing = claimed, pool.submit(self._preparer.run, claimed, self._stop)
 
     def _claim(self) -> None:
         free = self._options.in_flight - len(self._runner.running)
@@ -164,6 +167,12 @@ class Dispatcher:
                 self._queue.finish(lease, outcome.verdicts)
             except LeaseLost as error:
                 logger.info("%s: its result is dropped", error)
+            except DATABASE_AWAY:
+                raise
+            except Exception as error:
+                # the next attempt would give the same: better a failed job than a dispatcher that dies of it
+                logger.exception("the result of shard %d cannot be recorded", lease.shard_id)
+                self._give_up(lease, f"a result cannot be recorded: {type(error).__name__}: {error}")
         elif outcome.kind is OutcomeKind.UNAVAILABLE:
             self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s or 1.0)
             self._resume_at = time.monotonic() + self._pause_s
@@ -171,14 +180,18 @@ class Dispatcher:
             self._queue.release(lease)
         elif outcome.kind is OutcomeKind.IMPOSSIBLE:
             logger.error("job %s cannot go on: %s", lease.job_id, outcome.reason)
-            self._store.fail(lease.job_id, outcome.reason)
-            self._queue.release(lease)
+            self._give_up(lease, outcome.reason)
         else:
             logger.warning("shard %d, attempt %d: %s", lease.shard_id, lease.attempt, outcome.reason)
             self._queue.fail_attempt(lease, outcome.reason, crashed=outcome.kind is OutcomeKind.CRASHED)
 
+    def _give_up(self, lease: Lease, reason: str) -> None:
+        self._store.fail(lease.job_id, reason)
+        self._queue.release(lease)
+
     def _give_back(self) -> None:
         """At the end: record what is finished, return the rest untouched, so that the next dispatcher need not wait."""
+        self._unrecorded += self._runner.wait(0)
         held = self._runner.running
         self._runner.abandon(held)
         try:

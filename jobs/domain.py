@@ -62,6 +62,9 @@ class Filters:
     min_bytes: int | None = None
     max_bytes: int | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "suffixes", tuple(suffix.lower() for suffix in self.suffixes))
+
     def accept(self, item: ObjectInfo) -> bool:
         """Whether the object belongs to the corpus; a bound on something the listing does not say is not applied."""
         if self.suffixes and not item.key.lower().endswith(self.suffixes):

@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Engine, Select, delete, exists, false, func, insert, literal, or_, select, update
 
 from jobs.database import reading, writing
 from jobs.domain import ImageRef, Job, JobId, NewJob, ShardCounts
 from jobs.entries import pack_entries
-from jobs.errors import JobNotFound, JobsError
-from jobs.rows import Clock, database_clock, filters_to_json, job_from_row, storable
+from jobs.errors import InvalidSource, JobNotFound, JobsError
+from jobs.rows import Clock, database_clock, filters_to_json, job_from_row
 from jobs.states import CLAIMABLE, FINAL, JobState, ShardState, check_transition, settled
+from jobs.stored_text import is_storable, storable
 from jobs.tables import jobs, shard_entries, shards
 
+_ERROR_LIMIT = 4000
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -52,7 +54,12 @@ class JobStore:
         self._clock = clock
 
     def submit(self, new: NewJob) -> JobId:
-        """Enqueue a job; whoever runs a dispatcher on this database takes it from here."""
+        """Enqueue a job; whoever runs a dispatcher on this database takes it from here.
+
+        Raises InvalidSource for a source that is not text; such a folder can be given as file:/// with %XX in it.
+        """
+        if not is_storable(new.source):
+            raise InvalidSource(new.source, "it is not text; write it as file:///path with %XX for the odd bytes")
         job_id = new_job_id()
         row = {
             "id": job_id,
@@ -70,7 +77,7 @@ class JobStore:
     def get(self, job_id: str) -> Job:
         """The job of this id. Raises JobNotFound."""
         with reading(self._engine) as connection:
-            row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+            row = connection.execute(_by_id(job_id)).one_or_none()
         if row is None:
             raise JobNotFound(job_id)
         return job_from_row(row)
@@ -157,6 +164,14 @@ class JobStore:
         with writing(self._engine) as connection:
             self._hold_preparation(connection, preparation, preparation_expires_at=None)
 
+    def fail_preparation(self, preparation: Preparation, reason: str) -> None:
+        """The corpus cannot be frozen: fail the job, unless somebody else prepares it. Raises PreparationLost."""
+        check_transition(JobState.PREPARING, JobState.FAILING)
+        error = storable(reason, limit=_ERROR_LIMIT)
+        with writing(self._engine) as connection:
+            self._hold_preparation(connection, preparation, state=JobState.FAILING.value, error=error)
+            settle_job(connection, preparation.job.id, self._clock)
+
     def _hold_preparation(self, connection: Connection, preparation: Preparation, **values: Any) -> None:
         held = (
             update(jobs)
@@ -176,34 +191,36 @@ class JobStore:
 
     def fail(self, job_id: str, reason: str) -> Job:
         """Stop a job that cannot go on, and keep the reason."""
-        return self._end(job_id, JobState.FAILING, error=storable(reason, limit=4000))
+        return self._end(job_id, JobState.FAILING, error=storable(reason, limit=_ERROR_LIMIT))
 
     def _end(self, job_id: str, state: JobState, **values: Any) -> Job:
         with writing(self._engine) as connection:
-            row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+            row = connection.execute(_by_id(job_id).with_for_update()).one_or_none()
             if row is None:
                 raise JobNotFound(job_id)
-            current = JobState(row.state)
-            if current not in FINAL and current not in (JobState.CANCELLING, JobState.FAILING):
-                check_transition(current, state)
-                connection.execute(update(jobs).where(jobs.c.id == job_id).values(state=state.value, **values))
-                settle_job(connection, JobId(job_id), self._clock)
+            job = job_from_row(row)
+            if job.state not in FINAL and job.state not in (JobState.CANCELLING, JobState.FAILING):
+                self._move(connection, job, state, **values)
+                settle_job(connection, job.id, self._clock)
         return self.get(job_id)
+
+    @staticmethod
+    def _move(connection: Connection, job: Job, state: JobState, **values: Any) -> None:
+        check_transition(job.state, state)
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(state=state.value, **values))
 
     def complete(self, job_id: JobId) -> Job:
         """Close a completing job. A job whose rows do not add up fails instead of claiming to be complete."""
         with writing(self._engine) as connection:
-            row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one()
+            row = connection.execute(_by_id(job_id).with_for_update()).one()
             job = job_from_row(row)
             if job.state is JobState.COMPLETING:
-                whole = job.counts.done == job.counts.total
-                state = JobState.COMPLETED if whole else JobState.FAILED
-                error = None if whole else f"{job.counts.done} verdicts for {job.counts.total} images"
-                connection.execute(
-                    update(jobs)
-                    .where(jobs.c.id == job_id)
-                    .values(state=state.value, error=error, finished_at=self._clock())
-                )
+                if job.counts.done != job.counts.total:
+                    error = f"{job.counts.done} verdicts for {job.counts.total} images"
+                    self._move(connection, job, JobState.FAILING, error=error)
+                    settle_job(connection, job_id, self._clock)
+                else:
+                    self._move(connection, job, JobState.COMPLETED, finished_at=self._clock())
         return self.get(job_id)
 
     def completing(self) -> list[JobId]:
@@ -221,6 +238,11 @@ class JobStore:
         )
         with reading(self._engine) as connection:
             return [job_from_row(row) for row in connection.execute(wanted)]
+
+
+def _by_id(job_id: str) -> Select[Any]:
+    # what cannot be stored is nobody's id, and PostgreSQL would not take the question
+    return select(jobs).where(jobs.c.id == job_id if is_storable(job_id) else false())
 
 
 def insert_shard(connection: Connection, job_id: JobId, first_ordinal: int, entries: Sequence[ImageRef]) -> int:

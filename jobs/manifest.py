@@ -15,10 +15,12 @@ from urllib.parse import unquote_plus
 
 from jobs.domain import ImageKey, ImageRef
 from jobs.errors import JobsError
-from jobs.storage import parse_source
+from jobs.storage import parse_source, split_object_uri
+from jobs.stored_text import is_storable
 
 MANIFEST_SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _KEY_NAMES = ("key", "image", "path", "file", "uri")
+_LARGEST_SIZE = 2**63 - 1
 _HEADER_NAMES = {*_KEY_NAMES, "bucket", "version_id", "versionid", "size", "etag"}
 
 
@@ -53,41 +55,44 @@ class ManifestReader:
             yield self._reference(record, numbered.line)
 
     def _reference(self, record: Mapping[str, Any], line: int) -> ImageRef:
-        key = next((str(record[name]) for name in _KEY_NAMES if record.get(name)), "")
-        if not key or "\x00" in key:
-            raise InvalidManifest(self._uri, line, "there is no key in it" if not key else "NUL in the key")
-        container, key = self._locate(record.get("bucket"), key, line)
-        size = record.get("size")
         try:
-            size = None if size in (None, "") else int(size)
-        except (TypeError, ValueError):
-            raise InvalidManifest(self._uri, line, f"the size {size!r} is no whole number of bytes") from None
-        return ImageRef(
-            container=container,
-            key=ImageKey(key),
-            size=size,
-            etag=_text(record.get("etag")),
-            version_id=_text(record.get("version_id") or record.get("versionid")),
-        )
-
-    def _locate(self, bucket: object, key: str, line: int) -> tuple[str, str]:
-        if bucket:
-            return f"s3://{bucket}", key
-        absolute_path = key.startswith("/") and self._container.startswith("file:")
-        if not absolute_path and not key.startswith(("s3://", "file://")):
-            return self._container, key
-        try:
-            parsed = parse_source(key)
-        except JobsError as error:
+            key = next((text for name in _KEY_NAMES if (text := _text(record, name))), None)
+            if key is None:
+                raise ValueError("there is no key in it")
+            container, key = self._locate(_text(record, "bucket"), key)
+            return ImageRef(
+                container=container,
+                key=ImageKey(key),
+                size=_size(record.get("size")),
+                etag=_text(record, "etag"),
+                version_id=_text(record, "version_id") or _text(record, "versionid"),
+            )
+        except (ValueError, JobsError) as error:
             raise InvalidManifest(self._uri, line, str(error)) from None
-        located = parsed.single_key or parsed.prefix
-        if located:
-            return parsed.container, located
+
+    def _locate(self, bucket: str | None, key: str) -> tuple[str, str]:
+        """Container and key. Raises ValueError or InvalidSource."""
+        if bucket:
+            parsed = parse_source(f"s3://{bucket}")
+            if parsed.prefix:
+                raise ValueError(f"{bucket!r} cannot be the name of a bucket")
+            return parsed.container, key
+        local = self._container.startswith("file:")
         if key.startswith("s3://"):
-            raise InvalidManifest(self._uri, line, f"{key!r} names a bucket, not an image")
-        # a file that is not there (any more): it keeps its place and gets its error code when it is read
-        folder, _, name = parsed.container.rpartition("/")
-        return folder or "file:///", name
+            parsed = parse_source(key)
+            if not parsed.prefix:
+                raise ValueError(f"{key!r} names a bucket, not an image")
+            return parsed.container, parsed.prefix
+        if key.startswith("file://") and not local:
+            # whoever may write to the bucket must not choose files of the workers' disks
+            raise ValueError("a list in a bucket cannot name local files")
+        if key.startswith("file://") or (local and key.startswith("/")):
+            parsed = parse_source(key)
+            if parsed.single_key is not None:
+                return parsed.container, parsed.single_key
+            # a folder, or a file that is not there (any more): it gets its error code when it is read
+            return split_object_uri(parsed.container)
+        return self._container, key
 
 
 class _NumberedText:
@@ -151,5 +156,25 @@ def _unnamed(uri: str, line: int, row: list[str]) -> Mapping[str, Any]:
     raise InvalidManifest(uri, line, f"{len(row)} columns and no header; write a header with a 'key' column")
 
 
-def _text(value: object) -> str | None:
-    return str(value) if value not in (None, "") else None
+def _text(record: Mapping[str, Any], name: str) -> str | None:
+    """A field as text that every database takes; None where it is absent or empty. Raises ValueError."""
+    value = record.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"the {name} {value!r} is not text")
+    if not is_storable(value):
+        raise ValueError(f"the {name} {value!r} has NUL or half a character in it")
+    return value
+
+
+def _size(value: object) -> int | None:
+    if value is None or value == "":
+        return None
+    try:
+        size = int(value) if isinstance(value, str | int) else -1
+    except ValueError:
+        size = -1
+    if not 0 <= size <= _LARGEST_SIZE:
+        raise ValueError(f"the size {value!r} is no whole number of bytes")
+    return size

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from contextlib import suppress
 
 from jobs.corpus import Corpus, OpenStorage
+from jobs.database import DATABASE_AWAY
 from jobs.domain import Filters
 from jobs.errors import EmptyCorpus, JobsError
 from jobs.job_store import JobStore, Preparation, PreparationLost
 from jobs.shard_plan import cut, shard_sizes
+
+logger = logging.getLogger(__name__)
 
 #: how long a preparer may be silent before another one starts over
 PREPARATION_LEASE_S = 60.0
@@ -26,17 +31,21 @@ class Preparer:
     def run(self, preparation: Preparation, stop: threading.Event) -> None:
         """Prepare one claimed job. A corpus that cannot be read, or is empty, fails the job with the reason.
 
-        `stop` interrupts; the job then waits, unprepared, for the next preparer.
+        `stop` interrupts; the job then waits, unprepared, for the next preparer. Raises one of DATABASE_AWAY.
         """
-        job = preparation.job
-        try:
-            self._freeze(preparation, stop)
-        except PreparationLost:
-            return
-        except _Interrupted:
-            self._store.release_preparation(preparation)
-        except JobsError as error:
-            self._store.fail(job.id, str(error))
+        with suppress(PreparationLost):
+            try:
+                self._freeze(preparation, stop)
+            except _Interrupted:
+                self._store.release_preparation(preparation)
+            except (PreparationLost, *DATABASE_AWAY):
+                raise
+            except JobsError as error:
+                self._store.fail_preparation(preparation, str(error))
+            except Exception as error:
+                # it would come again at every try: better a failed job than one that is prepared for ever
+                logger.exception("preparing job %s broke off", preparation.job.id)
+                self._store.fail_preparation(preparation, f"preparing it broke off: {type(error).__name__}: {error}")
 
     def _freeze(self, preparation: Preparation, stop: threading.Event) -> None:
         job = preparation.job

@@ -33,6 +33,8 @@ class RayRunner:
 
     def wait(self, timeout_s: float) -> list[Outcome]:
         refs = list(self._running)
+        if not refs:
+            return []
         ready, _ = ray.wait(refs, num_returns=1, timeout=timeout_s)
         if ready:
             ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)  # and all that are done beside it

@@ -13,6 +13,7 @@ from jobs.database import epoch_now
 from jobs.domain import Counts, Filters, ImageKey, Job, JobId, ModelRef, Verdict
 from jobs.errors import ErrorCode
 from jobs.states import JobState
+from jobs.stored_text import storable
 from ncl_model.scoring import AREA_CUTOFFS
 
 #: gives the SQL expression of "now"; tests add an offset instead of sleeping
@@ -70,13 +71,6 @@ def pack_areas(areas: Sequence[float]) -> bytes:
 
 def unpack_areas(packed: bytes) -> tuple[float, ...]:
     return tuple(value / _FULL_AREA for value in struct.unpack(f"<{len(packed) // 2}H", packed))
-
-
-def storable(text: str | None, limit: int = 500) -> str | None:
-    """Text from outside as both databases take it: without NUL and lone surrogates, and not endless."""
-    if text is None:
-        return None
-    return text.replace("\x00", "�").encode("utf-8", "replace").decode()[:limit]
 
 
 def verdict_to_row(job_id: JobId, verdict: Verdict) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,14 +11,16 @@ from hashlib import sha256
 
 from jobs.corpus import OpenStorage
 from jobs.domain import ImageRef, Lease, Verdict
-from jobs.errors import ErrorCode, ModelFailed, StorageError, StorageUnavailable
+from jobs.errors import ErrorCode, InvalidSource, ModelFailed, StorageError, StorageUnavailable
 from jobs.ports import HeatmapStore, ScoredImage, Scorer
-from jobs.work_queue import failed_verdict
+from jobs.work_queue import MAX_ATTEMPTS, failed_verdict
 from ncl_model.decoding import DecodedImage
 from ncl_model.errors import ImageUnreadable
 
 #: batches of one shard under way at the model at once
 _BATCHES_AT_MODEL = 2
+#: images that wait for others of their canvas shape, in batches; beyond it a batch goes before it is full
+_BATCHES_WAITING = 4
 #: a shard is tried again as a whole when at least this share of its images failed for a passing reason
 _STORE_AWAY_SHARE = 0.5
 
@@ -34,6 +35,11 @@ class ScreeningLimits:
     batch_size: int = 8
     #: larger objects are not downloaded
     max_image_bytes: int = 256 * 1024 * 1024
+
+    @property
+    def most_decoded_images(self) -> int:
+        """So many decoded images of one shard are in memory at most: fetched, waiting for a batch, at the model."""
+        return 2 * self.fetchers + (_BATCHES_WAITING + _BATCHES_AT_MODEL + 1) * self.batch_size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -72,6 +78,7 @@ class ShardScreener:
         Raises:
             ModelUnavailable, ModelMismatch: no verdicts are possible now, or at all.
             StorageUnavailable: the store is away: half of the shard or more could not be read for passing reasons.
+                Not at the last attempt, which keeps what it got.
             StorageError: heatmaps cannot be kept.
         """
         run = _Run(self._limits)
@@ -86,7 +93,8 @@ class ShardScreener:
                 else:
                     run.queue(item, lambda batch: scoring.submit(self._score, lease, batch))
             run.flush(lambda batch: scoring.submit(self._score, lease, batch))
-        self._refuse_when_store_is_away(run.verdicts)
+        if lease.attempt < MAX_ATTEMPTS:
+            self._refuse_when_store_is_away(run.verdicts)
         return sorted(run.verdicts, key=lambda verdict: verdict.ordinal)
 
     def _items(self, lease: Lease, pool: ThreadPoolExecutor) -> Iterator[_Item | Verdict]:
@@ -107,6 +115,8 @@ class ShardScreener:
             image = self._scorer.decode(data)
         except StorageError as error:
             return failed_verdict(entry, ordinal, fingerprint, error.code, error.reason)
+        except InvalidSource as error:
+            return failed_verdict(entry, ordinal, fingerprint, ErrorCode.NOT_FOUND, error.reason)
         except ImageUnreadable as error:
             return failed_verdict(entry, ordinal, fingerprint, ErrorCode(error.code), str(error))
         return _Item(ordinal=ordinal, entry=entry, image=image, digest=sha256(data).hexdigest(), size=len(data))
@@ -123,8 +133,8 @@ class ShardScreener:
         return [self._verdict(lease, item, result) for item, result in zip(batch, scored, strict=True)]
 
     def _verdict(self, lease: Lease, item: _Item, scored: ScoredImage) -> Verdict:
-        if not math.isfinite(scored.score):
-            return _model_error(lease, item, "the model gave no finite score")
+        if not all(0 <= value <= 1 for value in (scored.score, *scored.tampered_areas)):  # NaN is not, either
+            return _model_error(lease, item, f"the model gave no score between 0 and 1, but {scored.score}")
         flagged = scored.score >= lease.threshold
         map_uri = self._heatmaps.save(lease, item.ordinal, scored.heatmap) if self._keep_heatmap(flagged) else None
         return Verdict(
@@ -174,6 +184,9 @@ class _Run:
         batch.append(item)
         if len(batch) == self._batch_size:
             self._submit(self._waiting.pop(item.image.pixels.shape), submit)
+        elif sum(map(len, self._waiting.values())) >= _BATCHES_WAITING * self._batch_size:
+            fullest = max(self._waiting, key=lambda shape: len(self._waiting[shape]))
+            self._submit(self._waiting.pop(fullest), submit)
 
     def flush(self, submit: Submit) -> None:
         for batch in self._waiting.values():

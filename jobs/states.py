@@ -1,9 +1,13 @@
 """The state machine of jobs and shards, in one place and free of everything else.
 
 preparing -> [awaiting_confirmation] -> ready -> running -> completing -> completed
-                                                 running <-> pausing -> paused -> running
+ready -> pausing
+running <-> pausing -> paused -> running
+pausing -> completing
 every live state -> cancelling -> cancelled
 every live state -> failing -> failed
+
+A state in brackets may be passed over. Live is what is neither over nor about to end.
 """
 
 from __future__ import annotations

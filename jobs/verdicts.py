@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
+from sqlalchemy import ColumnElement, Engine, Select, and_, false, func, select
 
 from jobs.database import reading
 from jobs.domain import JobId, Verdict
 from jobs.errors import VerdictNotFound
 from jobs.rows import hash_key, verdict_from_row
+from jobs.stored_text import is_storable
 from jobs.tables import jobs, verdicts
 
 #: bars of the score histogram over [0, 1]
@@ -45,11 +46,11 @@ class VerdictStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def flagged(self, query: FlaggedQuery) -> Iterator[JobVerdict]:
+    def flagged(self, query: FlaggedQuery) -> Generator[JobVerdict, None, None]:
         """Flagged images, highest score first."""
         yield from self._stream(flagged_statement(query))
 
-    def failed(self, job_id: JobId, limit: int | None = None) -> Iterator[JobVerdict]:
+    def failed(self, job_id: JobId, limit: int | None = None) -> Generator[JobVerdict, None, None]:
         """Images of a job that have an error code, in manifest order."""
         found = (
             _joined()
@@ -59,12 +60,14 @@ class VerdictStore:
         )
         yield from self._stream(found)
 
-    def of_job(self, job_id: JobId) -> Iterator[JobVerdict]:
+    def of_job(self, job_id: JobId) -> Generator[JobVerdict, None, None]:
         """Every verdict of a job, in manifest order."""
         yield from self._stream(_joined().where(verdicts.c.job_id == job_id).order_by(verdicts.c.ordinal))
 
     def one(self, job_id: JobId, key: str) -> Verdict:
         """The verdict for a key in a job. Raises VerdictNotFound."""
+        if not is_storable(key):
+            raise VerdictNotFound(job_id, key)
         found = (
             _joined()
             .where(verdicts.c.job_id == job_id, verdicts.c.key_hash == hash_key(key), verdicts.c.key == key)
@@ -100,7 +103,7 @@ class VerdictStore:
         with reading(self._engine) as connection:
             return {str(code): int(images) for code, images in connection.execute(counted)}
 
-    def _stream(self, statement: Select[Any]) -> Iterator[JobVerdict]:
+    def _stream(self, statement: Select[Any]) -> Generator[JobVerdict, None, None]:
         with reading(self._engine) as connection:
             rows = connection.execution_options(yield_per=_CHUNK).execute(statement)
             for row in rows:
@@ -117,7 +120,8 @@ def flagged_statement(query: FlaggedQuery) -> Select[Any]:
     if query.min_score is not None:
         conditions.append(verdicts.c.score >= query.min_score)
     if query.prefix:
-        conditions.append(func.substr(verdicts.c.key, 1, len(query.prefix)) == query.prefix)
+        begins = func.substr(verdicts.c.key, 1, len(query.prefix)) == query.prefix
+        conditions.append(begins if is_storable(query.prefix) else false())
     order = [verdicts.c.score.desc(), verdicts.c.job_id.desc(), verdicts.c.ordinal.desc()]
     return _joined().where(and_(*conditions)).order_by(*order).limit(query.limit)
 

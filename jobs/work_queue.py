@@ -6,7 +6,7 @@ writer at a time and needs no lock) and an update that raises the fence. Locks a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, literal, select, update
@@ -16,8 +16,9 @@ from jobs.domain import ImageRef, JobId, Lease, ModelRef, ShardId, Verdict
 from jobs.entries import pack_entries, unpack_entries
 from jobs.errors import ErrorCode, LeaseLost
 from jobs.job_store import insert_shard, settle_job
-from jobs.rows import Clock, database_clock, storable, verdict_to_row
+from jobs.rows import Clock, database_clock, verdict_to_row
 from jobs.states import CLAIMABLE, RECORDING, JobState, ShardState
+from jobs.stored_text import storable
 from jobs.tables import jobs, shard_entries, shards, verdicts
 
 #: a shard is tried so often before it is split or set aside
@@ -40,7 +41,7 @@ class WorkQueue:
     def claim(self, limit: int, lease_s: float, *, fingerprint: str, job_id: JobId | None = None) -> list[Lease]:
         """Lease up to `limit` waiting shards of jobs pinned to this model, oldest job first, in manifest order."""
         waiting = (
-            select(shards.c.id)
+            select(shards.c.id, shards.c.job_id)
             .join(jobs, jobs.c.id == shards.c.job_id)
             .where(jobs.c.state.in_([state.value for state in CLAIMABLE]))
             .where(jobs.c.model_fingerprint == fingerprint)
@@ -52,7 +53,10 @@ class WorkQueue:
         if job_id is not None:
             waiting = waiting.where(jobs.c.id == job_id)
         with writing(self._engine) as connection:
-            found = list(connection.execute(waiting).scalars())
+            rows = connection.execute(waiting).all()
+            # under the lock, a job cancelled since the look above shows it
+            states = _lock_jobs(connection, {JobId(row.job_id) for row in rows})
+            found = [row.id for row in rows if states[row.job_id] in CLAIMABLE]
             if not found:
                 return []
             connection.execute(
@@ -126,9 +130,9 @@ class WorkQueue:
         """
         with writing(self._engine) as connection:
             row = connection.execute(
-                select(shards).where(
-                    shards.c.id == lease.shard_id, shards.c.fence == lease.fence, shards.c.state == _LEASED
-                )
+                select(shards)
+                .where(shards.c.id == lease.shard_id, shards.c.fence == lease.fence, shards.c.state == _LEASED)
+                .with_for_update()
             ).one_or_none()
             if row is not None:
                 self._retry_or_end(connection, row, reason, crashed=crashed)
@@ -144,10 +148,11 @@ class WorkQueue:
         )
         with writing(self._engine) as connection:
             rows = connection.execute(expired).all()
+            job_ids = _lock_jobs(connection, {JobId(row.job_id) for row in rows})
             for row in rows:
                 self._retry_or_end(connection, row, "its worker vanished", crashed=True)
-            for job_id in {row.job_id for row in rows}:
-                settle_job(connection, JobId(job_id), self._clock)
+            for job_id in job_ids:
+                settle_job(connection, job_id, self._clock)
         return len(rows)
 
     def _retry_or_end(self, connection: Connection, row: Row[Any], reason: str, *, crashed: bool) -> None:
@@ -236,6 +241,12 @@ def _held(lease: Lease) -> Any:
 def _job_state(connection: Connection, job_id: JobId, *, lock: bool = False) -> JobState:
     looked_up = select(jobs.c.state).where(jobs.c.id == job_id)
     return JobState(connection.execute(looked_up.with_for_update() if lock else looked_up).scalar_one())
+
+
+def _lock_jobs(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobState]:
+    """The jobs' states, locked in the order of their ids, so that two who need several never wait for each other."""
+    locked = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id).with_for_update()
+    return {JobId(row.id): JobState(row.state) for row in connection.execute(locked)}
 
 
 def _entries(connection: Connection, shard_id: int) -> tuple[ImageRef, ...]:
