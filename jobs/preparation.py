@@ -59,6 +59,7 @@ class Preparer:
             )
             images += len(shard)
         if images == 0:
+            self._store.extend_preparation(preparation, PREPARATION_LEASE_S, ignored=corpus.ignored)
             raise EmptyCorpus(job.source, corpus.ignored, job.filters.suffixes)
         self._store.finish_preparation(preparation, ignored=corpus.ignored)
 

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from jobs.domain import Job, Verdict
 from jobs.errors import JobsError, ModelMismatch
-from jobs.heatmaps import decode_heatmap
 from jobs.rows import tampered_area
-from jobs.storage import split_object_uri
 from nclscreen.pictures import comparison, upright_photo
+from nclscreen.stored_heatmaps import heatmap_reader
 from nclscreen.wiring import Wiring
 
 _LONGEST_SIDE = 1600
@@ -27,7 +26,7 @@ def write_exhibit(wiring: Wiring, job: Job, verdict: Verdict, out_file: Path) ->
     if verdict.score is None:
         raise NoPicture(f"{verdict.key!r} has no score: {verdict.error_code} ({verdict.error_message})")
     data = wiring.open_storage(verdict.container).read(verdict.key, version_id=verdict.version_id)
-    heatmap = _stored_heatmap(wiring, verdict) if verdict.map_uri else _computed_heatmap(wiring, job, data)
+    heatmap = heatmap_reader(wiring.open_storage)(verdict) if verdict.map_uri else _computed_heatmap(wiring, job, data)
     area = tampered_area(verdict) or 0.0
     lines = [
         verdict.key,
@@ -40,11 +39,6 @@ def write_exhibit(wiring: Wiring, job: Job, verdict: Verdict, out_file: Path) ->
         picture.save(out_file, format="PNG")
     except OSError as error:
         raise NoPicture(f"cannot write {out_file}: {error.strerror or error}") from None
-
-
-def _stored_heatmap(wiring: Wiring, verdict: Verdict) -> NDArray[np.uint8]:
-    container, key = split_object_uri(verdict.map_uri or "")
-    return decode_heatmap(wiring.open_storage(container).read(key))
 
 
 def _computed_heatmap(wiring: Wiring, job: Job, data: bytes) -> NDArray[np.uint8]:

@@ -94,7 +94,7 @@ class ServeScorer:
         return decode_image(data, config=self._config, max_pixels=self._max_pixels)
 
     def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
-        """See `jobs.ports.Scorer.score`. One call per batch: single images waste trips."""
+        """See `jobs.ports.Scorer.score`. One call per batch."""
         batch = np.stack([image.pixels for image in images])
         sizes = [(image.valid_height, image.valid_width) for image in images]
         reply = self._ask(lambda handle: handle.remote(batch, sizes, fingerprint))

@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from sqlalchemy import Engine
@@ -26,10 +27,12 @@ from jobs.screening import ScreeningLimits, ShardScreener
 from jobs.storage import ObjectStorage, S3Options, open_storage, parse_source
 from jobs.verdicts import VerdictStore
 from jobs.work_queue import WorkQueue
-from ncl_model.checkpoint import Checkpoint, load_checkpoint, shipped_weights
 from nclscreen.localizer import Hosting, ServeScorer
 from nclscreen.runtime import RuntimeOptions
 from nclscreen.settings import Settings
+
+if TYPE_CHECKING:  # the model brings torch along, which takes seconds to load: commands that only look do without
+    from ncl_model.checkpoint import Checkpoint
 
 #: used when neither the settings nor the model say from which score on an image is flagged
 FALLBACK_THRESHOLD = 0.5
@@ -113,11 +116,15 @@ class Wiring:
 
     @property
     def weights(self) -> Path:
+        from ncl_model.checkpoint import shipped_weights
+
         return self.settings.weights or shipped_weights()
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
         """The model file. Raises the errors of `ncl_model.checkpoint.load_checkpoint`."""
+        from ncl_model.checkpoint import load_checkpoint
+
         return load_checkpoint(self.weights)
 
     @cached_property

@@ -8,10 +8,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 
 from jobs.database import DATABASE_AWAY, InvalidDatabaseUrl
@@ -19,9 +17,13 @@ from jobs.errors import InvalidSource, JobsError
 from ncl_model.errors import NclModelError
 from nclscreen import __version__
 from nclscreen.cli import output
+from nclscreen.cli.endings import Terminated, terminate
 from nclscreen.wiring import InvalidSettings
 
 _USAGE_ERRORS = (InvalidSource, InvalidSettings, InvalidDatabaseUrl)
+
+#: base of everything that is wrong with a command line; found by its child, as some typers carry a click of their own
+_ClickException: Any = typer.BadParameter.__mro__[2]
 
 _EPILOG = """
 Examples:
@@ -34,10 +36,6 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 """
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived: end as with Ctrl-C, with another exit code."""
 
 
 def build_app() -> typer.Typer:
@@ -81,7 +79,7 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 def main() -> NoReturn:
     """Entry point of the program."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -89,11 +87,11 @@ def run(arguments: list[str]) -> int:
     """Run one command line; gives the exit code and never raises for what a user can cause."""
     try:
         result: Any = typer.main.get_command(build_app()).main(arguments, prog_name="nclscreen", standalone_mode=False)
-    except click.exceptions.Abort:
+    except typer.Abort:
         return output.INTERRUPTED
-    except click.ClickException as error:
+    except _ClickException as error:
         error.show()
-        return error.exit_code
+        return int(error.exit_code)
     except KeyboardInterrupt:
         return output.INTERRUPTED
     except Terminated:
@@ -114,7 +112,3 @@ def run(arguments: list[str]) -> int:
 def _told(error: BaseException, code: int, context: str = "") -> int:
     output.err.print(f"error: {context}{error}", style="red", markup=False)
     return code
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated

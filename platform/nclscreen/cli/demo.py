@@ -21,6 +21,7 @@ def demo(
 ) -> None:
     """Make a small corpus of real photographs, tamper with some, screen it, and see what is found."""
     from nclscreen.demo import build_demo_corpus, tally
+    from nclscreen.stored_heatmaps import heatmap_reader
 
     out = out.absolute()
     make_folder(out)
@@ -33,7 +34,8 @@ def demo(
     print_result(wiring, job)
     report = write_job_report(wiring, job, out / "report")
     output.out.print()
-    output.out.print(str(tally(corpus, wiring, job)), markup=False)
+    found = (item.verdict for item in wiring.verdicts.of_job(job.id))
+    output.out.print(str(tally(corpus, found, heatmap_reader(wiring.open_storage))), markup=False)
     output.out.print(f"report   {report}", soft_wrap=True, markup=False)
     if job.state is not JobState.COMPLETED:
         raise typer.Exit(output.FAILED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -13,9 +13,11 @@ from jobs.errors import ObjectNotFound, StorageError
 from jobs.rows import HALF
 from jobs.storage import parse_source
 from ncl_model.errors import ImageUnreadable
-from ncl_model.predictor import Localization, Predictor
 from nclscreen.cli import output
 from nclscreen.wiring import Wiring, wire
+
+if TYPE_CHECKING:
+    from ncl_model.predictor import Predictor
 
 
 def score(
@@ -23,6 +25,8 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Score single images here and now: no database, no cluster."""
+    from ncl_model.predictor import Predictor
+
     wiring = wire()
     predictor = Predictor.setup(wiring.weights, wiring.settings.precision)
     documents = [_score(wiring, predictor, name) for name in images]
@@ -42,7 +46,7 @@ def _score(wiring: Wiring, predictor: Predictor, name: str) -> dict[str, Any]:
         message = error.reason if isinstance(error, StorageError) else str(error)
         failure = {"score": None, "flagged": False, "tampered_area": None, "width": None, "height": None}
         return {"image": name, **failure, "error_code": str(error.code), "error_message": message}
-    found: Localization = predictor.localize([image])[0]
+    found = predictor.localize([image])[0]
     return {
         "image": name,
         "score": round(found.score, 4),

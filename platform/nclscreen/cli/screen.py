@@ -17,6 +17,7 @@ from jobs.domain import IMAGE_SUFFIXES, Filters, Job, JobId, NewJob
 from jobs.states import FINAL, JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
+from nclscreen.cli.endings import Terminated
 from nclscreen.cli.progress import duration, follow
 from nclscreen.documents import job_document
 from nclscreen.session import Session, running_session
@@ -72,9 +73,12 @@ def up() -> None:
     with _announced(running_session(wiring)) as session:
         output.err.print(f"up: model {wiring.model.name}, database {wiring.engine.url.render_as_string()}")
         output.err.print("submit work with: nclscreen submit SOURCE; stop with Ctrl-C (nothing is lost)")
-        while session.running:
-            _tell_changes(wiring.jobs.latest(), shown)
-            time.sleep(1.0)
+        try:
+            while session.running:
+                _tell_changes(wiring.jobs.latest(), shown)
+                time.sleep(1.0)
+        except Terminated:
+            return  # how a service manager says that it is time
         session.check()
 
 

@@ -1,0 +1,101 @@
+"""`up`, `submit`, `watch`: the system is stopped, shot at and started again, and the job still ends whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from flow_program import Program, press_ctrl_c, ray_processes, wait_until
+from odd_images import encoded, photo
+from servers.s3_server import S3Bucket, S3Server
+from sqlalchemy import text
+
+from jobs.database import create_database_engine, reading
+from jobs.storage import open_storage
+
+pytestmark = [pytest.mark.cluster, pytest.mark.postgres, pytest.mark.s3]
+
+IMAGES = 300
+
+
+def test_a_job_survives_ctrl_c_and_kills_on_s3_and_postgresql(
+    program: Program, postgres_url: str, s3_server: S3Server, s3_bucket: S3Bucket, tmp_path: Path
+) -> None:
+    _fill(s3_bucket)
+    program.env |= s3_server.env | {
+        "NCLSCREEN_DATABASE_URL": postgres_url,
+        "NCLSCREEN_S3_ENDPOINT_URL": s3_server.endpoint_url,
+        "NCLSCREEN_S3_ADDRESSING_STYLE": "path",
+        "NCLSCREEN_HEATMAPS": "all",
+        "NCLSCREEN_HEATMAPS_URI": f"{s3_bucket.container}/heatmaps/",
+        "NCLSCREEN_LEASE_S": "3",
+    }
+    before = {process.pid for process in ray_processes()}
+    first = program.start("up")
+    job_id = program("submit", f"{s3_bucket.container}/in/", "--threshold", "0").stdout.strip()
+
+    def recorded() -> int:
+        return int(program.json("job", job_id)["counts"]["scored"])
+
+    wait_until(lambda: recorded() > 0, "the first verdicts")
+    code, _, err = press_ctrl_c(first)
+    assert code == 130, err
+    assert "Traceback" not in err
+    assert {process.pid for process in ray_processes()} <= before
+    stopped_at = recorded()
+    assert stopped_at < IMAGES, "the job was over before it could be interrupted"
+
+    second = program.start("up")
+    wait_until(lambda: recorded() > stopped_at, "the job goes on")
+    for process in _of(second, "ray::screen_shard"):
+        process.kill()
+    second.send_signal(signal.SIGKILL)  # the dispatcher itself: its leases are rescued when they run out
+    second.communicate()
+    for process in ray_processes():
+        if process.pid not in before:
+            process.kill()
+
+    third = program.start("up")
+    watched = program("watch", job_id, "--json")
+    assert watched.returncode == 0, watched.stderr
+    os.killpg(third.pid, signal.SIGTERM)
+    _, err = third.communicate(timeout=60)
+    assert third.returncode == 0, err
+    _check_whole(postgres_url, job_id)
+
+    picture = tmp_path / "shown.png"
+    shown = program("show", "--job", job_id, "in/ü 0007.jpg", "--out", str(picture))
+    assert shown.returncode == 0, shown.stderr
+    assert picture.stat().st_size > 0
+
+
+def _fill(bucket: S3Bucket) -> None:
+    storage = open_storage(bucket.container, bucket.options)
+    for number in range(IMAGES):
+        name = f"in/ü {number:04d}.jpg"
+        storage.write(name, encoded(photo(256, 256, seed=number), "JPEG"), content_type="image/jpeg")  # type: ignore[arg-type]
+
+
+def _of(program: object, name: str) -> list[psutil.Process]:
+    return [process for process in ray_processes() if name in " ".join(process.cmdline())]
+
+
+def _check_whole(database_url: str, job_id: str) -> None:
+    """Exactly one verdict an image, counters that agree, no shard in anybody's hands."""
+    engine = create_database_engine(database_url)
+    with reading(engine) as connection:
+        rows, ordinals, keys = connection.execute(
+            text("SELECT count(*), count(DISTINCT ordinal), count(DISTINCT key) FROM verdicts WHERE job_id = :job"),
+            {"job": job_id},
+        ).one()
+        counted = connection.execute(
+            text("SELECT total, scored, flagged, failed, state FROM jobs WHERE id = :job"), {"job": job_id}
+        ).one()
+        states = set(connection.execute(text("SELECT DISTINCT state FROM shards")).scalars())
+    engine.dispose()
+    assert (rows, ordinals, keys) == (IMAGES, IMAGES, IMAGES)
+    assert tuple(counted) == (IMAGES, IMAGES, IMAGES, 0, "completed")
+    assert states == {"done"}
