@@ -59,7 +59,7 @@ def write_page(
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("nclscreen.report", "."),
+        loader=PackageLoader("nclscreen.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -70,7 +70,7 @@ def _environment() -> Environment:
 
 
 def _inlined(name: str) -> str:
-    return files("nclscreen.report").joinpath(name).read_text("utf-8")
+    return files("nclscreen.report").joinpath("templates", name).read_text("utf-8")
 
 
 def _hash(text: str) -> str:
