@@ -270,4 +270,5 @@ def test_a_bar_with_the_threshold_inside_has_both_colours() -> None:
 def test_a_few_flagged_among_millions_stay_visible() -> None:
     drawn = histogram([5_000_000] + [0] * 48 + [3], 0.5)
     assert drawn.log_scale
+    assert [tick.label for tick in drawn.y_ticks] == ["0", "10", "1,000", "100 k"]
     assert drawn.bars[-1].height > 10

@@ -60,7 +60,7 @@ def histogram(bins: Sequence[int], threshold: float) -> Histogram:
             bars.extend(_bars(index, count, len(bins), threshold, _share(count, peak, log_scale)))
     return Histogram(
         bars=tuple(bars),
-        y_ticks=tuple(Tick(at=_y(_share(n, peak, log_scale)), label=f"{n:,}") for n in _marks(peak, log_scale)),
+        y_ticks=tuple(Tick(at=_y(_share(n, peak, log_scale)), label=_short(n)) for n in _marks(peak, log_scale)),
         x_ticks=tuple(Tick(at=_x(tenth / 10), label=f"{tenth / 10:g}") for tenth in range(0, 11, 2)),
         threshold_x=_x(threshold),
         label_left=threshold > 0.75,
@@ -103,12 +103,20 @@ def _share(count: int, peak: int, log_scale: bool) -> float:
     return math.log1p(count) / math.log1p(peak) if log_scale else count / peak
 
 
+def _short(count: int) -> str:
+    """A round count in few characters: 5,000, 20 k, 3 M."""
+    if count >= 1_000_000:
+        return f"{count / 1e6:g} M"
+    return f"{count / 1e3:g} k" if count >= 10_000 else f"{count:,}"
+
+
 def _marks(peak: int, log_scale: bool) -> list[int]:
     """Round counts for the vertical axis, at most about six."""
     if not peak:
         return [0]
     if log_scale:
-        powers = [10**power for power in range(int(math.log10(peak)) + 1)]
-        return [0, *powers[:: math.ceil(len(powers) / 5)]]
+        # from 10 on: 1 would stand on top of 0
+        powers = [10**power for power in range(1, int(math.log10(peak)) + 1)]
+        return [0, *powers[:: math.ceil(len(powers) / 4)]]
     step = next(s * 10**e for e in range(12) for s in (1, 2, 5) if peak <= 4.5 * s * 10**e)
     return list(range(0, peak + 1, step))
