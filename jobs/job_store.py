@@ -22,6 +22,9 @@ from jobs.tables import jobs, shard_entries, shards
 _ERROR_LIMIT = 4000
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
+#: written out, so that both databases see that the partial indexes fit
+_LEASED = literal(ShardState.LEASED.value, literal_execute=True)
+
 
 class PreparationLost(JobsError):
     """Somebody else prepares the job now, or it was cancelled: this preparation must stop."""
@@ -91,7 +94,7 @@ class JobStore:
     def shard_counts(self, job_id: JobId) -> ShardCounts:
         counted = select(shards.c.state, func.count()).where(shards.c.job_id == job_id).group_by(shards.c.state)
         with reading(self._engine) as connection:
-            return ShardCounts(by_state={ShardState(state): n for state, n in connection.execute(counted).tuples()})
+            return ShardCounts(by_state={ShardState(state): int(n) for state, n in connection.execute(counted)})
 
     # -- preparation
 
@@ -228,6 +231,14 @@ class JobStore:
         with reading(self._engine) as connection:
             found = select(jobs.c.id).where(jobs.c.state == JobState.COMPLETING.value)
             return [JobId(job_id) for job_id in connection.execute(found).scalars()]
+
+    def attended(self, job_id: JobId) -> bool:
+        """Whether somebody works on the job now: prepares it, or holds a shard of it."""
+        now = self._clock()
+        prepared = exists().where(jobs.c.id == job_id, jobs.c.preparation_expires_at >= now)
+        held = exists().where(shards.c.job_id == job_id, shards.c.state == _LEASED, shards.c.lease_expires_at >= now)
+        with reading(self._engine) as connection:
+            return bool(connection.execute(select(or_(prepared, held))).scalar_one())
 
     def pinned_elsewhere(self, fingerprint: str) -> list[Job]:
         """Jobs that wait for shards to be scored, but are pinned to another model than `fingerprint`."""

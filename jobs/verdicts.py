@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, false, func, select
+from sqlalchemy import ColumnElement, Engine, Select, TextClause, false, func, select, text
 
 from jobs.database import reading
 from jobs.domain import JobId, Verdict
@@ -71,12 +71,14 @@ class VerdictStore:
         found = (
             _joined()
             .where(verdicts.c.job_id == job_id, verdicts.c.key_hash == hash_key(key), verdicts.c.key == key)
-            .order_by(verdicts.c.ordinal)
+            .order_by(verdicts.c.ordinal + 0)  # else SQLite walks the whole job in this order
             .limit(1)
         )
-        for match in self._stream(found):
-            return match.verdict
-        raise VerdictNotFound(job_id, key)
+        with reading(self._engine) as connection:
+            row = connection.execute(found).one_or_none()
+        if row is None:
+            raise VerdictNotFound(job_id, key)
+        return verdict_from_row(row)
 
     def score_histogram(self, job_id: JobId) -> list[int]:
         """Images per score bin: `HISTOGRAM_BINS` bins over [0, 1], the last one closed."""
@@ -104,17 +106,19 @@ class VerdictStore:
             return {str(code): int(images) for code, images in connection.execute(counted)}
 
     def _stream(self, statement: Select[Any]) -> Generator[JobVerdict, None, None]:
-        with reading(self._engine) as connection:
-            rows = connection.execution_options(yield_per=_CHUNK).execute(statement)
+        # closed also when the reader stops early: PostgreSQL keeps the rest of the answer open on the server
+        with (
+            reading(self._engine) as connection,
+            connection.execution_options(yield_per=_CHUNK).execute(statement) as rows,
+        ):
             for row in rows:
                 yield JobVerdict(job_id=JobId(row.job_id), verdict=verdict_from_row(row))
 
 
 def flagged_statement(query: FlaggedQuery) -> Select[Any]:
     """The flagged query as SQL; its plan is guarded by a test."""
-    # "flagged" alone, not "flagged = true": SQLite matches a partial index by its text
-    flagged: ColumnElement[bool] = verdicts.c.flagged
-    conditions = [flagged]
+    # as text, "flagged" alone: SQLAlchemy writes "flagged = 1" for SQLite, which then does not see the partial index
+    conditions: list[ColumnElement[bool] | TextClause] = [text("verdicts.flagged")]
     if query.job_id is not None:
         conditions.append(verdicts.c.job_id == query.job_id)
     if query.min_score is not None:
@@ -123,7 +127,7 @@ def flagged_statement(query: FlaggedQuery) -> Select[Any]:
         begins = func.substr(verdicts.c.key, 1, len(query.prefix)) == query.prefix
         conditions.append(begins if is_storable(query.prefix) else false())
     order = [verdicts.c.score.desc(), verdicts.c.job_id.desc(), verdicts.c.ordinal.desc()]
-    return _joined().where(and_(*conditions)).order_by(*order).limit(query.limit)
+    return _joined().where(*conditions).order_by(*order).limit(query.limit)
 
 
 def _joined() -> Select[Any]:

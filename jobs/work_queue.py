@@ -1,12 +1,12 @@
 """The queue: shards are claimed, kept alive, finished, given back and rescued, on SQLite and PostgreSQL alike.
 
-A claim is two statements in one transaction: a locked look (`FOR UPDATE SKIP LOCKED` on PostgreSQL; SQLite has one
-writer at a time and needs no lock) and an update that raises the fence. Locks are taken in the order shard, then job.
+A claim is one transaction: a locked look per open job (`FOR UPDATE SKIP LOCKED` on PostgreSQL; SQLite has one writer at
+a time and needs no lock) and an update that raises the fence. Locks are taken in the order shard, then job.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, literal, select, update
@@ -40,23 +40,8 @@ class WorkQueue:
 
     def claim(self, limit: int, lease_s: float, *, fingerprint: str, job_id: JobId | None = None) -> list[Lease]:
         """Lease up to `limit` waiting shards of jobs pinned to this model, oldest job first, in manifest order."""
-        waiting = (
-            select(shards.c.id, shards.c.job_id)
-            .join(jobs, jobs.c.id == shards.c.job_id)
-            .where(jobs.c.state.in_([state.value for state in CLAIMABLE]))
-            .where(jobs.c.model_fingerprint == fingerprint)
-            .where(shards.c.state == _QUEUED, shards.c.not_before <= self._clock())
-            .order_by(shards.c.job_id, shards.c.first_ordinal)
-            .limit(limit)
-            .with_for_update(of=shards, skip_locked=True)
-        )
-        if job_id is not None:
-            waiting = waiting.where(jobs.c.id == job_id)
         with writing(self._engine) as connection:
-            rows = connection.execute(waiting).all()
-            # under the lock, a job cancelled since the look above shows it
-            states = _lock_jobs(connection, {JobId(row.job_id) for row in rows})
-            found = [row.id for row in rows if states[row.job_id] in CLAIMABLE]
+            found = self._waiting(connection, limit, fingerprint, job_id)
             if not found:
                 return []
             connection.execute(
@@ -78,6 +63,33 @@ class WorkQueue:
                 .values(state=JobState.RUNNING.value, started_at=self._clock())
             )
             return leases
+
+    def _waiting(self, connection: Connection, limit: int, fingerprint: str, job_id: JobId | None) -> list[int]:
+        """Ids of shards that may be leased, locked. One look per job: each is answered from the index, unsorted."""
+        open_jobs = (
+            select(jobs.c.id)
+            .where(jobs.c.state.in_([state.value for state in CLAIMABLE]))
+            .where(jobs.c.model_fingerprint == fingerprint)
+            .order_by(jobs.c.id)
+        )
+        if job_id is not None:
+            open_jobs = open_jobs.where(jobs.c.id == job_id)
+        found: dict[JobId, list[int]] = {}
+        for open_job in connection.execute(open_jobs).scalars().all():
+            waiting = (
+                select(shards.c.id)
+                .where(shards.c.job_id == open_job, shards.c.state == _QUEUED, shards.c.not_before <= self._clock())
+                .order_by(shards.c.first_ordinal)
+                .limit(limit - sum(map(len, found.values())))
+                .with_for_update(skip_locked=True)
+            )
+            if ids := list(connection.execute(waiting).scalars()):
+                found[JobId(open_job)] = ids
+            if sum(map(len, found.values())) == limit:
+                break
+        # under its lock, a job that was cancelled since the look above shows it
+        states = _lock_jobs(connection, found)
+        return [shard_id for job, ids in found.items() if states[job] in CLAIMABLE for shard_id in ids]
 
     def heartbeat(self, leases: Sequence[Lease], lease_s: float) -> list[Lease]:
         """Prolong the leases; gives back those that are lost, or whose job is to stop: drop their work."""
@@ -143,7 +155,7 @@ class WorkQueue:
         expired = (
             select(shards)
             .where(shards.c.state == _LEASED, shards.c.lease_expires_at < self._clock())
-            .order_by(shards.c.id)
+            .order_by(shards.c.job_id, shards.c.lease_expires_at)  # as its index has them
             .with_for_update(skip_locked=True)
         )
         with writing(self._engine) as connection:
@@ -243,9 +255,9 @@ def _job_state(connection: Connection, job_id: JobId, *, lock: bool = False) -> 
     return JobState(connection.execute(looked_up.with_for_update() if lock else looked_up).scalar_one())
 
 
-def _lock_jobs(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobState]:
+def _lock_jobs(connection: Connection, job_ids: Iterable[JobId]) -> dict[JobId, JobState]:
     """The jobs' states, locked in the order of their ids, so that two who need several never wait for each other."""
-    locked = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id).with_for_update()
+    locked = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(list(job_ids))).order_by(jobs.c.id).with_for_update()
     return {JobId(row.id): JobState(row.state) for row in connection.execute(locked)}
 
 
