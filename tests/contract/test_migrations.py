@@ -1,0 +1,117 @@
+"""The schema: from nothing to now, once, and the same as the program's tables."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from multiprocessing.queues import Queue
+
+import pytest
+from alembic import op
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from builders import entries, ready_job
+from migrating_program import migrate
+from sqlalchemy import Engine, inspect, text
+
+from jobs.database import InvalidDatabaseUrl, create_database_engine, reading, writing
+from jobs.errors import SchemaTooNew
+from jobs.job_store import JobStore
+from jobs.migrations import upgrade
+from jobs.tables import metadata
+
+PROCESSES = 2
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[Engine]:
+    engine = create_database_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def test_from_nothing_to_now(empty: Engine) -> None:
+    upgrade(empty)
+    assert set(inspect(empty).get_table_names()) == {*metadata.tables, "alembic_version"}
+
+
+def test_the_second_time_nothing_happens(empty: Engine) -> None:
+    upgrade(empty)
+    job_id = ready_job(empty, entries(1))
+    upgrade(empty)
+    assert JobStore(empty).get(job_id).counts.total == 1
+
+
+def test_the_migrations_give_what_the_program_expects(engine: Engine) -> None:
+    with reading(engine) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_partial_indexes_are_partial(engine: Engine) -> None:
+    found = {
+        index["name"]
+        for table in metadata.tables
+        for index in inspect(engine).get_indexes(table)
+        if any(option.endswith("_where") for option in index.get("dialect_options", {}))
+    }
+    assert found == {
+        "ix_shards_queued",
+        "ix_shards_leased",
+        "ix_verdicts_flagged",
+        "ix_verdicts_flagged_of_job",
+        "ix_verdicts_failed",
+    }
+
+
+def test_a_newer_schema_is_refused(empty: Engine) -> None:
+    upgrade(empty)
+    with writing(empty) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaTooNew, match="revision 9999, which this version of nclscreen does not know"):
+        upgrade(empty)
+
+
+def test_a_migration_that_breaks_off_leaves_nothing(empty: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = op.create_table
+
+    def break_off(name: str, *columns: object) -> None:
+        if name == "verdicts":
+            raise RuntimeError("the plug was pulled")
+        real(name, *columns)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(op, "create_table", break_off)
+        with pytest.raises(RuntimeError, match="plug"):
+            upgrade(empty)
+    assert inspect(empty).get_table_names() == []
+    upgrade(empty)
+    assert set(inspect(empty).get_table_names()) == {*metadata.tables, "alembic_version"}
+
+
+def test_programs_that_start_at_once(database_url: str, empty: Engine) -> None:
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(PROCESSES)
+    answers: Queue[str] = context.Queue()
+    programs = [context.Process(target=migrate, args=(database_url, start, answers)) for _ in range(PROCESSES)]
+    for program in programs:
+        program.start()
+    try:
+        assert [answers.get(timeout=60) for _ in programs] == ["done"] * PROCESSES
+    finally:
+        for program in programs:
+            program.join(10)
+            program.kill()
+            program.join()
+            program.close()
+        answers.close()
+        answers.join_thread()
+    with reading(empty) as connection:
+        assert connection.execute(text("SELECT count(*) FROM alembic_version")).scalar_one() == 1
+    ready_job(empty, entries(1))
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://x/y", "oracle://x", "://"])
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(InvalidDatabaseUrl):
+        create_database_engine(url)

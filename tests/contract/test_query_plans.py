@@ -1,0 +1,206 @@
+"""The hot questions are answered from their indexes, whatever the size of the archive."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from builders import CONTAINER, FINGERPRINT, entries, ready_job
+from sqlalchemy import Connection, Engine, event, func, insert, select
+
+from jobs.database import create_database_engine, writing
+from jobs.domain import JobId
+from jobs.entries import pack_entries
+from jobs.errors import VerdictNotFound
+from jobs.migrations import upgrade
+from jobs.tables import jobs, shard_entries, shards, verdicts
+from jobs.verdicts import FlaggedQuery, VerdictStore
+from jobs.work_queue import WorkQueue
+
+BACKENDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+OLD_JOBS = 20
+DONE_SHARDS = 3000
+WAITING_SHARDS = 3000
+VERDICTS = 40_000
+LARGE_JOB = JobId("young00000000000")
+
+
+JOB = {
+    "state": "completed",
+    "source": CONTAINER,
+    "filters": {},
+    "model_name": "m",
+    "model_fingerprint": FINGERPRINT,
+    "threshold": 0.5,
+    "created_at": 0.0,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """A database with many finished jobs and few waiting shards."""
+
+    engine: Engine
+    job_id: JobId
+
+    def plan(self, statement: str, parameters: object = ()) -> str:
+        """How the database would answer, in its own words."""
+        word = "EXPLAIN QUERY PLAN" if self.engine.dialect.name == "sqlite" else "EXPLAIN"
+        with self.engine.connect() as connection:
+            rows = connection.exec_driver_sql(f"{word} {statement}", parameters)  # type: ignore[arg-type]
+            return "\n".join(str(row[-1]) for row in rows)
+
+
+def fill(connection: Connection) -> JobId:
+    job_ids = [f"old{i:013d}" for i in range(OLD_JOBS)]
+    connection.execute(insert(jobs), [{"id": job_id, **JOB} for job_id in job_ids])
+    connection.execute(
+        insert(shards),
+        [
+            {
+                "job_id": job_ids[i % OLD_JOBS],
+                "first_ordinal": 512 * (i // OLD_JOBS),
+                "image_count": 512,
+                "state": "done",
+            }
+            for i in range(DONE_SHARDS)
+        ],
+    )
+    connection.execute(
+        insert(verdicts),
+        [
+            {
+                "job_id": job_ids[3] if i % 2 else job_ids[i % OLD_JOBS],
+                "ordinal": i,
+                "container": CONTAINER,
+                "key": f"{i}.jpg",
+                "key_hash": f"{i:032d}",
+                "score": (i * 7919 % VERDICTS) / VERDICTS,
+                "flagged": i * 7919 % VERDICTS > 0.8 * VERDICTS,
+                "error_code": "corrupt" if i % 100 == 0 else None,
+                "recorded_at": 0.0,
+            }
+            for i in range(VERDICTS)
+        ],
+    )
+    return JobId(job_ids[3])
+
+
+def wait_in_line(connection: Connection) -> None:
+    """A large job that has begun."""
+    job_id = LARGE_JOB
+    first = connection.execute(select(func.max(shards.c.id))).scalar_one() + 1
+    connection.execute(insert(jobs).values({"id": job_id, **JOB, "state": "running"}))
+    rows = [
+        {"id": first + i, "job_id": job_id, "first_ordinal": 512 * i, "image_count": 512, "state": "queued"}
+        for i in range(WAITING_SHARDS)
+    ]
+    connection.execute(insert(shards), rows)
+    packed = pack_entries(entries(1))
+    connection.execute(insert(shard_entries), [{"shard_id": row["id"], "entries": packed} for row in rows])
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('plans') / 'archive.db'}"
+    else:
+        url = request.getfixturevalue("postgres_server").create_database()
+    engine = create_database_engine(url)
+    upgrade(engine)
+    with writing(engine) as connection:
+        job_id = fill(connection)
+    ready_job(engine, entries(400))
+    with writing(engine) as connection:
+        wait_in_line(connection)
+    if request.param != "sqlite":  # which nobody analyzes
+        with engine.connect() as connection:
+            connection.exec_driver_sql("ANALYZE")
+            connection.commit()
+    yield Archive(engine=engine, job_id=job_id)
+    engine.dispose()
+
+
+def recorded(engine: Engine, table: str, action: Callable[[], object]) -> list[tuple[str, object]]:
+    """The statements with parameters that an action sends about a table."""
+    seen: list[tuple[str, object]] = []
+
+    def record(
+        connection: object, cursor: object, statement: str, parameters: object, context: object, many: bool
+    ) -> None:
+        if table in statement:
+            seen.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", record)
+    try:
+        action()
+    finally:
+        event.remove(engine, "before_cursor_execute", record)
+    return seen
+
+
+def test_a_claim_looks_at_waiting_shards_alone(archive: Archive) -> None:
+    queue = WorkQueue(archive.engine, "worker")
+    statements = recorded(archive.engine, "FROM shards", lambda: queue.claim(2, 60, fingerprint=FINGERPRINT))
+    plan = archive.plan(*statements[0])
+    assert "ix_shards_queued" in plan
+    assert not re.search(r"SCAN shards(?! USING)|Seq Scan on shards", plan), plan
+
+
+def test_the_next_shard_is_found_without_sorting_all(archive: Archive) -> None:
+    queue = WorkQueue(archive.engine, "worker")
+    statements = recorded(
+        archive.engine, "FROM shards", lambda: queue.claim(2, 60, fingerprint=FINGERPRINT, job_id=LARGE_JOB)
+    )
+    plan = archive.plan(*statements[0])
+    assert "TEMP B-TREE" not in plan, plan
+    assert not re.search(r"^\s*(->)?\s*(Incremental )?Sort ", plan, re.MULTILINE), plan
+
+
+def test_a_rescue_looks_at_leased_shards_alone(archive: Archive) -> None:
+    statements = recorded(archive.engine, "shards", WorkQueue(archive.engine, "worker").rescue)
+    plan = archive.plan(*statements[0])
+    assert "ix_shards_leased" in plan, plan
+    assert not re.search(r"SCAN shards(?! USING)|Seq Scan on shards", plan), plan
+
+
+def test_settling_a_job_looks_at_open_shards_alone(archive: Archive) -> None:
+    queue = WorkQueue(archive.engine, "worker")
+    (lease,) = queue.claim(1, 60, fingerprint=FINGERPRINT)
+    statements = recorded(archive.engine, "EXISTS", lambda: queue.release(lease))
+    plans = [archive.plan(*statement) for statement in statements]
+    assert "ix_shards_queued" in plans[0], plans[0]
+    assert "ix_shards_leased" in plans[1], plans[1]
+
+
+@pytest.mark.parametrize("query", ["all jobs", "all jobs above", "one job", "one job above"])
+def test_flagged_images_come_in_the_order_of_their_index(archive: Archive, query: str) -> None:
+    of_job = archive.job_id if query.startswith("one") else None
+    wanted = FlaggedQuery(job_id=of_job, min_score=0.9 if query.endswith("above") else None, limit=20)
+    ((sent, parameters),) = recorded(
+        archive.engine, "verdicts", lambda: list(VerdictStore(archive.engine).flagged(wanted))
+    )
+    plan = archive.plan(sent, parameters)
+    index = "ix_verdicts_flagged_of_job" if of_job else "ix_verdicts_flagged"
+    assert re.search(rf"{index}\b", plan), plan
+    assert "TEMP B-TREE" not in plan, plan
+    assert not re.search(r"^\s*(->)?\s*(Incremental )?Sort ", plan, re.MULTILINE), plan
+
+
+def test_failures_come_from_their_index(archive: Archive) -> None:
+    store = VerdictStore(archive.engine)
+    ((sent, parameters),) = recorded(archive.engine, "verdicts", lambda: list(store.failed(archive.job_id)))
+    assert "ix_verdicts_failed" in archive.plan(sent, parameters)
+
+
+def test_one_image_is_found_by_its_hash(archive: Archive) -> None:
+    store = VerdictStore(archive.engine)
+
+    def ask() -> None:
+        with pytest.raises(VerdictNotFound):
+            store.one(archive.job_id, "nobody.jpg")
+
+    ((sent, parameters),) = recorded(archive.engine, "verdicts", ask)
+    assert "ix_verdicts_job_id_key_hash" in archive.plan(sent, parameters)

@@ -1,0 +1,196 @@
+"""Questions to the verdicts: flagged images, one image, failures, the spread of scores."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+from builders import FINGERPRINT, Bench, entry, ready_job, scored, unreadable
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from jobs.domain import ImageRef, JobId, Verdict
+from jobs.errors import ErrorCode, VerdictNotFound
+from jobs.verdicts import HISTOGRAM_BINS, FlaggedQuery, VerdictStore
+
+LONG_KEY = "é" * 3500 + ".jpg"
+
+
+def screened(bench: Bench, images: Sequence[ImageRef], results: Sequence[Verdict]) -> JobId:
+    """A job with these results."""
+    job_id = ready_job(bench.engine, images, shard_size=max(1, len(images)))
+    (lease,) = bench.queue().claim(1, 60, fingerprint=FINGERPRINT, job_id=job_id)
+    bench.queue().finish(lease, results)
+    return job_id
+
+
+def with_scores(bench: Bench, scores: Sequence[float], *, names: Sequence[str] | None = None) -> JobId:
+    images = [entry(name) for name in names or [f"{i}.jpg" for i in range(len(scores))]]
+    return screened(bench, images, [scored(i, images[i], score) for i, score in enumerate(scores)])
+
+
+@pytest.fixture
+def verdicts(engine: Engine) -> VerdictStore:
+    return VerdictStore(engine)
+
+
+def flagged_keys(verdicts: VerdictStore, **query: object) -> list[str]:
+    return [match.verdict.key for match in verdicts.flagged(FlaggedQuery(**query))]  # type: ignore[arg-type]
+
+
+def test_a_verdict_comes_back_as_it_was_recorded(bench: Bench, verdicts: VerdictStore) -> None:
+    images = [entry("a.jpg", etag="e", version_id="v", size=5), entry("b.jpg")]
+    results = [
+        replace(scored(0, images[0], 0.1 + 0.2), map_uri="file:///maps/é%20.png", size=2**40),
+        unreadable(1, images[1], ErrorCode.TOO_LARGE, 'it\'s "too" large — 写'),
+    ]
+    job_id = screened(bench, images, results)
+    assert [match.verdict for match in verdicts.of_job(job_id)] == results
+    assert verdicts.one(job_id, "a.jpg") == results[0]
+
+
+def test_flagged_images_come_highest_score_first(bench: Bench, verdicts: VerdictStore) -> None:
+    first = with_scores(bench, [0.6, 0.4, 0.9, 0.5])
+    second = with_scores(bench, [0.7, 0.2])
+    found = [(match.job_id, match.verdict.score) for match in verdicts.flagged(FlaggedQuery())]
+    assert found == [(first, 0.9), (second, 0.7), (first, 0.6), (first, 0.5)]
+    assert flagged_keys(verdicts, job_id=first) == ["2.jpg", "0.jpg", "3.jpg"]
+
+
+def test_equal_scores_have_one_order(bench: Bench, verdicts: VerdictStore) -> None:
+    with_scores(bench, [0.75] * 20)
+    assert flagged_keys(verdicts) == flagged_keys(verdicts)
+    assert flagged_keys(verdicts, limit=7) == flagged_keys(verdicts)[:7]
+
+
+def test_the_lowest_score_asked_for_is_included(bench: Bench, verdicts: VerdictStore) -> None:
+    job_id = with_scores(bench, [0.6, 0.8, 0.7])
+    assert flagged_keys(verdicts, job_id=job_id, min_score=0.7) == ["1.jpg", "2.jpg"]
+    assert flagged_keys(verdicts, job_id=job_id, min_score=0.81) == []
+
+
+def test_limits(bench: Bench, verdicts: VerdictStore) -> None:
+    with_scores(bench, [0.9] * 150)
+    assert len(flagged_keys(verdicts)) == 100
+    assert len(flagged_keys(verdicts, limit=None)) == 150
+    assert flagged_keys(verdicts, limit=0) == []
+
+
+NAMES = ["a%b/1.jpg", "axb/2.jpg", "a_b/3.jpg", "A%b/4.jpg", "it's/5.jpg", 'quo"te/6.jpg', "é/写/7.jpg", "a\\b/8.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        ("a%", ["a%b/1.jpg"]),
+        ("a_", ["a_b/3.jpg"]),
+        ("a", ["a%b/1.jpg", "axb/2.jpg", "a_b/3.jpg", "a\\b/8.jpg"]),
+        ("it's", ["it's/5.jpg"]),
+        ("it's' OR 1=1 --", []),
+        ('quo"', ['quo"te/6.jpg']),
+        ("é/写", ["é/写/7.jpg"]),
+        ("a\\", ["a\\b/8.jpg"]),
+        ("", NAMES),
+        ("x\0", []),
+        ("\udcff", []),
+    ],
+)
+def test_a_prefix_is_plain_text(bench: Bench, verdicts: VerdictStore, prefix: str, expected: list[str]) -> None:
+    with_scores(bench, [0.9] * len(NAMES), names=NAMES)
+    assert sorted(flagged_keys(verdicts, prefix=prefix)) == sorted(expected)
+
+
+@pytest.mark.parametrize("key", [LONG_KEY, *NAMES])
+def test_one_image_by_its_key(bench: Bench, verdicts: VerdictStore, key: str) -> None:
+    job_id = with_scores(bench, [0.1] * (len(NAMES) + 1), names=[*NAMES, LONG_KEY])
+    assert verdicts.one(job_id, key).key == key
+
+
+@pytest.mark.parametrize("key", ["b.jpg", "a.JPG", "a.jpg ", "", "%", "a\0", "\udcff", LONG_KEY])
+def test_a_key_without_verdict(bench: Bench, verdicts: VerdictStore, key: str) -> None:
+    job_id = with_scores(bench, [0.1], names=["a.jpg"])
+    with pytest.raises(VerdictNotFound):
+        verdicts.one(job_id, key)
+    with pytest.raises(VerdictNotFound):
+        verdicts.one(JobId("another"), "a.jpg")
+
+
+def test_an_image_named_in_two_buckets_gives_the_first(bench: Bench, verdicts: VerdictStore) -> None:
+    images = [entry("a.jpg"), entry("a.jpg", container="s3://other")]
+    job_id = screened(bench, images, [scored(0, images[0], 0.1), scored(1, images[1], 0.9)])
+    assert verdicts.one(job_id, "a.jpg").ordinal == 0
+
+
+def test_failures_come_in_the_order_of_the_manifest(bench: Bench, verdicts: VerdictStore) -> None:
+    images = [entry(f"{i}.jpg") for i in range(6)]
+    codes = {1: ErrorCode.CORRUPT, 3: ErrorCode.EMPTY, 4: ErrorCode.CORRUPT}
+    results = [
+        unreadable(i, image, codes[i]) if i in codes else scored(i, image, 0.9) for i, image in enumerate(images)
+    ]
+    job_id = screened(bench, images, results)
+    with_scores(bench, [0.5])
+    assert [match.verdict for match in verdicts.failed(job_id)] == [results[1], results[3], results[4]]
+    assert [match.verdict.ordinal for match in verdicts.failed(job_id, limit=2)] == [1, 3]
+    assert list(verdicts.error_counts(job_id).items()) == [("corrupt", 2), ("empty", 1)]
+    assert len(flagged_keys(verdicts, job_id=job_id)) == 3
+
+
+def test_the_spread_of_scores_with_its_edges(bench: Bench, verdicts: VerdictStore) -> None:
+    images = [entry(f"{i}.jpg") for i in range(6)]
+    scores = [0.0, 1.0, math.nextafter(1.0, 0.0), 0.5, math.nextafter(0.5, 0.0)]
+    results = [*(scored(i, images[i], score) for i, score in enumerate(scores)), unreadable(5, images[5])]
+    job_id = screened(bench, images, results)
+    with_scores(bench, [0.3])
+    bins = verdicts.score_histogram(job_id)
+    assert {i: n for i, n in enumerate(bins) if n} == {0: 1, 24: 1, 25: 1, HISTOGRAM_BINS - 1: 2}
+    assert len(bins) == HISTOGRAM_BINS
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(scores=st.lists(st.floats(0, 1), min_size=1, max_size=60))
+def test_every_score_is_in_one_bar(bench: Bench, scores: list[float]) -> None:
+    bins = VerdictStore(bench.engine).score_histogram(with_scores(bench, scores))
+    expected = [0] * HISTOGRAM_BINS
+    for score in scores:
+        expected[min(int(score * HISTOGRAM_BINS), HISTOGRAM_BINS - 1)] += 1
+    assert bins == expected
+
+
+def test_a_job_without_verdicts(verdicts: VerdictStore) -> None:
+    nobody = JobId("nobody")
+    assert list(verdicts.of_job(nobody)) == list(verdicts.failed(nobody)) == []
+    assert sum(verdicts.score_histogram(nobody)) == 0
+    assert verdicts.error_counts(nobody) == {}
+
+
+def test_answers_stream(bench: Bench, verdicts: VerdictStore) -> None:
+    for _ in range(3):
+        with_scores(bench, [0.9] * 4000)
+
+    def peak_bytes(take: int | None) -> int:
+        tracemalloc.start()
+        try:
+            matches = verdicts.flagged(FlaggedQuery(limit=None))
+            seen = sum(1 for _ in islice(matches, take))
+            matches.close()
+            assert seen == (take or 12_000)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak_bytes(10)  # what is cached once
+    assert peak_bytes(None) < 2 * peak_bytes(1500)
+
+
+def test_a_reader_who_stops_early_gives_the_connection_back(bench: Bench, verdicts: VerdictStore) -> None:
+    with_scores(bench, [0.9] * 2000)
+    for _ in range(20):  # more than the pool has connections
+        matches = verdicts.flagged(FlaggedQuery(limit=None))
+        next(matches)
+        matches.close()
+    with_scores(bench, [0.5])
