@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -71,7 +72,8 @@ class NclConfig:
     def __post_init__(self) -> None:
         for field, allowed in _CHOICES.items():
             value = getattr(self, field)
-            if value not in allowed:
+            # 8.0 == 8, but it would make another fingerprint
+            if value not in allowed or type(value) is not type(allowed[0]):
                 raise ConfigInvalid(field, f"{value!r} is not one of {', '.join(map(str, allowed))}")
         for field, (low, high) in _RANGES.items():
             _check_integer(field, getattr(self, field), low, high)
@@ -129,4 +131,6 @@ def _rgb(field: str, values: object) -> tuple[float, float, float]:
     """JSON gives lists; the dataclass keeps tuples so that equal configs compare equal."""
     if not isinstance(values, list | tuple) or len(values) != 3 or not all(map(_is_number, values)):
         raise ConfigInvalid(field, "must be three numbers, one per colour")
+    if not all(map(math.isfinite, values)):
+        raise ConfigInvalid(field, "must be finite")
     return float(values[0]), float(values[1]), float(values[2])

@@ -82,7 +82,8 @@ def decode_image(data: bytes, *, config: NclConfig, max_pixels: int = DEFAULT_MA
 def _decode(data: bytes, config: NclConfig, max_pixels: int) -> DecodedImage:
     if data.startswith(_PNG) and len(data) >= 24:
         # Pillow opens a PNG only once its pixels begin; the size stands before them
-        _check_size(*struct.unpack(">II", data[16:24]), max_pixels)
+        header_width, header_height = struct.unpack(">II", data[16:24])
+        _check_size(header_width, header_height, max_pixels)
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         stored_width, stored_height = image.size
         _check_size(stored_width, stored_height, max_pixels)

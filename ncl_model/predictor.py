@@ -21,7 +21,7 @@ from ncl_model.checkpoint import Checkpoint, Precision, load_checkpoint, shipped
 from ncl_model.config import NclConfig
 from ncl_model.decoding import DEFAULT_MAX_PIXELS, DecodedImage, decode_image
 from ncl_model.network import NclNetwork, channels_last
-from ncl_model.scoring import image_score, tampered_areas, to_heatmap
+from ncl_model.scoring import AREA_CUTOFFS, image_score, tampered_areas, to_heatmap
 
 #: images of one canvas shape that ``localize`` sends through the network together
 LOCALIZE_BATCH = 16
@@ -114,7 +114,7 @@ class Predictor:
         maps = [m[:h, :w] for m, (h, w) in zip(self.predict(batch), valid_sizes, strict=True)]
         fraction = self.config.score_top_fraction
         scores = np.array([image_score(m, top_fraction=fraction) for m in maps], dtype=np.float32)
-        areas = np.array([tampered_areas(m) for m in maps], dtype=np.float32).reshape(len(maps), -1)
+        areas = np.array([tampered_areas(m) for m in maps], dtype=np.float32).reshape(-1, len(AREA_CUTOFFS))
         return scores, areas, [to_heatmap(m) for m in maps]
 
     def localize(self, images: Sequence[DecodedImage]) -> list[Localization]:
