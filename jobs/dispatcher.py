@@ -56,7 +56,7 @@ class Dispatcher:
         fingerprint: str,
         options: DispatcherOptions,
     ) -> None:
-        """`fingerprint` is that of the hosted model: jobs pinned to another one fail with a clear reason."""
+        """`fingerprint` is that of the hosted model: jobs pinned to another one are left to who hosts that."""
         self._store = store
         self._queue = queue
         self._preparer = preparer
@@ -66,6 +66,7 @@ class Dispatcher:
         self._stop = threading.Event()
         self._preparing: tuple[Preparation, Future[None]] | None = None
         self._unrecorded: list[Outcome] = []
+        self._strangers: set[JobId] = set()
         self._next_heartbeat = 0.0
         self._pause_s = 0.0
         self._resume_at = 0.0
@@ -116,11 +117,17 @@ class Dispatcher:
         rescued = self._queue.rescue()
         if rescued:
             logger.warning("took %d shards back from workers that vanished", rescued)
+        self._tell_strangers()
+
+    def _tell_strangers(self) -> None:
+        """Say once of each job that it waits for a model that is not hosted here; another dispatcher may host it."""
+        if self._options.only_job is not None:
+            return
         for job in self._store.pinned_elsewhere(self._fingerprint):
-            if self._options.only_job in (None, job.id):
+            if job.id not in self._strangers:
+                self._strangers.add(job.id)
                 mismatch = ModelMismatch(job.model.fingerprint, self._fingerprint)
-                logger.error("job %s cannot run: %s", job.id, mismatch)
-                self._store.fail(job.id, f"{mismatch}; submit it again for the model that is hosted now")
+                logger.warning("job %s waits for its model, %s: %s", job.id, job.model.name, mismatch)
 
     def _prepare(self, pool: ThreadPoolExecutor) -> None:
         if self._preparing is not None:
@@ -144,6 +151,7 @@ class Dispatcher:
             free, self._options.lease_s, fingerprint=self._fingerprint, job_id=self._options.only_job
         )
         for lease in leases:
+            logger.info("shard %d of job %s, attempt %d, started", lease.shard_id, lease.job_id, lease.attempt)
             self._runner.start(lease)
 
     def _close_jobs(self) -> None:

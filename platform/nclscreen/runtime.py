@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,10 @@ from nclscreen.localizer import APP_NAME, Hosting, build_app
 
 class ClusterUnreachable(JobsError):
     """No Ray cluster answers at the address given."""
+
+
+class HostingFailed(JobsError):
+    """Ray Serve could not bring the model up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +44,7 @@ class RuntimeOptions:
 def ray_runtime(options: RuntimeOptions, hosting: Hosting) -> Iterator[None]:
     """Connect to Ray, host the model, and take both down again as far as they are ours.
 
-    Raises ClusterUnreachable when the address does not answer.
+    Raises ClusterUnreachable when the address does not answer, HostingFailed when the model does not come up.
     """
     from ray import serve
 
@@ -58,7 +64,8 @@ def connected_ray(options: RuntimeOptions) -> Iterator[None]:
     import ray
 
     try:
-        _connect(ray, options)
+        with _own_sigterm():
+            _connect(ray, options)
         yield
     finally:
         ray.shutdown()
@@ -80,10 +87,24 @@ def _connect(ray: Any, options: RuntimeOptions) -> None:
         ) from None
 
 
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Put our SIGTERM handler back, which cleans up: Ray installs one of its own while it starts."""
+    ours = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ours)
+
+
 def _host(serve: Any, hosting: Hosting) -> None:
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # no HTTP: shard tasks use handles
         serve.start(proxy_location="Disabled", logging_config={"log_level": "ERROR"})
-        serve.run(build_app(hosting), name=APP_NAME, route_prefix=None)
+        try:
+            serve.run(build_app(hosting), name=APP_NAME, route_prefix=None)
+        except RuntimeError as error:
+            raise HostingFailed(f"Ray Serve could not start the model: {error}; 'nclscreen doctor' may tell") from error

@@ -19,6 +19,7 @@ from nclscreen.cli.output import err
 _LOOK_S = 0.5
 _LINE_EVERY_S = 5.0
 _RATE_WINDOW_S = 60.0
+_ALONE_S = 10.0
 
 
 class Rate:
@@ -36,6 +37,27 @@ class Rate:
         first = self._seen[0]
         elapsed = now - first[0]
         return (done - first[1]) / elapsed if done > first[1] and elapsed > 0 else None
+
+
+class Attendance:
+    """Notices when nobody works on a job, so that a watcher does not wait for nothing."""
+
+    def __init__(self, store: JobStore, job_id: JobId) -> None:
+        self._store = store
+        self._job_id = job_id
+        self._alone_since: float | None = None
+        self._told = False
+
+    def __call__(self) -> None:
+        """Look; after a while without anybody, say so once."""
+        if self._store.attended(self._job_id):
+            self._alone_since = None
+            return
+        now = time.monotonic()
+        self._alone_since = self._alone_since or now
+        if not self._told and now - self._alone_since > _ALONE_S:
+            self._told = True
+            err.print("nobody works on this job now; it goes on once 'nclscreen up' runs on this database")
 
 
 def follow(store: JobStore, job_id: JobId, alive: Callable[[], None] = lambda: None) -> Job:

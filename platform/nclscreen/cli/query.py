@@ -11,7 +11,7 @@ from jobs.domain import JobId
 from jobs.states import JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
-from nclscreen.cli.progress import follow
+from nclscreen.cli.progress import Attendance, follow
 from nclscreen.documents import job_document
 from nclscreen.wiring import wire
 
@@ -47,7 +47,8 @@ def job(job_id: JobArgument, as_json: Json = False) -> None:
 def watch(job_id: JobArgument, as_json: Json = False) -> None:
     """Follow a job until it is over; Ctrl-C ends the watching, not the job."""
     wiring = wire()
-    found = follow(wiring.jobs, wiring.jobs.get(job_id).id)
+    known = wiring.jobs.get(job_id).id
+    found = follow(wiring.jobs, known, Attendance(wiring.jobs, known))
     job(found.id, as_json)
     if found.state is not JobState.COMPLETED:
         raise typer.Exit(output.FAILED)

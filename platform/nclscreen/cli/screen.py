@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from nclscreen.cli import output
 from nclscreen.cli.endings import Terminated
 from nclscreen.cli.progress import duration, follow
 from nclscreen.documents import job_document
+from nclscreen.logs import start_logging
 from nclscreen.session import Session, running_session
 from nclscreen.wiring import Wiring, make_folder, wire
 
@@ -68,9 +68,8 @@ def screen(
 def up() -> None:
     """Run the system until Ctrl-C: Ray, the hosted model and the dispatcher that works off submitted jobs."""
     wiring = wire()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     shown: dict[JobId, JobState] = {}
-    with _announced(running_session(wiring)) as session:
+    with _announced(wiring, running_session(wiring)) as session:
         output.err.print(f"up: model {wiring.model.name}, database {wiring.engine.url.render_as_string()}")
         output.err.print("submit work with: nclscreen submit SOURCE; stop with Ctrl-C (nothing is lost)")
         try:
@@ -116,7 +115,7 @@ def submit_job(wiring: Wiring, source: str, threshold: float | None, filters: Fi
 def run_to_the_end(wiring: Wiring, job_id: JobId) -> Job:
     """Start what is needed, work on this one job until it is over, stop what was started."""
     try:
-        with _announced(running_session(wiring, only_job=job_id)) as session:
+        with _announced(wiring, running_session(wiring, only_job=job_id)) as session:
             return follow(wiring.jobs, job_id, session.check)
     except KeyboardInterrupt:
         job = wiring.jobs.get(job_id)
@@ -156,8 +155,10 @@ def _absolute(source: str) -> str:
 
 
 @contextmanager
-def _announced(starting: AbstractContextManager[Session]) -> Iterator[Session]:
-    """Say that starting takes a while, and that stopping does too."""
+def _announced(wiring: Wiring, starting: AbstractContextManager[Session]) -> Iterator[Session]:
+    """Say that starting takes a while, and that stopping does too; write the log from here on."""
+    make_folder(wiring.settings.home)
+    start_logging(wiring.settings.home, output.err)
     with ExitStack() as stack:
         with output.err.status("starting Ray and the model"):
             session = stack.enter_context(starting)
