@@ -60,6 +60,8 @@ class Program:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+        for left in processes_of(self):
+            left.kill()
 
 
 def press_ctrl_c(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -78,11 +80,13 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.2)
 
 
-def ray_processes() -> list[psutil.Process]:
-    """Processes of Ray on this machine."""
+def processes_of(program: Program) -> list[psutil.Process]:
+    """Processes that this program started, however indirectly: known by the home folder in their environment."""
     found = []
-    for process in psutil.process_iter(["name", "cmdline"]):
-        command = " ".join(process.info["cmdline"] or [])
-        if command.startswith("ray::") or "raylet" in (process.info["name"] or "") or "gcs_server" in command:
-            found.append(process)
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("NCLSCREEN_HOME") == program.env["NCLSCREEN_HOME"]:
+                found.append(process)
+        except psutil.Error:
+            continue  # gone meanwhile, or somebody else's
     return found

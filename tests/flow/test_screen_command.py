@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from flow_program import Program, press_ctrl_c, ray_processes, wait_until
+from flow_program import Program, press_ctrl_c, processes_of, wait_until
 from odd_images import encoded, make_odd_corpus, photo
 
 pytestmark = pytest.mark.cluster
@@ -17,7 +17,6 @@ JOB_FIELDS = {"id", "state", "counts", "model", "threshold", "source", "started_
 
 def test_every_odd_file_gets_its_verdict_or_its_code(program: Program, tmp_path: Path) -> None:
     odd = make_odd_corpus(tmp_path / "odd")
-    before = {process.pid for process in ray_processes()}
 
     done = program("screen", str(tmp_path / "odd"), "--threshold", "0", "--report", str(tmp_path / "report"), "--json")
 
@@ -35,7 +34,7 @@ def test_every_odd_file_gets_its_verdict_or_its_code(program: Program, tmp_path:
     assert {key: size for key, code, size in rows if code is None} == {
         file.name: file.size for file in odd if file.code is None
     }
-    assert {process.pid for process in ray_processes()} <= before, "Ray was left running"
+    assert processes_of(program) == []
 
     page = (tmp_path / "report" / "index.html").read_text()
     assert "completed" in page
@@ -79,7 +78,6 @@ def test_a_second_run_is_a_new_job_with_the_same_verdicts(program: Program, tmp_
 
 def test_ctrl_c_keeps_what_is_done_and_leaves_nothing_running(program: Program, tmp_path: Path) -> None:
     _write_photos(tmp_path / "photos", 400, side=400)
-    before = {process.pid for process in ray_processes()}
     screening = program.start("screen", str(tmp_path / "photos"))
     wait_until(lambda: _recorded(program) > 0, "the first verdicts")
 
@@ -93,7 +91,7 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_nothing_running(program: Program, 
     assert job["state"] == "running"
     assert 0 < job["counts"]["scored"] < 400
     assert _leased(program) == 0
-    assert {process.pid for process in ray_processes()} <= before
+    assert processes_of(program) == []
     cancelled = program.json("cancel", job["id"])
     assert cancelled["state"] == "cancelled"
 

@@ -6,9 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-import psutil
 import pytest
-from flow_program import Program, press_ctrl_c, ray_processes, wait_until
+from flow_program import Program, press_ctrl_c, processes_of, wait_until
 from odd_images import encoded, photo
 from servers.s3_server import S3Bucket, S3Server
 from sqlalchemy import text
@@ -33,7 +32,6 @@ def test_a_job_survives_ctrl_c_and_kills_on_s3_and_postgresql(
         "NCLSCREEN_HEATMAPS_URI": f"{s3_bucket.container}/heatmaps/",
         "NCLSCREEN_LEASE_S": "3",
     }
-    before = {process.pid for process in ray_processes()}
     first = program.start("up")
     job_id = program("submit", f"{s3_bucket.container}/in/", "--threshold", "0").stdout.strip()
 
@@ -44,19 +42,19 @@ def test_a_job_survives_ctrl_c_and_kills_on_s3_and_postgresql(
     code, _, err = press_ctrl_c(first)
     assert code == 130, err
     assert "Traceback" not in err
-    assert {process.pid for process in ray_processes()} <= before
+    assert processes_of(program) == []
     stopped_at = recorded()
     assert stopped_at < IMAGES, "the job was over before it could be interrupted"
 
     second = program.start("up")
     wait_until(lambda: recorded() > stopped_at, "the job goes on")
-    for process in _of(second, "ray::screen_shard"):
-        process.kill()
-    second.send_signal(signal.SIGKILL)  # the dispatcher itself: its leases are rescued when they run out
-    second.communicate()
-    for process in ray_processes():
-        if process.pid not in before:
+    for process in processes_of(program):
+        if "ray::screen_shard" in " ".join(process.cmdline()):
             process.kill()
+    second.kill()  # the dispatcher itself: its leases are rescued when they run out
+    second.communicate()
+    for process in processes_of(program):
+        process.kill()  # the Ray it leaves behind, so that the machine is not two at once
 
     third = program.start("up")
     watched = program("watch", job_id, "--json")
@@ -64,6 +62,7 @@ def test_a_job_survives_ctrl_c_and_kills_on_s3_and_postgresql(
     os.killpg(third.pid, signal.SIGTERM)
     _, err = third.communicate(timeout=60)
     assert third.returncode == 0, err
+    assert processes_of(program) == []
     _check_whole(postgres_url, job_id)
 
     picture = tmp_path / "shown.png"
@@ -77,10 +76,6 @@ def _fill(bucket: S3Bucket) -> None:
     for number in range(IMAGES):
         name = f"in/ü {number:04d}.jpg"
         storage.write(name, encoded(photo(256, 256, seed=number), "JPEG"), content_type="image/jpeg")  # type: ignore[arg-type]
-
-
-def _of(program: object, name: str) -> list[psutil.Process]:
-    return [process for process in ray_processes() if name in " ".join(process.cmdline())]
 
 
 def _check_whole(database_url: str, job_id: str) -> None:

@@ -17,6 +17,7 @@ from jobs.rows import tampered_area
 from jobs.states import JobState
 from jobs.verdicts import JobVerdict
 from nclscreen.documents import instant, verdict_document
+from nclscreen.visible_text import visible_text
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
@@ -66,7 +67,7 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
 
 def visible(text: str) -> Text:
     """Untrusted text as it can be shown: control characters are spelled out, markup means nothing."""
-    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
+    return Text(visible_text(text))
 
 
 def state_text(state: JobState) -> Text:

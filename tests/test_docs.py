@@ -1,0 +1,80 @@
+"""The documents are held against the program: commands, settings, error codes, states, links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from jobs.errors import ErrorCode
+from jobs.states import TRANSITIONS, JobState
+from nclscreen.cli.app import build_app
+from nclscreen.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+JOBS = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "deploy" / "README.md",
+]
+
+
+def test_every_command_has_an_example_and_every_example_is_a_command() -> None:
+    commands = set(typer.main.get_command(build_app()).commands)  # type: ignore[attr-defined]
+    shown = set(re.findall(r"^    (?:\.venv/bin/)?nclscreen ([a-z]+)", README, flags=re.MULTILINE))
+    assert shown == commands
+
+
+def test_options_in_the_examples_exist() -> None:
+    commands = typer.main.get_command(build_app()).commands  # type: ignore[attr-defined]
+    for name, rest in re.findall(r"^    (?:\.venv/bin/)?nclscreen ([a-z]+)(.*)$", README, flags=re.MULTILINE):
+        known = {option for parameter in commands[name].params for option in parameter.opts}
+        for option in re.findall(r"(--[a-z-]+)", rest.split("#")[0]):
+            assert option in known, f"nclscreen {name} has no {option}"
+
+
+def settings_table() -> str:
+    """The README's table of settings, as it has to be."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        rows.append(f"| `NCLSCREEN_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(rows)
+
+
+def test_the_table_of_settings_is_the_settings() -> None:
+    table = re.search(r"<!-- settings.*?-->\n(.*?)\n<!-- end", README, flags=re.DOTALL)
+    assert table is not None
+    assert table.group(1) == settings_table()
+
+
+def test_every_error_code_is_explained() -> None:
+    assert set(
+        re.findall(r"^\| `([a-z_]+)` \| .* \| .* \|$", JOBS.split("## Error codes")[1].split("##")[0], re.M)
+    ) == {code.value for code in ErrorCode}
+
+
+def test_every_state_and_what_follows_is_in_the_table() -> None:
+    table = JOBS.split("| state | meaning |")[1].split("\n\n")[0]
+    assert {state.value for state in JobState} <= set(re.findall(r"`([a-z_]+)`", table))
+    for state in ("preparing", "ready", "running", "completing"):
+        row = next(line for line in table.splitlines() if line.startswith(f"| `{state}`"))
+        following = set(re.findall(r"`([a-z_]+)`", row.rsplit("|", 2)[1]))
+        assert following == {after.value for after in TRANSITIONS[JobState(state)]}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_files_named_in_the_documents_exist() -> None:
+    for page in PAGES:
+        for name in re.findall(r"`((?:tests|benchmarks|jobs|ncl_model|platform|deploy)/[\w./-]+)`", page.read_text()):
+            assert (ROOT / name).exists(), f"{page.name} names {name}"
