@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from ncl_model.augmentation import augment, crop_window
-from ncl_model.datasets import Sample, load_image, load_mask, read_folder, read_index, split_by_group
+from ncl_model.datasets import Sample, load_image, load_mask, training_split
 from ncl_model.recipe import TrainConfig
 from ncl_model.synthesis import synthesize
 
@@ -46,10 +46,7 @@ class Material:
         Validation is the held-out groups of ``casia1/train`` and as large a share of the authentic sets.
         Raises DatasetInvalid when one of them is missing.
         """
-        people, validation = split_by_group(read_index(root / "casia1/train/index.csv"), held_out=held_out, seed=seed)
-        bsds = read_folder(root / "authentic/bsds500/images")
-        sample = read_folder(root / "authentic/imagenet_sample")
-        kept, out = split_by_group(bsds + sample, held_out=held_out, seed=seed)
+        (people, validation), (kept, out) = training_split(root, held_out=held_out, seed=seed)
         photos = [load_image(s.image) for s in kept]
         shapes = [(i, m) for i, s in enumerate(kept) if (m := _region_map(s.image)) is not None]
         tampered = [_load(s) for s in people if s.mask is not None]

@@ -69,6 +69,28 @@ def split_by_group(samples: Sequence[Sample], *, held_out: float, seed: int) -> 
     return kept, out
 
 
+def training_split(
+    root: Path, *, held_out: float, seed: int
+) -> tuple[tuple[list[Sample], list[Sample]], tuple[list[Sample], list[Sample]]]:
+    """(people kept, people held out), (authentic kept, authentic held out) of the sets below ``root``.
+
+    People: ``casia1/train``. Authentic: ``authentic/bsds500`` and ``authentic/imagenet_sample``.
+    Raises DatasetInvalid when one of them is missing.
+    """
+    people = read_index(root / "casia1/train/index.csv")
+    authentic = read_folder(root / "authentic/bsds500/images") + read_folder(root / "authentic/imagenet_sample")
+    return (
+        split_by_group(people, held_out=held_out, seed=seed),
+        split_by_group(authentic, held_out=held_out, seed=seed),
+    )
+
+
+def validation_samples(root: Path, *, held_out: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """What a run with this split never trained on: (of casia1/train, of the authentic sets)."""
+    (_, people), (_, authentic) = training_split(root, held_out=held_out, seed=seed)
+    return people, authentic
+
+
 def load_image(path: Path) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB at native size."""
     with Image.open(path) as image:

@@ -18,7 +18,10 @@ from ncl_model.datasets import read_folder, read_index, split_by_group
 from ncl_model.errors import ConfigInvalid, DatasetInvalid
 from ncl_model.evaluation import main as evaluation_main
 from ncl_model.metrics import auc, pixel_f1, threshold_at_fpr
+from ncl_model.precision import main as precision_main
 from ncl_model.recipe import TrainConfig
+from ncl_model.release import main as release_main
+from ncl_model.selection import Judged, choose_fraction, choose_shift, shifted
 from ncl_model.synthesis import synthesize
 from ncl_model.training import Trainer, learning_rate, train
 
@@ -227,3 +230,57 @@ def test_a_run_writes_weights_and_resumes(root: Path, tmp_path: Path, capsys: py
     figures = json.loads(capsys.readouterr().out)
     assert (figures["tampered"], figures["authentic"]) == (6, 6)
     assert 0 <= figures["pixel_auc"] <= 1
+
+    shipped = tmp_path / "shipped.safetensors"
+    command = ["--run", str(weights), "--data", str(root), "--out", str(shipped), "--version", "7"]
+    assert release_main(command) == 0
+    released = load_checkpoint(shipped)
+    released.build(shipped)
+    assert (released.version, released.name) == ("7", checkpoint.name)
+    assert (
+        0 < released.metrics["suggested_threshold"]["fpr_0.20"] <= released.metrics["suggested_threshold"]["fpr_0.05"]
+    )
+    assert released.config.score_top_fraction == released.provenance["chosen_on_validation"]["score_top_fraction"]
+
+
+# --- choices on validation images ---
+
+
+def test_shifting_probabilities_is_adding_to_logits() -> None:
+    logits = torch.linspace(-9, 9, 40)
+    expected = torch.sigmoid(logits + 1.5).numpy()
+    np.testing.assert_allclose(shifted(torch.sigmoid(logits).numpy(), 1.5), expected, atol=1e-6)
+    assert shifted(np.array([0.0, 1.0], dtype=np.float32), 2.0).tolist() == [0.0, 1.0]
+
+
+def test_the_smallest_shift_that_is_as_good_is_chosen() -> None:
+    mask = np.zeros((10, 10), np.bool_)
+    mask[:3] = True
+    timid = np.where(mask, 0.35, 0.05).astype(np.float32)
+    shift, figures = choose_shift([Judged(probabilities=timid, mask=mask)])
+    assert shift == 0.75
+    assert (figures[0.0], figures[0.75]) == (0.0, 1.0)
+
+
+def test_the_fraction_that_ranks_best_is_chosen() -> None:
+    rng = np.random.default_rng(0)
+    judged = []
+    for number in range(40):
+        probabilities = (rng.random((20, 20)) * 0.2).astype(np.float32)
+        probabilities[0, 0] = rng.random()  # one loud pixel everywhere tells nothing
+        tampered = number % 2 == 0
+        if tampered:
+            probabilities[5:8, 5:8] = 0.6
+        judged.append(Judged(probabilities=probabilities, mask=np.ones((20, 20), np.bool_) if tampered else None))
+    fraction, figures = choose_fraction(judged)
+    assert figures[fraction] == 1.0
+    assert figures[0.001] < 0.8
+
+
+def test_precisions_are_compared(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = Trainer(RECIPE, tmp_path).save({}, {})
+    index = str(root / "casia1/train/index.csv")
+    assert precision_main(["--weights", str(weights), "--data", index, "--side", "64", "--images", "2"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["float32_images_per_s"] > 0
+    assert figures["score_difference_mean"] <= figures["score_difference_max"] < 0.05
