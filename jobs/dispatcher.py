@@ -24,6 +24,7 @@ from jobs.work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
+_DATABASE_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 #: how soon a cancelled job's shards are let go
 _BEAT_S = 2.0
@@ -91,7 +92,7 @@ class Dispatcher:
         except DATABASE_AWAY as error:
             # leases live on for a while; what was finished meanwhile is recorded when the database is back
             logger.warning("the database is away, trying again: %s", error)
-            self._stop.wait(1.0)
+            self._stop.wait(_DATABASE_PAUSE_S)
 
     def tick(self, pool: ThreadPoolExecutor) -> None:
         """One round: record, keep alive, rescue, prepare, claim, close; then wait for the next outcome."""

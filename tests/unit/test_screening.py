@@ -1,0 +1,395 @@
+"""Screening one shard: a verdict for every image, whatever is wrong with some of them."""
+
+from __future__ import annotations
+
+import gc
+import math
+import threading
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+
+import numpy as np
+import pytest
+from builders import CONTAINER, FINGERPRINT, entry, fill, lease, picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from jobs.domain import ImageKey, ImageRef, Lease, Verdict
+from jobs.errors import (
+    AccessDenied,
+    ContainerNotFound,
+    ErrorCode,
+    InvalidSource,
+    ModelMismatch,
+    ModelUnavailable,
+    StorageError,
+    StorageUnavailable,
+)
+from jobs.heatmaps import StoredHeatmaps, decode_heatmap
+from jobs.memory import MemoryScorer
+from jobs.ports import ScoredImage
+from jobs.screening import ScreeningLimits, ShardScreener
+from jobs.storage import MemoryStorage
+from jobs.work_queue import MAX_ATTEMPTS
+from ncl_model.decoding import DecodedImage
+
+SMALL = ScreeningLimits(fetchers=2, batch_size=4, max_image_bytes=10_000)
+
+
+class Photos(MemoryStorage):
+    """Some keys cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__(CONTAINER)
+        self.errors: dict[str, Exception] = {}
+
+    def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
+        if key in self.errors:
+            raise self.errors[key]
+        return super().read(key, version_id=version_id, max_bytes=max_bytes)
+
+
+class Scene:
+    """A shard of pictures with everything around it."""
+
+    def __init__(self, count: int = 0, *, keep: str = "flagged", limits: ScreeningLimits = SMALL) -> None:
+        self.photos = Photos()
+        self.maps = MemoryStorage("memory://maps")
+        self.scorer = MemoryScorer()
+        self.keep = keep
+        self.limits = limits
+        self.pictures: dict[str, bytes] = {}
+        for i in range(count):
+            self.put(f"{i:03d}.png", picture(i))
+
+    def put(self, key: str, data: bytes) -> None:
+        self.pictures[key] = data
+        fill(self.photos, [(key, data)])
+
+    def refs(self) -> list[ImageRef]:
+        return [entry(key) for key in self.pictures]
+
+    def screener(self, **parts: object) -> ShardScreener:
+        values = {
+            "open_storage": lambda container: self.photos,
+            "scorer": self.scorer,
+            "heatmaps": StoredHeatmaps(self.maps),
+            "keep_heatmap": lambda flagged: self.keep == "all" or (self.keep == "flagged" and flagged),
+            "limits": self.limits,
+            **parts,
+        }
+        return ShardScreener(**values)  # type: ignore[arg-type]
+
+    def screen(self, images: Sequence[ImageRef] | None = None, **fields: object) -> list[Verdict]:
+        return self.screener().screen(self.lease(images, **fields))
+
+    def lease(self, images: Sequence[ImageRef] | None = None, **fields: object) -> Lease:
+        return lease(self.refs() if images is None else images, **{"first_ordinal": 100, **fields})
+
+
+def codes(verdicts: Sequence[Verdict]) -> list[str | None]:
+    return [verdict.error_code for verdict in verdicts]
+
+
+def test_one_verdict_for_each_image_in_order() -> None:
+    scene = Scene(11)
+    verdicts = scene.screen()
+    assert [verdict.ordinal for verdict in verdicts] == list(range(100, 111))
+    assert [verdict.key for verdict in verdicts] == list(scene.pictures)
+    assert [verdict.score for verdict in verdicts] == [scene.scorer.score_of(data) for data in scene.pictures.values()]
+    assert [verdict.flagged for verdict in verdicts] == [(verdict.score or 0) >= 0.5 for verdict in verdicts]
+    assert {verdict.flagged for verdict in verdicts} == {True, False}
+
+
+def test_a_verdict_tells_all_about_its_image() -> None:
+    scene = Scene()
+    data = picture(1, width=20, height=10)
+    scene.put("a.png", data)
+    (verdict,) = scene.screen([entry("a.png", etag="e", size=5)])
+    assert (verdict.container, verdict.key, verdict.etag, verdict.version_id) == (CONTAINER, "a.png", "e", None)
+    assert (verdict.width, verdict.height, verdict.size) == (20, 10, len(data))
+    assert verdict.sha256 == sha256(data).hexdigest()
+    assert verdict.fingerprint == FINGERPRINT
+    assert len(verdict.tampered_areas) == 16
+
+
+def test_a_score_equal_to_the_threshold_is_flagged() -> None:
+    scene = Scene(1)
+    score = scene.scorer.score_of(picture(0))
+    assert scene.screen(threshold=score)[0].flagged
+    assert not scene.screen(threshold=math.nextafter(score, 1))[0].flagged
+
+
+def test_an_empty_shard_has_no_verdicts() -> None:
+    assert Scene().screen() == []
+
+
+BAD_BYTES = {
+    "empty": b"",
+    "unsupported_format": b"this is text",
+    "corrupt": picture(1)[:40],
+    "too_large": b"x" * 10_001,
+}
+STORE_ERRORS = {
+    "access_denied": AccessDenied("u", "no"),
+    "not_found": ContainerNotFound("u", "no such bucket"),
+    "timeout": StorageUnavailable("u", "slow down"),
+}
+
+
+@pytest.mark.parametrize("code", [*BAD_BYTES, *STORE_ERRORS, "gone", "odd container"])
+def test_a_bad_image_gets_its_code_and_costs_no_other(code: str) -> None:
+    scene = Scene(9)
+    images = scene.refs()
+    key = images[4].key
+    if code in BAD_BYTES:
+        scene.put(key, BAD_BYTES[code])
+    elif code in STORE_ERRORS:
+        scene.photos.errors[key] = STORE_ERRORS[code]
+    elif code == "gone":
+        scene.photos.remove(key)
+    else:
+        scene.photos.errors[key] = InvalidSource("odd://", "what is that")
+    verdicts = scene.screen(images)
+    expected = {"gone": "not_found", "odd container": "not_found"}.get(code, code)
+    assert codes(verdicts) == [expected if i == 4 else None for i in range(9)]
+    bad = verdicts[4]
+    assert (bad.score, bad.flagged, bad.ordinal, bad.key) == (None, False, 104, key)
+    assert bad.error_message
+
+
+@settings(max_examples=30, deadline=None)
+@given(culprits=st.sets(st.integers(0, 20)), batch_size=st.integers(1, 9), fetchers=st.integers(1, 4))
+def test_the_model_fails_on_some_images_and_the_others_keep_their_scores(
+    culprits: set[int], batch_size: int, fetchers: int
+) -> None:
+    scene = Scene(21, limits=ScreeningLimits(fetchers=fetchers, batch_size=batch_size))
+    data = list(scene.pictures.values())
+    for culprit in culprits:
+        scene.scorer.fail_on(data[culprit])
+    verdicts = scene.screen()
+    for i, verdict in enumerate(verdicts):
+        if i in culprits:
+            assert verdict.error_code is ErrorCode.MODEL_ERROR
+            assert verdict.error_message == "the model in memory was told to fail on an image of this batch"
+        else:
+            assert verdict.score == scene.scorer.score_of(data[i])
+
+
+def test_the_search_for_one_culprit_takes_few_calls() -> None:
+    scene = Scene(16, limits=ScreeningLimits(fetchers=2, batch_size=16))
+    scene.scorer.fail_on(picture(5))
+    scene.screen()
+    assert sorted(images for _, images in scene.scorer.calls) == [1, 1, 2, 2, 4, 4, 8, 8, 16]
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf, -0.01, 1.01])
+def test_a_score_that_is_none_is_a_model_error(score: float) -> None:
+    scene = Scene(3)
+    scene.scorer.set_score(picture(1), score)
+    verdicts = scene.screen()
+    assert codes(verdicts) == [None, "model_error", None]
+    assert f"no score between 0 and 1, but {score}" in str(verdicts[1].error_message)
+
+
+def test_areas_that_are_none_are_a_model_error() -> None:
+    class Odd(MemoryScorer):
+        def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
+            return [replace(one, tampered_areas=(math.nan,) * 16) for one in super().score(images, fingerprint)]
+
+    scene = Scene(2)
+    assert codes(scene.screener(scorer=Odd()).screen(scene.lease())) == ["model_error"] * 2
+
+
+def test_a_model_that_gives_too_few_answers_is_not_believed() -> None:
+    class Short(MemoryScorer):
+        def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
+            return super().score(images, fingerprint)[:-1]
+
+    scene = Scene(3)
+    with pytest.raises(ValueError, match="zip"):
+        scene.screener(scorer=Short()).screen(scene.lease())
+
+
+def test_no_verdicts_while_the_model_is_away() -> None:
+    scene = Scene(9)
+    scene.scorer.unavailable = 1
+    with pytest.raises(ModelUnavailable):
+        scene.screen()
+    assert codes(scene.screen()) == [None] * 9
+
+
+def test_no_verdicts_from_another_model() -> None:
+    scene = Scene(3)
+    with pytest.raises(ModelMismatch):
+        scene.screener(scorer=MemoryScorer(fingerprint="cd" * 32)).screen(scene.lease())
+
+
+# -- the store is away
+
+
+def with_outage(away: int, count: int = 10) -> Scene:
+    scene = Scene(count)
+    for key in list(scene.pictures)[:away]:
+        scene.photos.errors[key] = StorageUnavailable(key, "slow down")
+    return scene
+
+
+def test_a_shard_is_tried_again_when_half_of_it_could_not_be_read() -> None:
+    with pytest.raises(StorageUnavailable, match=r"5 of 10 images could not be read: slow down") as raised:
+        with_outage(5).screen()
+    assert raised.value.transient
+
+
+def test_less_than_half_is_recorded_as_it_is() -> None:
+    assert codes(with_outage(4).screen()) == ["timeout"] * 4 + [None] * 6
+
+
+def test_the_last_attempt_keeps_what_it_got() -> None:
+    assert codes(with_outage(9).screen(attempt=MAX_ATTEMPTS)) == ["timeout"] * 9 + [None]
+
+
+def test_images_that_are_not_there_are_no_outage() -> None:
+    scene = Scene(4)
+    images = scene.refs()
+    for image in images:
+        scene.photos.remove(image.key)
+    assert codes(scene.screen(images)) == ["not_found"] * 4
+
+
+# -- heatmaps
+
+
+@pytest.mark.parametrize("keep", ["all", "flagged", "none"])
+def test_heatmaps_are_kept_when_asked_for(keep: str) -> None:
+    scene = Scene(12, keep=keep)
+    verdicts = scene.screen()
+    kept = {verdict.key for verdict in verdicts if verdict.map_uri}
+    flagged = {verdict.key for verdict in verdicts if verdict.flagged}
+    assert 0 < len(flagged) < 12
+    assert kept == {"all": set(scene.pictures), "flagged": flagged, "none": set()}[keep]
+    assert len(list(scene.maps.list_objects())) == len(kept)
+
+
+def test_a_heatmap_is_that_of_its_image() -> None:
+    scene = Scene(5, keep="all")
+    for verdict in scene.screen():
+        assert verdict.map_uri is not None
+        key = ImageKey(verdict.map_uri.removeprefix("memory://maps/"))
+        heatmap = decode_heatmap(scene.maps.read(key))
+        assert heatmap.shape == (8, 8)
+        assert set(heatmap.ravel()) == {round(255 * (verdict.score or 0))}
+
+
+def test_no_heatmap_of_a_failed_image() -> None:
+    scene = Scene(3, keep="all")
+    scene.scorer.set_score(picture(1), math.nan)
+    scene.put("002.png", b"broken")
+    assert [verdict.map_uri is not None for verdict in scene.screen()] == [True, False, False]
+
+
+@pytest.mark.parametrize("error", [AccessDenied("s3://maps", "no"), StorageUnavailable("s3://maps", "slow")])
+def test_a_heatmap_that_cannot_be_kept_stops_the_shard(error: StorageError) -> None:
+    class Broken:
+        def save(self, held: Lease, ordinal: int, heatmap: NDArray[np.uint8]) -> str:
+            raise error
+
+    scene = Scene(30, keep="all")
+    with pytest.raises(type(error)) as raised:
+        scene.screener(heatmaps=Broken()).screen(scene.lease())
+    assert raised.value is error
+
+
+# -- batches and bounds
+
+
+def test_images_of_one_batch_have_one_canvas_shape() -> None:
+    scene = Scene(limits=ScreeningLimits(fetchers=2, batch_size=4))
+    wide_ones = {3, 4, 9, 10, 11, 17}
+    big = MemoryScorer(replace(scene.scorer._config, input_size=128))
+    scene.scorer = big
+    for i in range(20):
+        size = {"width": 128, "height": 40} if i in wide_ones else {"width": 40, "height": 40}
+        scene.put(f"{i:03d}.png", picture(i, **size))
+    verdicts = scene.screen()
+    assert [verdict.score for verdict in verdicts] == [big.score_of(data) for data in scene.pictures.values()]
+    assert sorted(big.calls) == sorted(
+        [((64, 64, 3), 4)] * 3 + [((64, 64, 3), 2), ((64, 128, 3), 4), ((64, 128, 3), 2)]
+    )
+
+
+class Watched(MemoryScorer):
+    """Counts the decoded images that are alive."""
+
+    def __init__(self, hold: threading.Semaphore | None = None) -> None:
+        super().__init__(replace(MemoryScorer()._config, input_size=512))
+        self.alive: weakref.WeakSet[Pixels] = weakref.WeakSet()
+        self.most = 0
+        self.lock2 = threading.Lock()
+
+    def decode(self, data: bytes) -> DecodedImage:
+        image = super().decode(data)
+        pixels = image.pixels.view(Pixels)
+        with self.lock2:
+            self.alive.add(pixels)
+            self.most = max(self.most, len(self.alive))
+        return replace(image, pixels=pixels)
+
+
+class Pixels(np.ndarray):
+    """An array that can be watched."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:  # type: ignore[override]
+        return self is other
+
+
+@pytest.mark.parametrize("shapes", [1, 30])
+def test_few_decoded_images_are_in_memory_at_once(shapes: int) -> None:
+    limits = ScreeningLimits(fetchers=2, batch_size=4)
+    scene = Scene(limits=limits)
+    sizes = [(32 * (2 + i % 8), 32 * (2 + i // 8)) for i in range(shapes)]
+    for i in range(200):
+        width, height = sizes[i % shapes]
+        scene.put(f"{i:03d}.png", picture(i % shapes, width=width, height=height))
+    watched = Watched()
+    gc.collect()
+    verdicts = scene.screener(scorer=watched).screen(scene.lease())
+    assert codes(verdicts) == [None] * 200
+    assert limits.most_decoded_images == 2 * 2 + 7 * 4
+    assert 0 < watched.most <= limits.most_decoded_images
+    if shapes == 1:
+        assert {images for _, images in watched.calls} == {4}
+
+
+def test_one_screener_screens_several_shards_at_once() -> None:
+    scene = Scene(40)
+    screener = scene.screener()
+    images = scene.refs()
+    shards = [lease(images[i : i + 10], first_ordinal=i) for i in range(0, 40, 10)]
+    results: dict[int, list[Verdict]] = {}
+
+    def work(i: int) -> None:
+        results[i] = screener.screen(shards[i])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = [verdict for i in range(4) for verdict in results[i]]
+    assert [verdict.ordinal for verdict in found] == list(range(40))
+    assert [verdict.score for verdict in found] == [scene.scorer.score_of(data) for data in scene.pictures.values()]
+
+
+def test_no_thread_is_left_behind() -> None:
+    scene = Scene(30)
+    scene.screen()
+    scene.scorer.unavailable = 1
+    with pytest.raises(ModelUnavailable):
+        scene.screen()
+    assert [thread for thread in threading.enumerate() if thread.name.startswith(("fetch", "score"))] == []
