@@ -12,7 +12,9 @@ from servers.s3_server import S3Bucket, S3Server
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
-        (["screen"], 2, "Missing argument"),
+        (["screen"], 2, "SOURCE"),
+        (["screen", "x", "--resume", "y"], 2, "either"),
+        (["screen", "--resume", "nonsense"], 1, "nclscreen jobs"),
         (["screen", "x", "--threshold", "2"], 2, "threshold"),
         (["frobnicate"], 2, "No such command"),
         (["screen", ""], 2, "empty"),

@@ -12,6 +12,7 @@ from odd_images import encoded, make_odd_corpus, photo
 
 pytestmark = pytest.mark.cluster
 
+IMAGES = 240
 JOB_FIELDS = {"id", "state", "counts", "model", "threshold", "source", "started_at", "finished_at"}
 
 
@@ -76,9 +77,9 @@ def test_a_second_run_is_a_new_job_with_the_same_verdicts(program: Program, tmp_
     assert _scores(program, first["id"]) == _scores(program, second["id"])
 
 
-def test_ctrl_c_keeps_what_is_done_and_leaves_nothing_running(program: Program, tmp_path: Path) -> None:
-    _write_photos(tmp_path / "photos", 400, side=400)
-    screening = program.start("screen", str(tmp_path / "photos"))
+def test_ctrl_c_keeps_what_is_done_and_the_job_can_be_resumed(program: Program, tmp_path: Path) -> None:
+    _write_photos(tmp_path / "photos", IMAGES, side=400)
+    screening = program.start("screen", str(tmp_path / "photos"), "--threshold", "1")
     wait_until(lambda: _recorded(program) > 0, "the first verdicts")
 
     code, out, err = press_ctrl_c(screening)
@@ -89,11 +90,14 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_nothing_running(program: Program, 
     assert "Traceback" not in err
     job = program.json("jobs")["jobs"][0]
     assert job["state"] == "running"
-    assert 0 < job["counts"]["scored"] < 400
+    assert 0 < job["counts"]["scored"] < IMAGES
     assert _leased(program) == 0
     assert processes_of(program) == []
-    cancelled = program.json("cancel", job["id"])
-    assert cancelled["state"] == "cancelled"
+
+    resumed = program.json("screen", "--resume", job["id"])
+    assert resumed["id"] == job["id"]
+    assert resumed["counts"] == {"total": IMAGES, "scored": IMAGES, "flagged": 0, "reused": 0, "failed": 0}
+    assert len(_scores(program, job["id"])) == IMAGES
 
 
 def _write_photos(folder: Path, count: int, side: int = 96) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from jobs.corpus import Corpus
 from jobs.domain import IMAGE_SUFFIXES, Filters, Job, JobId, NewJob
+from jobs.errors import ModelMismatch
 from jobs.states import FINAL, JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
@@ -25,9 +26,8 @@ from nclscreen.wiring import Wiring, make_folder, wire
 
 SHOWN = 20
 
-Source = Annotated[
-    str, typer.Argument(help="A folder, an image, s3://bucket/prefix, or a list of images (.csv, .jsonl).")
-]
+SOURCE_HELP = "A folder, an image, s3://bucket/prefix, or a list of images (.csv, .jsonl)."
+Source = Annotated[str, typer.Argument(help=SOURCE_HELP)]
 Threshold = Annotated[
     float | None, typer.Option(min=0, max=1, help="Score from which an image is flagged; else as the model suggests.")
 ]
@@ -40,16 +40,24 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on standar
 
 
 def screen(
-    source: Source,
+    source: Annotated[str | None, typer.Argument(help=SOURCE_HELP)] = None,
     threshold: Threshold = None,
     suffix: Suffix = None,
     contains: Contains = None,
     report: Annotated[Path | None, typer.Option(help="Write a report into this folder.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="ID", help="Go on with this interrupted job, instead of a SOURCE.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Screen a source to its end, starting what is needed on this machine and stopping it afterwards."""
+    if (source is None) == (resume is None):
+        raise typer.BadParameter("give either a SOURCE, or --resume with the id of an interrupted job")
     wiring = wire()
-    job_id = submit_job(wiring, source, threshold, make_filters(suffix, contains))
+    if resume is not None:
+        job_id = _interrupted_job(wiring, resume)
+    else:
+        job_id = submit_job(wiring, source or "", threshold, make_filters(suffix, contains))
     job = run_to_the_end(wiring, job_id)
     written = write_job_report(wiring, job, report) if report is not None else None
     if as_json:
@@ -112,8 +120,17 @@ def submit_job(wiring: Wiring, source: str, threshold: float | None, filters: Fi
     return wiring.jobs.submit(new)
 
 
+def _interrupted_job(wiring: Wiring, job_id: str) -> JobId:
+    job = wiring.jobs.get(job_id)
+    if job.state not in FINAL and job.model.fingerprint != wiring.model.fingerprint:
+        raise ModelMismatch(job.model.fingerprint, wiring.model.fingerprint)
+    return job.id
+
+
 def run_to_the_end(wiring: Wiring, job_id: JobId) -> Job:
     """Start what is needed, work on this one job until it is over, stop what was started."""
+    if (job := wiring.jobs.get(job_id)).state in FINAL:
+        return job
     try:
         with _announced(wiring, running_session(wiring, only_job=job_id)) as session:
             return follow(wiring.jobs, job_id, session.check)
@@ -122,7 +139,7 @@ def run_to_the_end(wiring: Wiring, job_id: JobId) -> Job:
         if job.state not in FINAL:
             output.err.print(
                 f"interrupted: {job.counts.done:,} of {job.counts.total:,} images are recorded. "
-                f"'nclscreen up' goes on with job {job_id}; 'nclscreen cancel {job_id}' drops it"
+                f"go on with: nclscreen screen --resume {job_id}; drop it with: nclscreen cancel {job_id}"
             )
         raise
 
