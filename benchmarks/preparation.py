@@ -24,7 +24,8 @@ def write_manifest(path: Path, lines: int) -> None:
     with path.open("w") as file:
         file.write("bucket,key,size\n")
         for i in range(lines):
-            file.write(f"archive,2026/{i % 12 + 1:02d}/{i % 28 + 1:02d}/camera-{i % 97:03d}/photograph-{i:09d}.jpg,{i}\n")
+            day = f"2026/{i % 12 + 1:02d}/{i % 28 + 1:02d}"
+            file.write(f"archive,{day}/camera-{i % 97:03d}/photograph-{i:09d}.jpg,{i}\n")
 
 
 def prepare(folder: Path, lines: int, database_url: str | None) -> dict[str, float]:
