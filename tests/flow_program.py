@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-_PROGRAM = [sys.executable, "-c", "from nclscreen.cli.app import main; main()"]
+_PROGRAM = [sys.executable, "-c", "from nclscreen.cli import main; main()"]
 _PATIENCE_S = 120
 
 
