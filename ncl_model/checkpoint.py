@@ -109,6 +109,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     # a channels-last copy shares no layout with the format: it wants plain row-major tensors
     save_file({k: v.contiguous() for k, v in checkpoint.weights.items()}, partial, metadata=metadata)
+    # safetensors writes for the owner only; the process that serves the model may be another user
+    partial.chmod(0o644)
     partial.replace(path)
 
 
