@@ -1,6 +1,9 @@
-"""Errors of the model layer: one base class, each error carries its data."""
+"""Errors of the model layer: one base class, each error carries its data.
 
-from typing import Literal
+They cross process borders, so each says how to be pickled; the default forgets everything but the message.
+"""
+
+from typing import Literal, Self
 
 ImageErrorCode = Literal["empty", "unsupported_format", "corrupt", "too_large"]
 
@@ -17,6 +20,9 @@ class ConfigInvalid(NclModelError, ValueError):
         self.reason = reason
         super().__init__(f"config field {field!r}: {reason}")
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (self.field, self.reason)
+
 
 class CheckpointError(NclModelError):
     """A weights file cannot be used; ``path`` names it, the message says what to do."""
@@ -26,6 +32,9 @@ class CheckpointError(NclModelError):
         self.problem = problem
         self.remedy = remedy
         super().__init__(f"{self.path}: {problem}. {remedy}")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
+        return type(self), (self.path, self.problem, self.remedy)
 
 
 class CheckpointMissing(CheckpointError, FileNotFoundError):
@@ -46,6 +55,9 @@ class ImageUnreadable(NclModelError):
     def __init__(self, code: ImageErrorCode, message: str) -> None:
         self.code: ImageErrorCode = code
         super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (self.code, str(self))
 
 
 class DatasetInvalid(NclModelError):
