@@ -9,12 +9,17 @@ import signal
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+
 from jobs.errors import JobsError
 from nclscreen.localizer import APP_NAME, Hosting, build_app
+
+#: how long Ray's processes may take to end by themselves
+_LINGER_S = 5.0
 
 
 class ClusterUnreachable(JobsError):
@@ -68,7 +73,9 @@ def connected_ray(options: RuntimeOptions) -> Iterator[None]:
             _connect(ray, options)
         yield
     finally:
+        started = psutil.Process().children(recursive=True) if options.address is None else []
         ray.shutdown()
+        _see_off(started)
 
 
 def _connect(ray: Any, options: RuntimeOptions) -> None:
@@ -85,6 +92,15 @@ def _connect(ray: Any, options: RuntimeOptions) -> None:
             f"no Ray cluster answers at {options.address!r} ({error}); check NCLSCREEN_RAY_ADDRESS, or unset it to "
             "use a local one"
         ) from None
+
+
+def _see_off(processes: list[psutil.Process]) -> None:
+    """Wait until Ray's processes are gone, and end those that are slow: its agents may linger for a minute."""
+    _, slow = psutil.wait_procs(processes, timeout=_LINGER_S)
+    for process in slow:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(slow, timeout=_LINGER_S)
 
 
 @contextmanager
