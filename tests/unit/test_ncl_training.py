@@ -23,7 +23,8 @@ from ncl_model.recipe import TrainConfig
 from ncl_model.release import main as release_main
 from ncl_model.selection import Judged, choose_fraction, choose_shift, shifted
 from ncl_model.synthesis import synthesize
-from ncl_model.training import Trainer, learning_rate, train
+from ncl_model.trainer import Trainer, learning_rate
+from ncl_model.training import train
 
 NETWORK = NclConfig(backbone="resnet18", width=8, output_stride=16, aspp_channels=8, decoder_channels=8, geometry="fit")
 RECIPE = TrainConfig(network=NETWORK, batch=2, crop=64, minutes=0.002, precision="float32", held_out=0.4, seed=1)
@@ -225,6 +226,8 @@ def test_a_run_writes_weights_and_resumes(root: Path, tmp_path: Path, capsys: py
     assert again.resume()
     assert again.step == checkpoint.provenance["steps"] >= 1
     assert again.progress == 1.0
+    before = weights.read_bytes()
+    assert train(RECIPE, root, tmp_path).read_bytes() == before  # finished: nothing more happens
     capsys.readouterr()
     assert evaluation_main(["--weights", str(weights), "--data", str(root / "casia1/train/index.csv"), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
