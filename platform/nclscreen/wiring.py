@@ -34,6 +34,8 @@ from nclscreen.settings import Settings
 if TYPE_CHECKING:  # the model brings torch along, which takes seconds to load: commands that only look do without
     from ncl_model.checkpoint import Checkpoint
 
+#: of the thresholds a model suggests, the one that flagged 5 % of authentic validation photographs
+SUGGESTED_AT = "fpr_0.05"
 #: used when neither the settings nor the model say from which score on an image is flagged
 FALLBACK_THRESHOLD = 0.5
 
@@ -136,7 +138,7 @@ class Wiring:
 
     def threshold(self, asked: float | None = None) -> float:
         """The score from which images are flagged: as asked, else as set, else as the model suggests."""
-        suggested = self.checkpoint.metrics.get("suggested_threshold")
+        suggested = self.checkpoint.metrics.get("suggested_threshold", {}).get(SUGGESTED_AT)
         for value in (asked, self.settings.threshold, suggested):
             if value is not None:
                 return float(value)
@@ -145,11 +147,15 @@ class Wiring:
     def open_storage(self, container: str) -> ObjectStorage:
         return open_storage(container, self.settings.s3)
 
+    @cached_property
+    def preparer(self) -> Preparer:
+        return Preparer(self.jobs, self.open_storage)
+
     def dispatcher(self, runner: ShardRunner, *, only_job: JobId | None = None) -> Dispatcher:
         return Dispatcher(
             store=self.jobs,
             queue=WorkQueue(self.engine, worker_name()),
-            preparer=Preparer(self.jobs, self.open_storage),
+            preparer=self.preparer,
             runner=runner,
             fingerprint=self.model.fingerprint,
             options=DispatcherOptions(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -60,22 +60,28 @@ class Attendance:
             err.print("nobody works on this job now; it goes on once 'nclscreen up' runs on this database")
 
 
-def follow(store: JobStore, job_id: JobId, alive: Callable[[], None] = lambda: None) -> Job:
-    """Show progress until the job is over; `alive` is called at every look and may raise. Gives the job as it ended."""
-    rate = Rate()
+def follow(
+    store: JobStore, job_id: JobId, alive: Callable[[], None] = lambda: None, until: Container[JobState] = FINAL
+) -> Job:
+    """Show progress until the job is in one of the states `until`; gives it as it is then.
+
+    `alive` is called at every look and may raise.
+    """
     if not err.is_terminal:
-        return _follow_in_lines(store, job_id, alive, rate)
+        return _follow_in_lines(store, job_id, alive, until)
+    rate = Rate()
     with Live(console=err, transient=True, refresh_per_second=4) as live:
-        while (job := store.get(job_id)).state not in FINAL:
+        while (job := store.get(job_id)).state not in until:
             live.update(_bar(job, rate.update(job.counts.done, time.monotonic())))
             alive()
             time.sleep(_LOOK_S)
     return job
 
 
-def _follow_in_lines(store: JobStore, job_id: JobId, alive: Callable[[], None], rate: Rate) -> Job:
+def _follow_in_lines(store: JobStore, job_id: JobId, alive: Callable[[], None], until: Container[JobState]) -> Job:
+    rate = Rate()
     next_line = time.monotonic() + _LINE_EVERY_S
-    while (job := store.get(job_id)).state not in FINAL:
+    while (job := store.get(job_id)).state not in until:
         now = time.monotonic()
         per_s = rate.update(job.counts.done, now)
         if now >= next_line:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +16,7 @@ import typer
 from jobs.corpus import Corpus
 from jobs.domain import IMAGE_SUFFIXES, Filters, Job, JobId, NewJob
 from jobs.errors import ModelMismatch
+from jobs.preparation import PREPARATION_LEASE_S
 from jobs.states import FINAL, JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
@@ -128,10 +131,10 @@ def _interrupted_job(wiring: Wiring, job_id: str) -> JobId:
 
 
 def run_to_the_end(wiring: Wiring, job_id: JobId) -> Job:
-    """Start what is needed, work on this one job until it is over, stop what was started."""
-    if (job := wiring.jobs.get(job_id)).state in FINAL:
-        return job
+    """Prepare the job, start what is needed, work on it until it is over, stop what was started."""
     try:
+        if (job := _prepare(wiring, job_id)).state in FINAL:
+            return job  # an empty corpus, say: nothing needs to be started for that
         with _announced(wiring, running_session(wiring, only_job=job_id)) as session:
             return follow(wiring.jobs, job_id, session.check)
     except KeyboardInterrupt:
@@ -142,6 +145,26 @@ def run_to_the_end(wiring: Wiring, job_id: JobId) -> Job:
                 f"go on with: nclscreen screen --resume {job_id}; drop it with: nclscreen cancel {job_id}"
             )
         raise
+
+
+def _prepare(wiring: Wiring, job_id: JobId) -> Job:
+    """Freeze the corpus here and now, unless somebody else does already."""
+    preparation = wiring.jobs.claim_preparation(PREPARATION_LEASE_S, job_id)
+    if preparation is not None:
+        stop = threading.Event()
+        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+            prepared = pool.submit(wiring.preparer.run, preparation, stop)
+            try:
+                follow(wiring.jobs, job_id, lambda: _check(prepared), frozenset(JobState) - {JobState.PREPARING})
+            finally:
+                stop.set()
+    return wiring.jobs.get(job_id)
+
+
+def _check(ended: Future[None]) -> None:
+    """Raise what ended it, if an error did."""
+    if ended.done():
+        ended.result()
 
 
 def print_result(wiring: Wiring, job: Job) -> None:
