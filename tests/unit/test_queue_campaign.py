@@ -51,7 +51,7 @@ class Campaign:
         rare = [self.time_passes, self.rescue]
         for _ in range(STEPS):
             self.chance.choice([*steps, *steps, *rare])()
-            if self.chance.random() < 0.01:
+            if self.chance.random() < 0.03:
                 self.end()
             self.check()
         self.bring_to_an_end()
