@@ -65,7 +65,12 @@ class Program:
 
 
 def press_ctrl_c(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """What a terminal does on Ctrl-C: SIGINT to the whole group. Gives exit code, standard output and error."""
+    """What a terminal does on Ctrl-C: SIGINT to the whole group, and once more, as people do.
+
+    Gives exit code, standard output and error.
+    """
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.5)  # the cleaning up after the first is under way
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=_PATIENCE_S)
     return process.returncode, out, err

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from jobs.errors import JobsError
+from nclscreen.interrupts import uninterrupted
 from nclscreen.localizer import APP_NAME, Hosting, build_app
 
 #: how long Ray's processes may take to end by themselves
@@ -73,9 +74,10 @@ def connected_ray(options: RuntimeOptions) -> Iterator[None]:
             _connect(ray, options)
         yield
     finally:
-        started = psutil.Process().children(recursive=True) if options.address is None else []
-        ray.shutdown()
-        _see_off(started)
+        with uninterrupted():
+            started = psutil.Process().children(recursive=True) if options.address is None else []
+            ray.shutdown()
+            _see_off(started)
 
 
 def _connect(ray: Any, options: RuntimeOptions) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from jobs.dispatcher import Dispatcher
 from jobs.domain import JobId
+from nclscreen.interrupts import uninterrupted
 from nclscreen.runtime import ray_runtime
 from nclscreen.wiring import Wiring
 
@@ -57,4 +58,5 @@ def running_session(wiring: Wiring, *, only_job: JobId | None = None) -> Iterato
         try:
             yield session
         finally:
-            session.stop()
+            with uninterrupted():
+                session.stop()
