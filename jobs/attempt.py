@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jobs.domain import Lease, Verdict
-from jobs.errors import ModelMismatch, ModelUnavailable, StorageError
+from jobs.errors import HeatmapsUnavailable, ModelMismatch, ModelUnavailable, StorageError
 from jobs.ports import Outcome, OutcomeKind
 
 Screen = Callable[[Lease], list[Verdict]]
@@ -15,7 +15,7 @@ def attempt(screen: Screen, lease: Lease) -> Outcome:
     """Screen a shard; whatever it raises becomes an outcome."""
     try:
         return Outcome(lease=lease, kind=OutcomeKind.FINISHED, verdicts=tuple(screen(lease)))
-    except ModelUnavailable as error:
+    except (ModelUnavailable, HeatmapsUnavailable) as error:
         return Outcome(lease=lease, kind=OutcomeKind.UNAVAILABLE, reason=str(error))
     except ModelMismatch as error:
         return Outcome(lease=lease, kind=OutcomeKind.IMPOSSIBLE, reason=str(error))

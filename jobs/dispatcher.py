@@ -122,12 +122,12 @@ class Dispatcher:
 
     def _tell_strangers(self) -> None:
         """Say once of each job that it waits for a model that is not hosted here; another dispatcher may host it."""
-        if self._options.only_job is not None:
-            return
         for job in self._store.pinned_elsewhere(self._fingerprint):
-            if job.id not in self._strangers:
+            mismatch = ModelMismatch(job.model.fingerprint, self._fingerprint)
+            if job.id == self._options.only_job:
+                self._store.fail(job.id, str(mismatch))  # nobody is going to work on it here
+            elif self._options.only_job is None and job.id not in self._strangers:
                 self._strangers.add(job.id)
-                mismatch = ModelMismatch(job.model.fingerprint, self._fingerprint)
                 logger.warning("job %s waits for its model, %s: %s", job.id, job.model.name, mismatch)
 
     def _prepare(self, pool: ThreadPoolExecutor) -> None:
@@ -192,7 +192,7 @@ class Dispatcher:
             self._give_up(lease, outcome.reason)
         else:
             logger.warning("shard %d, attempt %d: %s", lease.shard_id, lease.attempt, outcome.reason)
-            self._queue.fail_attempt(lease, outcome.reason, crashed=outcome.kind is OutcomeKind.CRASHED)
+            self._queue.fail_attempt(lease, outcome.reason)
 
     def _give_up(self, lease: Lease, reason: str) -> None:
         self._store.fail(lease.job_id, reason)

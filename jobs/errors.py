@@ -95,6 +95,10 @@ class StorageUnavailable(StorageError):
     transient = True
 
 
+class HeatmapsUnavailable(StorageUnavailable):
+    """Heatmaps cannot be kept now: no fault of the images, so nothing is recorded of them yet."""
+
+
 class JobNotFound(JobsError):
     """There is no job of this id."""
 

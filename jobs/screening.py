@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from jobs.corpus import OpenStorage
 from jobs.domain import ImageRef, Lease, Verdict
-from jobs.errors import ErrorCode, InvalidSource, ModelFailed, StorageError, StorageUnavailable
+from jobs.errors import ErrorCode, HeatmapsUnavailable, InvalidSource, ModelFailed, StorageError, StorageUnavailable
 from jobs.ports import HeatmapStore, ScoredImage, Scorer
 from jobs.work_queue import MAX_ATTEMPTS, failed_verdict
 from ncl_model.decoding import DecodedImage
@@ -79,7 +79,7 @@ class ShardScreener:
             ModelUnavailable, ModelMismatch: no verdicts are possible now, or at all.
             StorageUnavailable: the store is away: half of the shard or more could not be read for passing reasons.
                 Not at the last attempt, which keeps what it got.
-            StorageError: heatmaps cannot be kept.
+            HeatmapsUnavailable, StorageError: heatmaps cannot be kept now, or at all.
         """
         run = _Run(self._limits)
         with ExitStack() as stack:
@@ -136,7 +136,7 @@ class ShardScreener:
         if not all(0 <= value <= 1 for value in (scored.score, *scored.tampered_areas)):  # NaN is not, either
             return _model_error(lease, item, f"the model gave no score between 0 and 1, but {scored.score}")
         flagged = scored.score >= lease.threshold
-        map_uri = self._heatmaps.save(lease, item.ordinal, scored.heatmap) if self._keep_heatmap(flagged) else None
+        map_uri = self._save(lease, item.ordinal, scored) if self._keep_heatmap(flagged) else None
         return Verdict(
             ordinal=item.ordinal,
             container=item.entry.container,
@@ -153,6 +153,12 @@ class ShardScreener:
             size=item.size,
             fingerprint=lease.model.fingerprint,
         )
+
+    def _save(self, lease: Lease, ordinal: int, scored: ScoredImage) -> str:
+        try:
+            return self._heatmaps.save(lease, ordinal, scored.heatmap)
+        except StorageUnavailable as error:
+            raise HeatmapsUnavailable(error.uri, error.reason) from error
 
     @staticmethod
     def _refuse_when_store_is_away(verdicts: Sequence[Verdict]) -> None:

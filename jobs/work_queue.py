@@ -21,8 +21,10 @@ from jobs.states import CLAIMABLE, RECORDING, JobState, ShardState
 from jobs.stored_text import storable
 from jobs.tables import jobs, shard_entries, shards, verdicts
 
-#: a shard is tried so often before it is split or set aside
+#: a shard is tried so often before it is divided, or set aside when it has one image
 MAX_ATTEMPTS = 3
+#: the same where workers vanished: dispatchers are stopped and killed for reasons that lie elsewhere
+MAX_VANISHED = 10
 #: seconds before the second attempt; doubled for each later one
 RETRY_AFTER_S = 2.0
 
@@ -134,11 +136,11 @@ class WorkQueue:
             if connection.execute(back).rowcount:
                 settle_job(connection, lease.job_id, self._clock)
 
-    def fail_attempt(self, lease: Lease, reason: str, *, crashed: bool = False) -> None:
-        """An attempt went wrong: queue the shard again after a while, or end it when its attempts are used up.
+    def fail_attempt(self, lease: Lease, reason: str) -> None:
+        """An attempt went wrong: queue the shard again after a while, or divide it when its attempts are used up.
 
-        `crashed` says that the worker itself died, so that one image may be at fault: the shard is then cut in two
-        until the culprit stands alone, and only that one is set aside.
+        One image may be at fault, by killing its worker, say: the halves get one more attempt each, and so on until
+        the culprit stands alone. Only that one is set aside, with an error code.
         """
         with writing(self._engine) as connection:
             row = connection.execute(
@@ -147,11 +149,14 @@ class WorkQueue:
                 .with_for_update()
             ).one_or_none()
             if row is not None:
-                self._retry_or_end(connection, row, reason, crashed=crashed)
+                self._retry_or_divide(connection, row, reason, MAX_ATTEMPTS, RETRY_AFTER_S * 2 ** (row.attempt - 1))
                 settle_job(connection, lease.job_id, self._clock)
 
     def rescue(self) -> int:
-        """Take expired leases from workers that vanished; gives their number. Any worker may do it at any time."""
+        """Take expired leases from workers that vanished; gives their number. Any worker may do it at any time.
+
+        A worker is seldom killed by what it screens, so this weighs less than a failed attempt, but not nothing.
+        """
         expired = (
             select(shards)
             .where(shards.c.state == _LEASED, shards.c.lease_expires_at < self._clock())
@@ -162,20 +167,22 @@ class WorkQueue:
             rows = connection.execute(expired).all()
             job_ids = _lock_jobs(connection, {JobId(row.job_id) for row in rows})
             for row in rows:
-                self._retry_or_end(connection, row, "its worker vanished", crashed=True)
+                self._retry_or_divide(connection, row, "its worker vanished", MAX_VANISHED, 0.0)
             for job_id in job_ids:
                 settle_job(connection, job_id, self._clock)
         return len(rows)
 
-    def _retry_or_end(self, connection: Connection, row: Row[Any], reason: str, *, crashed: bool) -> None:
+    def _retry_or_divide(
+        self, connection: Connection, row: Row[Any], reason: str, most_attempts: int, pause_s: float
+    ) -> None:
         again: dict[str, Any] = {
             "state": ShardState.QUEUED.value,
             "lease_expires_at": None,
             "error": storable(reason),
         }
-        if row.attempt < MAX_ATTEMPTS:
-            again["not_before"] = self._clock() + literal(RETRY_AFTER_S * 2 ** (row.attempt - 1))
-        elif crashed and row.image_count > 1:
+        if row.attempt < most_attempts:
+            again["not_before"] = self._clock() + literal(pause_s)
+        elif row.image_count > 1:
             self._split(connection, row)
             again |= {"image_count": row.image_count // 2, "attempt": MAX_ATTEMPTS - 1}
         else:

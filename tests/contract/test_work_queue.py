@@ -28,7 +28,7 @@ from jobs.domain import JobId, Lease, ModelRef
 from jobs.errors import ErrorCode, LeaseLost
 from jobs.states import JobState
 from jobs.verdicts import VerdictStore
-from jobs.work_queue import MAX_ATTEMPTS, RETRY_AFTER_S, WorkQueue
+from jobs.work_queue import MAX_ATTEMPTS, MAX_VANISHED, RETRY_AFTER_S, WorkQueue
 
 LEASE_S = 60.0
 
@@ -345,32 +345,32 @@ def test_a_failed_attempt_of_a_lost_lease_changes_nothing(bench: Bench) -> None:
     assert bench.queue().heartbeat([held], LEASE_S) == []
 
 
-def use_up(bench: Bench, *, crashed: bool) -> None:
+def use_up(bench: Bench) -> None:
     """All attempts at the only shard go wrong."""
     for _ in range(MAX_ATTEMPTS):
         bench.clock.advance(1000)
         lease = claim_one(bench.queue())
-        bench.queue().fail_attempt(lease, "a reason", crashed=crashed)
+        bench.queue().fail_attempt(lease, "a reason")
 
 
-def test_a_shard_that_keeps_failing_is_set_aside_and_every_image_accounted_for(bench: Bench) -> None:
-    job_id = ready_job(bench.engine, entries(4))
-    use_up(bench, crashed=False)
+def test_an_image_that_keeps_failing_is_set_aside_and_accounted_for(bench: Bench) -> None:
+    job_id = ready_job(bench.engine, entries(1))
+    use_up(bench)
     assert bench.store.get(job_id).state is JobState.COMPLETING
     bench.store.complete(job_id)
-    job = check_completed(bench.engine, job_id, 4)
-    assert job.counts.failed == 4
-    for match in VerdictStore(bench.engine).failed(job_id):
-        assert match.verdict.error_code is ErrorCode.MODEL_ERROR
-        assert match.verdict.error_message == "set aside after 3 attempts: a reason"
+    job = check_completed(bench.engine, job_id, 1)
+    assert job.counts.failed == 1
+    (match,) = VerdictStore(bench.engine).failed(job_id)
+    assert match.verdict.error_code is ErrorCode.MODEL_ERROR
+    assert match.verdict.error_message == "set aside after 3 attempts: a reason"
     (row,) = shard_rows(bench.engine, job_id)
     assert (row["state"], row["error"], row["lease_expires_at"]) == ("failed", "a reason", None)
 
 
-def test_a_shard_that_keeps_crashing_is_cut_in_two(bench: Bench) -> None:
+def test_a_shard_that_keeps_failing_is_cut_in_two(bench: Bench) -> None:
     images = entries(5)
     job_id = ready_job(bench.engine, images, shard_size=5)
-    use_up(bench, crashed=True)
+    use_up(bench)
     halves = claim(bench.queue())
     assert [(lease.first_ordinal, lease.attempt, len(lease.entries)) for lease in halves] == [(0, 3, 2), (2, 3, 3)]
     assert [image for lease in halves for image in lease.entries] == images
@@ -388,7 +388,7 @@ def test_the_culprit_stands_alone_in_the_end(bench: Bench) -> None:
         assert rounds < 20
         for lease in claim(bench.queue()):
             if culprit in range(lease.first_ordinal, lease.first_ordinal + len(lease.entries)):
-                bench.queue().fail_attempt(lease, "killed", crashed=True)
+                bench.queue().fail_attempt(lease, "killed")
             else:
                 bench.queue().finish(lease, results_of(lease))
     bench.store.complete(job_id)
@@ -396,6 +396,17 @@ def test_the_culprit_stands_alone_in_the_end(bench: Bench) -> None:
     assert (job.counts.scored, job.counts.failed) == (12, 1)
     (failed,) = VerdictStore(bench.engine).failed(job_id)
     assert failed.verdict.ordinal == culprit
+
+
+def test_a_shard_whose_workers_vanish_is_tried_more_often_and_at_once(bench: Bench) -> None:
+    job_id = ready_job(bench.engine, entries(1))
+    for attempt in range(1, MAX_VANISHED + 1):
+        assert claim_one(bench.queue()).attempt == attempt
+        bench.clock.advance(LEASE_S + 1)
+        assert bench.queue("another").rescue() == 1
+    (row,) = shard_rows(bench.engine, job_id)
+    assert (row["state"], row["error"]) == ("failed", "its worker vanished")
+    assert check_accounts(bench.engine, job_id).counts.failed == 1
 
 
 def test_nothing_is_rescued_before_its_time(bench: Bench) -> None:

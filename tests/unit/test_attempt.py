@@ -9,7 +9,14 @@ from builders import entries, lease, results_of
 
 from jobs.attempt import attempt
 from jobs.domain import Lease, Verdict
-from jobs.errors import AccessDenied, ModelFailed, ModelMismatch, ModelUnavailable, StorageUnavailable
+from jobs.errors import (
+    AccessDenied,
+    HeatmapsUnavailable,
+    ModelFailed,
+    ModelMismatch,
+    ModelUnavailable,
+    StorageUnavailable,
+)
 from jobs.ports import OutcomeKind
 
 LEASE = lease(entries(3))
@@ -27,7 +34,8 @@ def test_a_screened_shard_is_finished() -> None:
         (ModelUnavailable("away"), OutcomeKind.UNAVAILABLE, "away"),
         (ModelMismatch("a" * 64, "b" * 64), OutcomeKind.IMPOSSIBLE, "pinned to model aaaaaaaaaaaa, but bbbbbbbbbbbb"),
         (AccessDenied("s3://maps", "no"), OutcomeKind.IMPOSSIBLE, "s3://maps: no"),
-        (StorageUnavailable("s3://maps", "slow"), OutcomeKind.BROKEN, "s3://maps: slow"),
+        (StorageUnavailable("s3://photos", "slow"), OutcomeKind.BROKEN, "s3://photos: slow"),
+        (HeatmapsUnavailable("s3://maps", "slow"), OutcomeKind.UNAVAILABLE, "s3://maps: slow"),
         (ModelFailed("odd"), OutcomeKind.BROKEN, "ModelFailed: odd"),
         (MemoryError(), OutcomeKind.BROKEN, "MemoryError: "),
     ],

@@ -93,7 +93,7 @@ class Campaign:
 
     def fail_attempt(self) -> None:
         if self.leases:
-            self.worker.fail_attempt(self.any_lease(), "odd", crashed=self.chance.random() < 0.5)
+            self.worker.fail_attempt(self.any_lease(), "odd")
 
     def time_passes(self) -> None:
         self.clock.advance(self.chance.choice([3.0, 30.0, 61.0]))

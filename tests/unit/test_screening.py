@@ -22,6 +22,7 @@ from jobs.errors import (
     AccessDenied,
     ContainerNotFound,
     ErrorCode,
+    HeatmapsUnavailable,
     InvalidSource,
     ModelMismatch,
     ModelUnavailable,
@@ -291,16 +292,22 @@ def test_no_heatmap_of_a_failed_image() -> None:
     assert [verdict.map_uri is not None for verdict in scene.screen()] == [True, False, False]
 
 
-@pytest.mark.parametrize("error", [AccessDenied("s3://maps", "no"), StorageUnavailable("s3://maps", "slow")])
-def test_a_heatmap_that_cannot_be_kept_stops_the_shard(error: StorageError) -> None:
+@pytest.mark.parametrize(
+    ("error", "raised_as"),
+    [
+        (AccessDenied("s3://maps", "no"), AccessDenied),
+        (StorageUnavailable("s3://maps", "slow"), HeatmapsUnavailable),
+    ],
+)
+def test_a_heatmap_that_cannot_be_kept_stops_the_shard(error: StorageError, raised_as: type[StorageError]) -> None:
     class Broken:
         def save(self, held: Lease, ordinal: int, heatmap: NDArray[np.uint8]) -> str:
             raise error
 
     scene = Scene(30, keep="all")
-    with pytest.raises(type(error)) as raised:
+    with pytest.raises(raised_as, match=error.reason) as raised:
         scene.screener(heatmaps=Broken()).screen(scene.lease())
-    assert raised.value is error
+    assert type(raised.value) is raised_as
 
 
 # -- batches and bounds
