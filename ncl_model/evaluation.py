@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -92,7 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     predictor = Predictor.setup(given.weights, given.precision)
     figures = {"fingerprint": predictor.fingerprint, **asdict(evaluate(predictor, samples))}
     if given.json:
-        sys.stdout.write(json.dumps(figures) + "\n")
+        known = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in figures.items()}
+        sys.stdout.write(json.dumps(known) + "\n")  # JSON has no NaN
     else:
         for name, value in figures.items():
             sys.stdout.write(f"{name:16} {value:.4f}\n" if isinstance(value, float) else f"{name:16} {value}\n")
