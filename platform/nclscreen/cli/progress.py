@@ -20,6 +20,8 @@ _LOOK_S = 0.5
 _LINE_EVERY_S = 5.0
 _RATE_WINDOW_S = 60.0
 _ALONE_S = 10.0
+#: columns the words beside the bar need, as a rule
+_WORDS_WIDTH = 72
 
 
 class Rate:
@@ -106,7 +108,8 @@ def progress_line(job: Job, per_s: float | None) -> str:
 def _bar(job: Job, per_s: float | None) -> Table:
     grid = Table.grid(padding=(0, 1))
     preparing = job.state is JobState.PREPARING
-    bar = ProgressBar(total=job.counts.total or 1, completed=job.counts.done, width=30, pulse=preparing)
+    width = max(8, min(30, err.width - _WORDS_WIDTH))
+    bar = ProgressBar(total=job.counts.total or 1, completed=job.counts.done, width=width, pulse=preparing)
     grid.add_row(bar, Text(progress_line(job, per_s)))
     return grid
 
