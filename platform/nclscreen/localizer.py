@@ -63,6 +63,7 @@ class Localizer:
 
     async def __call__(self, batch: NDArray[np.uint8], valid_sizes: list[tuple[int, int]], fingerprint: str) -> Reply:
         """`batch` (B, H, W, 3) uint8; `valid_sizes` B times (height, width); `fingerprint`: the job's model."""
+        self.check_health()
         predictor = self._predictor
         if predictor.fingerprint != fingerprint:
             return Reply(fingerprint=predictor.fingerprint)

@@ -1,0 +1,126 @@
+"""The hosted model and its client, in Serve's local testing mode: the same classes, without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from odd_images import encoded, photo
+from tiny_model import save_tiny_model
+
+from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
+from ncl_model.predictor import Predictor
+from nclscreen.localizer import Hosting, Localizer, Reply, ServeScorer, build_app
+
+# Serve builds its local handle with calls that newer Pythons call outdated
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="module")
+def predictor(weights: Path) -> Predictor:
+    return Predictor.setup(weights, "float32")
+
+
+@pytest.fixture(scope="module")
+def handle(weights: Path) -> Any:
+    from ray import serve
+
+    hosting = Hosting(weights=str(weights), precision="float32", threads=1)
+    made = serve.run(build_app(hosting), name="local", route_prefix=None, _local_testing_mode=True)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:  # the local mode, unlike the real one, does not wait for the weights
+        with suppress(RuntimeError):
+            made.check_health.remote().result(timeout_s=30)
+            return made
+    raise TimeoutError("the weights are not loaded")
+
+
+@pytest.fixture
+def scorer(predictor: Predictor, handle: Any) -> ServeScorer:
+    made = ServeScorer(predictor.config, max_pixels=1_000_000, timeout_s=30, attempts=1)
+    made._handle = handle
+    return made
+
+
+def test_the_hosted_model_says_what_the_predictor_says(scorer: ServeScorer, predictor: Predictor) -> None:
+    images = [scorer.decode(encoded(photo(seed=seed), "JPEG")) for seed in range(3)]
+    scored = scorer.score(images, predictor.fingerprint)
+    expected = predictor.localize(images)
+    assert [one.score for one in scored] == pytest.approx([one.score for one in expected], abs=1e-6)
+    for one, other in zip(scored, expected, strict=True):
+        assert one.tampered_areas == pytest.approx(other.tampered_areas, abs=1e-6)
+        assert one.heatmap.shape == (80, 120)
+        assert np.abs(one.heatmap.astype(int) - other.heatmap).max() <= 1
+
+
+def test_another_model_than_the_pinned_one_is_refused(scorer: ServeScorer, predictor: Predictor) -> None:
+    image = scorer.decode(encoded(photo(), "PNG"))
+    with pytest.raises(ModelMismatch) as raised:
+        scorer.score([image], "f" * 64)
+    assert raised.value.served == predictor.fingerprint
+
+
+def test_what_the_model_raises_is_the_batch_at_fault_not_the_host(scorer: ServeScorer, predictor: Predictor) -> None:
+    image = scorer.decode(encoded(photo(), "PNG"))
+    # a canvas that no network of ours takes: sides are no multiples of 32
+    crooked = type(image)(pixels=image.pixels[:50, :50], valid_height=50, valid_width=50, width=50, height=50)
+    with pytest.raises(ModelFailed, match="32"):
+        scorer.score([crooked], predictor.fingerprint)
+    assert scorer.score([image], predictor.fingerprint), "the host lives on"
+
+
+class _Dead:
+    """A handle whose replica does not come back."""
+
+    calls = 0
+
+    def remote(self, *args: object) -> _Dead:
+        self.calls += 1
+        return self
+
+    def result(self, timeout_s: float) -> Reply:
+        raise TimeoutError("nobody there")
+
+
+def test_a_host_that_does_not_answer_is_unavailable(
+    scorer: ServeScorer, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = _Dead()
+    monkeypatch.setattr(scorer, "_connected", lambda: dead)
+    monkeypatch.setattr(scorer, "_attempts", 3)
+    monkeypatch.setattr("nclscreen.localizer.time.sleep", lambda seconds: None)
+    with pytest.raises(ModelUnavailable, match="nobody there"):
+        scorer.score([scorer.decode(encoded(photo(), "PNG"))], predictor.fingerprint)
+    assert dead.calls == 3
+
+
+def test_a_replica_is_ill_until_it_has_weights_and_takes_new_ones(weights: Path, tmp_path: Path) -> None:
+    replica = Localizer()
+    with pytest.raises(RuntimeError, match="weights"):
+        replica.check_health()
+    config = {"weights": str(weights), "precision": "float32", "threads": 1}
+    asyncio.run(replica.reconfigure(config))
+    replica.check_health()
+    first = replica._predictor.fingerprint
+    other = save_tiny_model(tmp_path / "other.safetensors", seed=1)
+    asyncio.run(replica.reconfigure(config | {"weights": str(other)}))
+    assert replica._predictor.fingerprint != first
+
+
+def test_the_scorer_travels_without_its_connection(scorer: ServeScorer) -> None:
+    travelled = pickle.loads(pickle.dumps(scorer))
+    assert travelled._handle is None
+    assert scorer._handle is not None
+    data = encoded(photo(), "PNG")
+    assert np.array_equal(travelled.decode(data).pixels, scorer.decode(data).pixels)
