@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +20,7 @@ from jobs.errors import JobsError
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
 _SQLITE_BUSY_S = 30
+_SWITCH_PAUSE_S = 0.01
 
 
 class InvalidDatabaseUrl(JobsError):
@@ -62,8 +65,23 @@ def create_database_engine(url: str) -> Engine:
 
 def _prepare_sqlite_connection(connection: Any, record: object) -> None:
     connection.isolation_level = None  # the driver must not open transactions of its own
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    _switch_to_wal(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """Write-ahead logging, for good. SQLite's own patience does not cover the switch of a new file, so ours does."""
+    deadline = time.monotonic() + _SQLITE_BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_SWITCH_PAUSE_S)  # another program switches the same file at this moment
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
 from jobs.errors import ErrorCode
-from jobs.states import JobState, ShardState
+from jobs.states import JobState
 
 JobId = NewType("JobId", str)
 ShardId = NewType("ShardId", int)
@@ -186,13 +185,3 @@ class Verdict:
     def __post_init__(self) -> None:
         if (self.score is None) == (self.error_code is None):
             raise ValueError("a verdict has either a score or an error code")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShardCounts:
-    """How many shards of a job are in each state."""
-
-    by_state: Mapping[ShardState, int]
-
-    def __getitem__(self, state: ShardState) -> int:
-        return self.by_state.get(state, 0)

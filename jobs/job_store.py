@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, delete, exists, false, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Engine, Select, delete, exists, false, insert, literal, or_, select, update
 
 from jobs.database import reading, writing
-from jobs.domain import ImageRef, Job, JobId, NewJob, ShardCounts
+from jobs.domain import ImageRef, Job, JobId, NewJob
 from jobs.entries import pack_entries
 from jobs.errors import InvalidSource, JobNotFound, JobsError
 from jobs.rows import Clock, database_clock, filters_to_json, job_from_row
@@ -90,11 +90,6 @@ class JobStore:
         with reading(self._engine) as connection:
             rows = connection.execute(select(jobs).order_by(jobs.c.id.desc()).limit(limit)).all()
         return [job_from_row(row) for row in rows]
-
-    def shard_counts(self, job_id: JobId) -> ShardCounts:
-        counted = select(shards.c.state, func.count()).where(shards.c.job_id == job_id).group_by(shards.c.state)
-        with reading(self._engine) as connection:
-            return ShardCounts(by_state={ShardState(state): int(n) for state, n in connection.execute(counted)})
 
     # -- preparation
 

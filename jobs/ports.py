@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.domain import ImageKey, Lease, Verdict
+from jobs.domain import Lease, Verdict
 from ncl_model.decoding import DecodedImage
 
 
@@ -47,13 +47,6 @@ class HeatmapStore(Protocol):
 
     def save(self, lease: Lease, ordinal: int, heatmap: NDArray[np.uint8]) -> str:
         """Keep one heatmap under a name that a second attempt writes over; returns its URI. Raises StorageError."""
-
-
-class ImageReader(Protocol):
-    """Reads objects of one container."""
-
-    def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
-        """The object's bytes. Raises the errors of `jobs.errors.StorageError`."""
 
 
 class OutcomeKind(StrEnum):

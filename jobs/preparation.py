@@ -9,7 +9,6 @@ from contextlib import suppress
 
 from jobs.corpus import Corpus, OpenStorage
 from jobs.database import DATABASE_AWAY
-from jobs.domain import Filters
 from jobs.errors import EmptyCorpus, JobsError
 from jobs.job_store import JobStore, Preparation, PreparationLost
 from jobs.shard_plan import cut, shard_sizes
@@ -84,8 +83,3 @@ class _Heart:
         if time.monotonic() >= self._due:
             self._store.extend_preparation(self._preparation, PREPARATION_LEASE_S)
             self._due = time.monotonic() + _BEAT_S
-
-
-def check_source(source: str, filters: Filters, open_storage: OpenStorage) -> None:
-    """Whether a source looks usable, before a job is made of it. Raises InvalidSource or StorageError."""
-    Corpus(source, filters, open_storage).check()

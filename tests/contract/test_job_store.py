@@ -14,7 +14,7 @@ from jobs.database import writing
 from jobs.domain import Filters, JobId, ModelRef
 from jobs.errors import IllegalTransition, InvalidSource, JobNotFound
 from jobs.job_store import Preparation, PreparationLost, new_job_id
-from jobs.states import TRANSITIONS, JobState, ShardState
+from jobs.states import TRANSITIONS, JobState
 from jobs.tables import jobs
 
 ODD_SOURCES = ["s3://photos/a 'b' \"c\" ; --", "/photos/写真/é 😀", "/new\nline\tand tab", "file:///x%FF", "x" * 10_000]
@@ -90,17 +90,22 @@ def test_the_latest_come_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
     assert [job.id for job in bench.store.latest(3)] == ids[:1:-1]
 
 
-def test_shards_are_counted_by_state(bench: Bench) -> None:
-    job_id = ready_job(bench.engine, entries(12))
-    first, _ = bench.queue().claim(2, 60, fingerprint=FINGERPRINT)
-    bench.queue().finish(first, results_of(first))
-    counts = bench.store.shard_counts(job_id)
-    assert {state: counts[state] for state in ShardState} == {
-        ShardState.DONE: 1,
-        ShardState.LEASED: 1,
-        ShardState.QUEUED: 1,
-        ShardState.FAILED: 0,
-    }
+def test_a_job_is_attended_while_somebody_prepares_it_or_holds_a_shard_of_it(bench: Bench) -> None:
+    waiting = bench.submit(4)
+    assert not bench.store.attended(waiting)
+    assert bench.store.claim_preparation(60, waiting) is not None
+    assert bench.store.attended(waiting)
+    bench.clock.advance(61)
+    assert not bench.store.attended(waiting)
+
+    ready = ready_job(bench.engine, entries(8))
+    assert not bench.store.attended(ready)
+    held, _ = bench.queue().claim(2, 60, fingerprint=FINGERPRINT, job_id=ready)
+    assert bench.store.attended(ready)
+    bench.queue().finish(held, results_of(held))
+    assert bench.store.attended(ready)
+    bench.clock.advance(61)
+    assert not bench.store.attended(ready)
 
 
 # -- preparation

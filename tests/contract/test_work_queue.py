@@ -1,4 +1,4 @@
-"""The queue of shards: claimed, kept alive, finished under a fence, given back, rescued, split and set aside."""
+"""The queue of shards: claimed, kept alive, finished under a fence."""
 
 from __future__ import annotations
 
@@ -13,38 +13,21 @@ from builders import (
     check_accounts,
     check_completed,
     entries,
-    entry,
-    job_row,
     ready_job,
     results_of,
     shard_rows,
     unreadable,
 )
-from sqlalchemy import Engine, event
+from queueing import LEASE_S, claim, claim_one, prepared
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
 from jobs import work_queue
-from jobs.domain import JobId, Lease, ModelRef
+from jobs.domain import ModelRef
 from jobs.errors import ErrorCode, LeaseLost
 from jobs.states import JobState
 from jobs.verdicts import VerdictStore
-from jobs.work_queue import MAX_ATTEMPTS, MAX_VANISHED, RETRY_AFTER_S, WorkQueue
-
-LEASE_S = 60.0
-
-
-def claim(queue: WorkQueue, limit: int = 100, **where: JobId) -> list[Lease]:
-    return queue.claim(limit, LEASE_S, fingerprint=FINGERPRINT, **where)
-
-
-def claim_one(queue: WorkQueue) -> Lease:
-    (lease,) = claim(queue, 1)
-    return lease
-
-
-def prepared(bench: Bench, images: int = 8, **fields: object) -> JobId:
-    return ready_job(bench.engine, entries(images), **fields)
-
+from jobs.work_queue import RETRY_AFTER_S
 
 # -- claim
 
@@ -305,185 +288,3 @@ def test_a_job_cancelled_between_look_and_lock_is_not_claimed(bench: Bench, monk
     monkeypatch.setattr(work_queue, "_lock_jobs", late)
     assert claim(bench.queue()) == []
     assert [row["state"] for row in shard_rows(bench.engine, job_id)] == ["queued"]
-
-
-# -- giving back
-
-
-def test_a_released_shard_is_as_it_was_but_for_its_fence(bench: Bench) -> None:
-    prepared(bench, 4)
-    lease = claim_one(bench.queue())
-    bench.queue().release(lease)
-    again = claim_one(bench.queue())
-    assert (again.attempt, again.entries) == (1, lease.entries)
-    assert again.fence > lease.fence
-    bench.queue().release(lease)  # with the old fence: nothing happens
-    assert bench.queue().heartbeat([again], LEASE_S) == []
-
-
-def test_a_failed_attempt_waits_twice_as_long_each_time(bench: Bench) -> None:
-    job_id = prepared(bench, 4)
-    for attempt in range(1, MAX_ATTEMPTS):
-        lease = claim_one(bench.queue())
-        assert lease.attempt == attempt
-        bench.queue().fail_attempt(lease, "odd \0 reason")
-        bench.clock.advance(RETRY_AFTER_S * 2 ** (attempt - 1) - 0.5)
-        assert claim(bench.queue()) == []
-        bench.clock.advance(1.0)
-    (row,) = shard_rows(bench.engine, job_id)
-    assert row["error"] == "odd � reason"
-
-
-def test_a_failed_attempt_of_a_lost_lease_changes_nothing(bench: Bench) -> None:
-    job_id = prepared(bench, 4)
-    late = claim_one(bench.queue())
-    bench.queue().release(late)
-    held = claim_one(bench.queue())
-    before = shard_rows(bench.engine, job_id)
-    bench.queue().fail_attempt(late, "too late")
-    assert shard_rows(bench.engine, job_id) == before
-    assert bench.queue().heartbeat([held], LEASE_S) == []
-
-
-def use_up(bench: Bench) -> None:
-    """All attempts at the only shard go wrong."""
-    for _ in range(MAX_ATTEMPTS):
-        bench.clock.advance(1000)
-        lease = claim_one(bench.queue())
-        bench.queue().fail_attempt(lease, "a reason")
-
-
-def test_an_image_that_keeps_failing_is_set_aside_and_accounted_for(bench: Bench) -> None:
-    job_id = ready_job(bench.engine, entries(1))
-    use_up(bench)
-    assert bench.store.get(job_id).state is JobState.COMPLETING
-    bench.store.complete(job_id)
-    job = check_completed(bench.engine, job_id, 1)
-    assert job.counts.failed == 1
-    (match,) = VerdictStore(bench.engine).failed(job_id)
-    assert match.verdict.error_code is ErrorCode.MODEL_ERROR
-    assert match.verdict.error_message == "set aside after 3 attempts: a reason"
-    (row,) = shard_rows(bench.engine, job_id)
-    assert (row["state"], row["error"], row["lease_expires_at"]) == ("failed", "a reason", None)
-
-
-def test_a_shard_that_keeps_failing_is_cut_in_two(bench: Bench) -> None:
-    images = entries(5)
-    job_id = ready_job(bench.engine, images, shard_size=5)
-    use_up(bench)
-    halves = claim(bench.queue())
-    assert [(lease.first_ordinal, lease.attempt, len(lease.entries)) for lease in halves] == [(0, 3, 2), (2, 3, 3)]
-    assert [image for lease in halves for image in lease.entries] == images
-    assert bench.store.get(job_id).counts.total == 5
-    assert [row["image_count"] for row in shard_rows(bench.engine, job_id)] == [2, 3]
-
-
-def test_the_culprit_stands_alone_in_the_end(bench: Bench) -> None:
-    job_id = ready_job(bench.engine, entries(13), shard_size=13)
-    culprit = 9
-    rounds = 0
-    while bench.store.get(job_id).state is not JobState.COMPLETING:
-        bench.clock.advance(1000)
-        rounds += 1
-        assert rounds < 20
-        for lease in claim(bench.queue()):
-            if culprit in range(lease.first_ordinal, lease.first_ordinal + len(lease.entries)):
-                bench.queue().fail_attempt(lease, "killed")
-            else:
-                bench.queue().finish(lease, results_of(lease))
-    bench.store.complete(job_id)
-    job = check_completed(bench.engine, job_id, 13)
-    assert (job.counts.scored, job.counts.failed) == (12, 1)
-    (failed,) = VerdictStore(bench.engine).failed(job_id)
-    assert failed.verdict.ordinal == culprit
-
-
-def test_a_shard_whose_workers_vanish_is_tried_more_often_and_at_once(bench: Bench) -> None:
-    job_id = ready_job(bench.engine, entries(1))
-    for attempt in range(1, MAX_VANISHED + 1):
-        assert claim_one(bench.queue()).attempt == attempt
-        bench.clock.advance(LEASE_S + 1)
-        assert bench.queue("another").rescue() == 1
-    (row,) = shard_rows(bench.engine, job_id)
-    assert (row["state"], row["error"]) == ("failed", "its worker vanished")
-    assert check_accounts(bench.engine, job_id).counts.failed == 1
-
-
-def test_nothing_is_rescued_before_its_time(bench: Bench) -> None:
-    prepared(bench, 8)
-    claim(bench.queue())
-    bench.clock.advance(LEASE_S - 1)
-    assert bench.queue().rescue() == 0
-    bench.clock.advance(2)
-    assert bench.queue().rescue() == 2
-    assert bench.queue().rescue() == 0
-
-
-def test_a_rescue_over_several_jobs(bench: Bench) -> None:
-    jobs = [prepared(bench, 8) for _ in range(3)]
-    claim(bench.queue())
-    bench.store.cancel(jobs[1])
-    bench.clock.advance(LEASE_S + 1)
-    assert bench.queue().rescue() == 6
-    assert [bench.store.get(job).state for job in jobs] == [JobState.RUNNING, JobState.CANCELLED, JobState.RUNNING]
-
-
-def test_odd_keys_go_through_the_queue_unchanged(bench: Bench) -> None:
-    images = [entry("a'b\"c;--.jpg"), entry("é/写真 😀.jpg"), entry("new\nline\t.jpg"), entry("k" * 5000 + ".jpg")]
-    job_id = ready_job(bench.engine, images)
-    lease = claim_one(bench.queue())
-    assert list(lease.entries) == images
-    bench.queue().finish(lease, results_of(lease))
-    assert [match.verdict.key for match in VerdictStore(bench.engine).of_job(job_id)] == [ref.key for ref in images]
-
-
-# -- everything at once
-
-
-def test_rescue_claim_finish_and_cancel_at_once(bench: Bench) -> None:
-    """Workers whose leases run out at once, so that rescue and finish meet on the same rows, over several jobs."""
-    jobs = [prepared(bench, 24, shard_size=2) for _ in range(3)]
-    doomed = jobs[1]
-    start = threading.Barrier(4)
-    cancelled = threading.Event()
-
-    def work(number: int) -> None:
-        queue = WorkQueue(bench.engine, f"worker {number}", bench.clock)
-        start.wait()
-        for turn in range(5000):  # far more than are needed, also on a busy machine
-            leases = queue.claim(2, 0.0 if turn % 3 == number % 3 else LEASE_S, fingerprint=FINGERPRINT)
-            if turn == 3 and number == 0:
-                bench.store.cancel(doomed)
-                cancelled.set()
-            queue.rescue()
-            bench.clock.advance(20)
-            for lease in leases:
-                try:
-                    queue.finish(lease, results_of(lease))
-                except LeaseLost:
-                    continue
-            if not leases and cancelled.is_set() and all_over(bench, jobs):
-                return
-        pytest.fail("the work does not end")
-
-    with ThreadPoolExecutor(4) as pool:
-        for future in [pool.submit(work, number) for number in range(4)]:
-            future.result()
-    for job_id in jobs:
-        if job_id == doomed:
-            assert check_accounts(bench.engine, job_id).state is JobState.CANCELLED
-            assert "leased" not in {row["state"] for row in shard_rows(bench.engine, job_id)}
-        else:
-            bench.store.complete(job_id)
-            check_completed(bench.engine, job_id, 24)
-
-
-def all_over(bench: Bench, jobs: list[JobId]) -> bool:
-    return all(job_row(bench.engine, job)["state"] in ("completing", "cancelled") for job in jobs)
-
-
-def test_a_queue_needs_only_its_own_connection(engine: Engine) -> None:
-    job_id = ready_job(engine, entries(4))
-    lease = claim_one(WorkQueue(engine, "worker"))
-    WorkQueue(engine, "another").finish(lease, results_of(lease))
-    assert check_accounts(engine, job_id).counts.done == 4

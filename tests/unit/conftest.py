@@ -10,6 +10,7 @@ import pytest
 from builders import Bench
 from sqlalchemy import Engine
 
+from jobs import dispatcher
 from jobs.database import create_database_engine
 from jobs.migrations import upgrade
 
@@ -36,3 +37,11 @@ def engine(migrated_file: Path, tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def bench(engine: Engine) -> Bench:
     return Bench(engine)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dispatcher's pauses and heartbeats without the waiting."""
+    monkeypatch.setattr(dispatcher, "_DATABASE_PAUSE_S", 0.001)
+    monkeypatch.setattr(dispatcher, "_LONGEST_PAUSE_S", 0.001)
+    monkeypatch.setattr(dispatcher, "_BEAT_S", 0.0)

@@ -12,7 +12,6 @@ from jobs.corpus import Corpus
 from jobs.domain import Filters, ImageKey, ObjectInfo
 from jobs.errors import AccessDenied, ContainerNotFound, InvalidSource, ObjectNotFound
 from jobs.manifest import InvalidManifest
-from jobs.preparation import check_source
 from jobs.storage import FolderStorage, MemoryStorage, ObjectStorage
 
 EVERYTHING = Filters(suffixes=())
@@ -120,8 +119,8 @@ def test_one_file_that_is_no_image_is_refused_with_a_hint(tmp_path: Path) -> Non
     (tmp_path / "notes.txt").touch()
     storage = FolderStorage.at(tmp_path)
     with pytest.raises(InvalidSource, match=r"does not end with one of \.jpg, .*manifest ending with \.csv"):
-        check_source(str(tmp_path / "notes.txt"), Filters(), lambda container: storage)
-    check_source(str(tmp_path / "notes.txt"), EVERYTHING, lambda container: storage)
+        Corpus(str(tmp_path / "notes.txt"), Filters(), lambda container: storage).check()
+    Corpus(str(tmp_path / "notes.txt"), EVERYTHING, lambda container: storage).check()
 
 
 def test_a_folder_named_like_a_list_is_a_folder(tmp_path: Path) -> None:

@@ -1,0 +1,207 @@
+"""The dispatcher when the database goes away, when it is stopped, and when there are two of it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from builders import (
+    FINGERPRINT,
+    Bench,
+    check_accounts,
+    check_completed,
+    shard_rows,
+)
+from dispatching import (
+    PATIENCE_S,
+    Gate,
+    HurriedClock,
+    InlineRunner,
+    complete,
+    hurried_queue,
+    prepare,
+    running,
+    wait_until,
+)
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from jobs.domain import ImageKey, JobId, Lease, Verdict
+from jobs.job_store import JobStore
+from jobs.states import JobState
+from jobs.storage import MemoryStorage
+from jobs.thread_runner import ThreadRunner
+from jobs.work_queue import WorkQueue
+
+pytestmark = pytest.mark.usefixtures("hurried")
+
+AWAY = OperationalError("SELECT 1", {}, Exception("the server closed the connection"))
+
+
+# -- the database
+
+
+class Flaky(WorkQueue):
+    """Loses the connection at every third step: before it, or after it when nobody hears of the success."""
+
+    def __init__(self, engine: Engine, when: str) -> None:
+        super().__init__(engine, "flaky", HurriedClock())
+        self._when = when
+        self._steps = Counter[str]()
+
+    def _step(self, name: str, when: str) -> None:
+        if when == self._when:
+            self._steps[name] += 1
+            if self._steps[name] % 3 == 1:
+                raise AWAY
+
+    def finish(self, lease: Lease, results: Sequence[Verdict]) -> JobState:
+        self._step("finish", "before")
+        state = super().finish(lease, results)
+        self._step("finish", "after")
+        return state
+
+    def claim(self, limit: int, lease_s: float, *, fingerprint: str, job_id: JobId | None = None) -> list[Lease]:
+        self._step("claim", "before")
+        return super().claim(limit, lease_s, fingerprint=fingerprint, job_id=job_id)
+
+    def heartbeat(self, leases: Sequence[Lease], lease_s: float) -> list[Lease]:
+        self._step("heartbeat", "before")
+        return super().heartbeat(leases, lease_s)
+
+    def rescue(self) -> int:
+        self._step("rescue", "before")
+        return super().rescue()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_database_that_is_away_at_times_loses_and_doubles_nothing(bench: Bench, when: str) -> None:
+    job_id = bench.submit(60)
+    complete(bench, job_id, 60, queue=Flaky(bench.engine, when), lease_s=1e6)
+    job = bench.store.get(job_id)
+    assert (job.counts.scored, job.counts.failed) == (60, 0)
+
+
+def test_a_preparation_starts_over_when_the_database_was_away(bench: Bench) -> None:
+    class Away(JobStore):
+        left = 2
+
+        def extend_preparation(self, *args: object, **values: object) -> None:
+            if self.left:
+                self.left -= 1
+                raise AWAY
+            super().extend_preparation(*args, **values)  # type: ignore[arg-type]
+
+    job_id = bench.submit(60)
+    complete(bench, job_id, 60, store=Away(bench.engine))
+
+
+def test_a_database_that_is_away_at_the_end_is_no_crash(bench: Bench) -> None:
+    class Gone(WorkQueue):
+        def release(self, lease: Lease) -> None:
+            raise AWAY
+
+    job_id = bench.submit(20)
+    gate = Gate(bench.screener().screen)
+    with running(bench.dispatcher(gate, queue=Gone(bench.engine, "gone"))):
+        gate.wait_for(2)
+    gate.open()
+    assert "leased" in {row["state"] for row in shard_rows(bench.engine, job_id)}
+    bench.clock.advance(1000)
+    queue = hurried_queue(bench)
+    queue._clock.advance(1000)  # type: ignore[attr-defined]
+    complete(bench, job_id, 20, queue=queue, lease_s=1e6)
+
+
+# -- stopping, cancelling, two at once
+
+
+def test_stopping_gives_everything_back_and_the_next_one_completes(bench: Bench) -> None:
+    job_id = bench.submit(60)
+    gate = Gate(bench.screener().screen)
+    with running(bench.dispatcher(gate, in_flight=2)):
+        gate.wait_for(2)
+    rows = shard_rows(bench.engine, job_id)
+    assert {row["state"] for row in rows} == {"queued"}
+    assert {row["attempt"] for row in rows} == {0}
+    gate.open()
+    complete(bench, job_id, 60)
+
+
+def test_what_is_finished_when_it_stops_is_recorded(bench: Bench) -> None:
+    job_id = bench.submit(8)
+    prepare(bench, job_id)
+    runner = InlineRunner(bench.screener().screen)
+    dispatcher = bench.dispatcher(runner=runner)
+    (lease,) = bench.queue().claim(1, 60, fingerprint=FINGERPRINT)
+    runner.start(lease)
+    dispatcher.stop()
+    dispatcher.run()
+    assert check_accounts(bench.engine, job_id).counts.done == 8
+
+
+def test_stopping_interrupts_a_preparation(bench: Bench) -> None:
+    listing = threading.Event()
+
+    class Endless(MemoryStorage):
+        def list_objects(self, prefix: str = "") -> Iterator[object]:  # type: ignore[override]
+            info = bench.storage.stat(ImageKey("000000.png"))
+            while True:
+                listing.set()
+                yield info
+
+    job_id = bench.submit(20)
+    with running(bench.dispatcher(open_storage=Endless)):
+        assert listing.wait(PATIENCE_S)
+    assert bench.store.get(job_id).state is JobState.PREPARING
+    complete(bench, job_id, 20)
+
+
+def test_a_cancelled_job_stops_and_keeps_what_it_has(bench: Bench) -> None:
+    job_id = bench.submit(60)
+    gate = Gate(bench.screener().screen)
+    with running(bench.dispatcher(gate, in_flight=2)):
+        gate.wait_for(2)
+        assert bench.store.cancel(job_id).state is JobState.CANCELLING
+        wait_until(lambda: bench.store.get(job_id).state is JobState.CANCELLED)
+        gate.open()
+    job = check_accounts(bench.engine, job_id)
+    assert (job.state, job.counts.done) == (JobState.CANCELLED, 0)
+    assert "leased" not in {row["state"] for row in shard_rows(bench.engine, job_id)}
+
+
+def test_a_cancelled_job_makes_room_for_the_next(bench: Bench) -> None:
+    first = bench.submit(60)
+    gate = Gate(bench.screener().screen)
+    with running(bench.dispatcher(runner=ThreadRunner(gate, threads=4), in_flight=2)):
+        gate.wait_for(2)
+        second = bench.submit(60)
+        bench.store.cancel(first)
+        gate.wait_for(1)  # of the second job, while the first one's threads still hang
+        gate.open()
+        wait_until(lambda: bench.store.get(second).state is JobState.COMPLETED)
+    check_completed(bench.engine, second, 60)
+
+
+def test_two_dispatchers_on_one_database(bench: Bench) -> None:
+    jobs = [bench.submit(80) for _ in range(3)]
+    screened: Counter[str] = Counter()
+    screen = bench.screener().screen
+
+    def counted(name: str) -> Callable[[Lease], list[Verdict]]:
+        def run(lease: Lease) -> list[Verdict]:
+            screened[name] += 1
+            return screen(lease)
+
+        return run
+
+    both = [bench.dispatcher(counted(name), queue=bench.queue(name)) for name in ("one", "two")]
+    with running(both[0]), running(both[1]):
+        wait_until(lambda: all(bench.store.get(job).state is JobState.COMPLETED for job in jobs))
+    for job_id in jobs:
+        check_completed(bench.engine, job_id, 80)
+    shards = sum(len(shard_rows(bench.engine, job)) for job in jobs)
+    assert sum(screened.values()) == shards  # nothing was done twice
+    assert set(screened) == {"one", "two"}

@@ -1,0 +1,110 @@
+"""Screening in bounds: what is batched together, what is held in memory, what runs at once."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from builders import lease, picture
+from scene import Scene, codes
+
+from jobs.domain import Verdict
+from jobs.errors import (
+    ModelUnavailable,
+)
+from jobs.memory import MemoryScorer
+from jobs.screening import ScreeningLimits
+from ncl_model.decoding import DecodedImage
+
+
+def test_images_of_one_batch_have_one_canvas_shape() -> None:
+    scene = Scene(limits=ScreeningLimits(fetchers=2, batch_size=4))
+    wide_ones = {3, 4, 9, 10, 11, 17}
+    big = MemoryScorer(replace(scene.scorer._config, input_size=128))
+    scene.scorer = big
+    for i in range(20):
+        size = {"width": 128, "height": 40} if i in wide_ones else {"width": 40, "height": 40}
+        scene.put(f"{i:03d}.png", picture(i, **size))
+    verdicts = scene.screen()
+    assert [verdict.score for verdict in verdicts] == [big.score_of(data) for data in scene.pictures.values()]
+    assert sorted(big.calls) == sorted(
+        [((64, 64, 3), 4)] * 3 + [((64, 64, 3), 2), ((64, 128, 3), 4), ((64, 128, 3), 2)]
+    )
+
+
+class Watched(MemoryScorer):
+    """Counts the decoded images that are alive."""
+
+    def __init__(self, hold: threading.Semaphore | None = None) -> None:
+        super().__init__(replace(MemoryScorer()._config, input_size=512))
+        self.alive: weakref.WeakSet[Pixels] = weakref.WeakSet()
+        self.most = 0
+        self.lock2 = threading.Lock()
+
+    def decode(self, data: bytes) -> DecodedImage:
+        image = super().decode(data)
+        pixels = image.pixels.view(Pixels)
+        with self.lock2:
+            self.alive.add(pixels)
+            self.most = max(self.most, len(self.alive))
+        return replace(image, pixels=pixels)
+
+
+class Pixels(np.ndarray):
+    """An array that can be watched."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:  # type: ignore[override]
+        return self is other
+
+
+@pytest.mark.parametrize("shapes", [1, 30])
+def test_few_decoded_images_are_in_memory_at_once(shapes: int) -> None:
+    limits = ScreeningLimits(fetchers=2, batch_size=4)
+    scene = Scene(limits=limits)
+    sizes = [(32 * (2 + i % 8), 32 * (2 + i // 8)) for i in range(shapes)]
+    for i in range(200):
+        width, height = sizes[i % shapes]
+        scene.put(f"{i:03d}.png", picture(i % shapes, width=width, height=height))
+    watched = Watched()
+    gc.collect()
+    verdicts = scene.screener(scorer=watched).screen(scene.lease())
+    assert codes(verdicts) == [None] * 200
+    assert limits.most_decoded_images == 2 * 2 + 7 * 4
+    assert 0 < watched.most <= limits.most_decoded_images
+    if shapes == 1:
+        assert {images for _, images in watched.calls} == {4}
+
+
+def test_one_screener_screens_several_shards_at_once() -> None:
+    scene = Scene(40)
+    screener = scene.screener()
+    images = scene.refs()
+    shards = [lease(images[i : i + 10], first_ordinal=i) for i in range(0, 40, 10)]
+    results: dict[int, list[Verdict]] = {}
+
+    def work(i: int) -> None:
+        results[i] = screener.screen(shards[i])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = [verdict for i in range(4) for verdict in results[i]]
+    assert [verdict.ordinal for verdict in found] == list(range(40))
+    assert [verdict.score for verdict in found] == [scene.scorer.score_of(data) for data in scene.pictures.values()]
+
+
+def test_no_thread_is_left_behind() -> None:
+    scene = Scene(30)
+    scene.screen()
+    scene.scorer.unavailable = 1
+    with pytest.raises(ModelUnavailable):
+        scene.screen()
+    assert [thread for thread in threading.enumerate() if thread.name.startswith(("fetch", "score"))] == []
