@@ -19,6 +19,8 @@ Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 Geometry = Literal["stretch", "fit"]
 Residual = Literal["none", "srm"]
 Stem = Literal["conv7", "deep"]
+Head = Literal["none", "pooled"]
+ScoreRule = Literal["top_mean", "area", "peak", "head", "head_top_mean", "head_area", "head_peak"]
 
 #: sides of every canvas are multiples of this, so that all strides divide them
 CANVAS_MULTIPLE = 32
@@ -31,13 +33,19 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "geometry": ("stretch", "fit"),
     "residual": ("none", "srm"),
     "stem": ("conv7", "deep"),
+    "head": ("none", "pooled"),
+    "score_rule": ("top_mean", "area", "peak", "head", "head_top_mean", "head_area", "head_peak"),
 }
 _RANGES: dict[str, tuple[int, int]] = {
     "width": (4, 256),
     "aspp_channels": (4, 2048),
     "decoder_channels": (8, 2048),
     "input_size": (CANVAS_MINIMUM, 8192),
+    "score_window": (1, 1024),
 }
+#: fields that came after the first weights were published; left out of the JSON while they have their default, so
+#: that those weights keep their fingerprint
+_LATER = frozenset({"head", "score_rule", "score_cutoff", "score_window"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +74,16 @@ class NclConfig:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     #: RGB standard deviation of pixels scaled to 0-1
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    #: the image score is the mean of this fraction of the pixels, the most suspect ones
+    #: "pooled": a small head beside the map gives one logit for the image; the paper has "none"
+    head: Head = "none"
+    #: how a map, the head, or both become the image score: see ``scoring``
+    score_rule: ScoreRule = "top_mean"
+    #: "top_mean": the score is the mean of this fraction of the pixels, the most suspect ones
     score_top_fraction: float = 0.01
+    #: "area": pixels below this probability count as nothing
+    score_cutoff: float = 0.5
+    #: "peak": side of the square window the map is averaged over, in pixels of the network's input
+    score_window: int = 16
 
     def __post_init__(self) -> None:
         for field, allowed in _CHOICES.items():
@@ -85,10 +101,18 @@ class NclConfig:
             raise ConfigInvalid("std", "every channel must be above 0")
         if not _is_number(self.score_top_fraction) or not 0 < self.score_top_fraction <= 1:
             raise ConfigInvalid("score_top_fraction", "must lie in (0, 1]")
+        if not _is_number(self.score_cutoff) or not 0 <= self.score_cutoff < 1:
+            raise ConfigInvalid("score_cutoff", "must lie in [0, 1)")
+        if self.score_rule.startswith("head") and self.head == "none":
+            raise ConfigInvalid("score_rule", f"{self.score_rule!r} asks the image head, and head is 'none'")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, one key per field."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
+        """Plain JSON types, one key per field; fields of later versions are left out while they have their default."""
+        return {
+            field.name: list(value) if isinstance(value := getattr(self, field.name), tuple) else value
+            for field in dataclasses.fields(self)
+            if field.name not in _LATER or getattr(self, field.name) != field.default
+        }
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces; equal configs give equal text."""
