@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from ncl_model.checkpoint import Checkpoint, Precision, load_checkpoint, shipped
 from ncl_model.config import NclConfig
 from ncl_model.decoding import DEFAULT_MAX_PIXELS, DecodedImage, decode_image
 from ncl_model.network import NclNetwork, channels_last
-from ncl_model.scoring import AREA_CUTOFFS, image_score, tampered_areas, to_heatmap
+from ncl_model.scoring import AREA_CUTOFFS, Rule, tampered_areas, to_heatmap
 
 #: images of one canvas shape that ``localize`` sends through the network together
 LOCALIZE_BATCH = 16
@@ -31,7 +31,7 @@ LOCALIZE_BATCH = 16
 class Localization:
     """What the model says about one photograph."""
 
-    #: 0-1, higher is more suspect; not calibrated yet
+    #: 0-1, higher is more suspect; not a probability: see ``calibration``
     score: float
     #: fraction of the photograph with p >= each of ``scoring.AREA_CUTOFFS``
     tampered_areas: tuple[float, ...]
@@ -40,6 +40,15 @@ class Localization:
     #: size of the photograph in pixels, upright
     width: int
     height: int
+
+
+class Answer(NamedTuple):
+    """What the network says about a batch of canvases, before any score rule."""
+
+    #: (B, H, W) float32 probabilities in [0, 1], padding included
+    maps: NDArray[np.float32]
+    #: (B,) float32 logits of the image head; None where the network has none
+    head: NDArray[np.float32] | None
 
 
 class Predictor:
@@ -56,6 +65,8 @@ class Predictor:
         self.name = checkpoint.name
         self.version = checkpoint.version
         self.config: NclConfig = checkpoint.config
+        #: how a map becomes the image score
+        self.rule = Rule.of(self.config)
         self.checkpoint = checkpoint
 
     @classmethod
@@ -83,19 +94,27 @@ class Predictor:
         return decode_image(data, config=self.config, max_pixels=max_pixels)
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(B, H, W, 3) uint8 RGB to (B, H, W) float32 probabilities in [0, 1].
+        """(B, H, W, 3) uint8 RGB to (B, H, W) float32 probabilities in [0, 1]; see ``ask``."""
+        return self.ask(batch).maps
 
-        H and W are multiples of 32. On a CPU images go through one by one: it is as fast there, needs
+    def ask(self, batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, int]] | None = None) -> Answer:
+        """(B, H, W, 3) uint8 RGB to maps and, where the network has an image head, its logits.
+
+        H and W are multiples of 32. ``valid_sizes`` is (valid_height, valid_width) per image; without it the
+        whole canvas is photograph. On a CPU images go through one by one: it is as fast there, needs
         less memory, and an image's result cannot depend on its batchmates, not even in the last bit.
         Raises ValueError for another shape or dtype.
         """
         if batch.ndim != 4 or batch.shape[3] != 3 or batch.dtype != np.uint8:
             raise ValueError(f"a batch is (B, H, W, 3) uint8, got {batch.shape} {batch.dtype}")
+        sizes = [batch.shape[1:3]] * len(batch) if valid_sizes is None else valid_sizes
+        self._check_sizes(batch, sizes)
         if batch.shape[0] == 0:
-            return np.zeros(batch.shape[:3], dtype=np.float32)
+            return Answer(np.zeros(batch.shape[:3], dtype=np.float32), None)
         step = 1 if self._device.type == "cpu" else batch.shape[0]
-        maps = [self._forward(batch[start : start + step]) for start in range(0, batch.shape[0], step)]
-        return np.concatenate(maps)
+        parts = [self._forward(batch[i : i + step], sizes[i : i + step]) for i in range(0, len(batch), step)]
+        heads = [part.head for part in parts if part.head is not None]
+        return Answer(np.concatenate([part.maps for part in parts]), np.concatenate(heads) if heads else None)
 
     def predict_batch(
         self, batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, int]]
@@ -106,14 +125,11 @@ class Predictor:
         heatmaps (valid_h, valid_w) uint8. Raises ValueError when the counts differ or a valid size does
         not lie on the canvas.
         """
-        if len(valid_sizes) != len(batch):
-            raise ValueError(f"{len(batch)} images but {len(valid_sizes)} valid sizes")
-        for height, width in valid_sizes:
-            if not (0 < height <= batch.shape[1] and 0 < width <= batch.shape[2]):
-                raise ValueError(f"valid size {height}x{width} does not lie on the canvas {batch.shape[1:3]}")
-        maps = [m[:h, :w] for m, (h, w) in zip(self.predict(batch), valid_sizes, strict=True)]
-        fraction = self.config.score_top_fraction
-        scores = np.array([image_score(m, top_fraction=fraction) for m in maps], dtype=np.float32)
+        answer = self.ask(batch, valid_sizes)
+        maps = [m[:h, :w] for m, (h, w) in zip(answer.maps, valid_sizes, strict=True)]
+        heads = [None] * len(maps) if answer.head is None else [float(logit) for logit in answer.head]
+        pairs = zip(maps, heads, strict=True)
+        scores = np.array([self.rule.score(m, head) for m, head in pairs], dtype=np.float32)
         areas = np.array([tampered_areas(m) for m in maps], dtype=np.float32).reshape(-1, len(AREA_CUTOFFS))
         return scores, areas, [to_heatmap(m) for m in maps]
 
@@ -151,12 +167,21 @@ class Predictor:
             for image, score, area, heatmap in zip(images, scores, areas, heatmaps, strict=True)
         ]
 
+    @staticmethod
+    def _check_sizes(batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, ...]]) -> None:
+        if len(valid_sizes) != len(batch):
+            raise ValueError(f"{len(batch)} images but {len(valid_sizes)} valid sizes")
+        for height, width in valid_sizes:
+            if not (0 < height <= batch.shape[1] and 0 < width <= batch.shape[2]):
+                raise ValueError(f"valid size {height}x{width} does not lie on the canvas {batch.shape[1:3]}")
+
     @torch.inference_mode()
-    def _forward(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _forward(self, batch: NDArray[np.uint8], sizes: Sequence[tuple[int, ...]]) -> Answer:
         pixels = torch.tensor(batch, device=self._device).permute(0, 3, 1, 2)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         half = self.precision == "bfloat16"
         with torch.autocast(device_type=self._device.type, dtype=torch.bfloat16, enabled=half):
-            logits = self._network(pixels).logits.stride1
-        probabilities: NDArray[np.float32] = torch.sigmoid(logits.float()).squeeze(1).cpu().numpy()
-        return probabilities
+            output = self._network(pixels)
+        maps = torch.sigmoid(output.logits.stride1.float()).squeeze(1).cpu().numpy()
+        image = getattr(output, "image", None)
+        return Answer(maps, None if image is None else image.float().reshape(-1).cpu().numpy())
