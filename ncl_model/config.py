@@ -19,6 +19,7 @@ Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 Geometry = Literal["stretch", "fit"]
 Residual = Literal["none", "srm"]
 Stem = Literal["conv7", "deep"]
+Compression = Literal["none", "dct"]
 Head = Literal["none", "pooled"]
 ScoreRule = Literal["top_mean", "area", "peak", "head", "head_top_mean", "head_area", "head_peak"]
 
@@ -33,11 +34,13 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "geometry": ("stretch", "fit"),
     "residual": ("none", "srm"),
     "stem": ("conv7", "deep"),
+    "compression": ("none", "dct"),
     "head": ("none", "pooled"),
     "score_rule": ("top_mean", "area", "peak", "head", "head_top_mean", "head_area", "head_peak"),
 }
 _RANGES: dict[str, tuple[int, int]] = {
     "width": (4, 256),
+    "compression_channels": (4, 2048),
     "aspp_channels": (4, 2048),
     "decoder_channels": (8, 2048),
     "input_size": (CANVAS_MINIMUM, 8192),
@@ -45,7 +48,7 @@ _RANGES: dict[str, tuple[int, int]] = {
 }
 #: fields that came after the first weights were published; left out of the JSON while they have their default, so
 #: that those weights keep their fingerprint
-_LATER = frozenset({"head", "score_rule", "score_cutoff", "score_window"})
+_LATER = frozenset({"compression", "compression_channels", "head", "score_rule", "score_cutoff", "score_window"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,12 @@ class NclConfig:
     stem: Stem = "conv7"
     #: fixed high-pass maps concatenated to RGB: "none" is the paper, "srm" adds three filters per colour
     residual: Residual = "none"
+    #: features of JPEG's 8x8 blocks beside RGB: "none" is the paper, "dct" adds the compression stream
+    compression: Compression = "none"
+    #: channels of the compression stream, if there is one
+    compression_channels: int = 96
+    #: an image-level logit beside the map: "none" is the paper, "pooled" a small network over pooled features
+    head: Head = "none"
     #: channels of each branch of the atrous spatial pyramid
     aspp_channels: int = 256
     #: channels of the first decoder stage; each later stage has half of the one before
@@ -74,8 +83,6 @@ class NclConfig:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     #: RGB standard deviation of pixels scaled to 0-1
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    #: "pooled": a small head beside the map gives one logit for the image; the paper has "none"
-    head: Head = "none"
     #: how a map, the head, or both become the image score: see ``scoring``
     score_rule: ScoreRule = "top_mean"
     #: "top_mean": the score is the mean of this fraction of the pixels, the most suspect ones

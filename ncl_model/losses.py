@@ -1,9 +1,11 @@
-"""The pivot-consistent loss, in float32. The contrastive loss over patches will live beside it.
+"""The pivot-consistent loss L_PC, in float32; the contrastive loss is in ``contrast``.
 
 Zhou et al., ICCV 2023, eq. 8. Shapes: B, 1, H, W.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -15,16 +17,28 @@ from ncl_model.decoder import STAGE_STRIDES, Logits
 CONTOUR_CELL = 4
 
 
-def pivot_consistent_loss(logits: Logits, mask: Tensor, *, mu: float) -> Tensor:
+def _alone(count: Tensor) -> Tensor:
+    return count
+
+
+def pivot_consistent_loss(
+    logits: Logits,
+    mask: Tensor,
+    *,
+    mu: float,
+    last_only: bool = False,
+    average: Callable[[Tensor], Tensor] = _alone,
+) -> Tensor:
     """L_PC = mu * mean(BCE over contour pixels) + (1 - mu) * mean(BCE over all), summed over four stages.
 
     ``mask`` is (B, 1, H, W) in {0, 1}. Each stage is held against the mask averaged down to its size
     [ours], and the means run over the batch, so one image with a short contour does not dominate [ours].
-    A batch without contour gives the plain BCE. Returns a scalar, float32, >= 0.
+    A batch without contour gives the plain BCE. ``last_only`` supervises the last stage alone; ``average``
+    turns a count into its mean over the workers of a distributed run. Returns a scalar, float32, >= 0.
     """
     mask = mask.float()
-    losses = [_stage_loss(logit.float(), mask, s, mu) for logit, s in zip(logits, STAGE_STRIDES, strict=True)]
-    return torch.stack(losses).sum()
+    stages = list(zip(logits, STAGE_STRIDES, strict=True))[-1 if last_only else 0 :]
+    return torch.stack([_stage_loss(logit.float(), mask, stride, mu, average) for logit, stride in stages]).sum()
 
 
 def contour(mask: Tensor, stride: int) -> Tensor:
@@ -38,11 +52,10 @@ def contour(mask: Tensor, stride: int) -> Tensor:
     return F.interpolate(mixed, scale_factor=cell // stride, mode="nearest") if cell > stride else mixed
 
 
-def _stage_loss(logits: Tensor, mask: Tensor, stride: int, mu: float) -> Tensor:
+def _stage_loss(logits: Tensor, mask: Tensor, stride: int, mu: float, average: Callable[[Tensor], Tensor]) -> Tensor:
     truth = F.avg_pool2d(mask, stride) if stride > 1 else mask
     losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     edge = contour(mask, stride)
-    count = edge.sum()
-    if count == 0:
-        return losses.mean()
-    return mu * (losses * edge).sum() / count + (1 - mu) * losses.mean()
+    count = average(edge.sum())
+    weight = mu * (count > 0).float()  # no branch on the count: on a GPU that would wait for it at every step
+    return weight * (losses * edge).sum() / count.clamp_min(1e-6) + (1 - weight) * losses.mean()

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ncl_model.backbone import Backbone, ResidualFilters
+from ncl_model.backbone import Backbone, Features, ResidualFilters
+from ncl_model.compression import CompressionStream
 from ncl_model.config import CANVAS_MULTIPLE, NclConfig
 from ncl_model.decoder import RATES, Decoder, Logits, Pyramid
 
@@ -24,6 +26,26 @@ class NclOutput(NamedTuple):
     logits: Logits
     #: (B, C1, H/4, W/4), after the first residual stage
     patches: Tensor
+    #: (B,) logit of "something in this image was tampered with"; None without an image head
+    image: Tensor | None = None
+
+
+class ImageHead(nn.Module):
+    """One logit per image from the pyramid's features, pooled by mean and by maximum [ours].
+
+    The mean sees the history of the whole file, the maximum a small forgery.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(2 * channels, channels)
+        self.logit = nn.Linear(channels, 1)
+
+    def forward(self, pyramid: Tensor) -> Tensor:
+        """(B, C, h, w) to (B,)."""
+        pooled = torch.cat([pyramid.mean(dim=(2, 3)), pyramid.amax(dim=(2, 3))], dim=1)
+        logit: Tensor = self.logit(F.relu(self.hidden(pooled))).squeeze(1)
+        return logit
 
 
 class NclNetwork(nn.Module):
@@ -40,8 +62,11 @@ class NclNetwork(nn.Module):
         self.residual = ResidualFilters() if config.residual == "srm" else None
         self.backbone = Backbone(config)
         stem, stage1, stage2, encoded = self.backbone.channels
-        self.pyramid = Pyramid(encoded, config.aspp_channels, RATES[config.output_stride])
-        self.decoder = Decoder(config.aspp_channels, (stem, stage1, stage2), config.decoder_channels)
+        extra = config.compression_channels if config.compression == "dct" else 0
+        self.compression = CompressionStream(extra) if extra else None
+        self.pyramid = Pyramid(encoded + extra, config.aspp_channels, RATES[config.output_stride])
+        self.decoder = Decoder(config.aspp_channels, (stem, stage1, stage2 + extra), config.decoder_channels)
+        self.image_head = ImageHead(config.aspp_channels) if config.head == "pooled" else None
         self._initialise()
 
     def forward(self, pixels: Tensor) -> NclOutput:
@@ -54,9 +79,10 @@ class NclNetwork(nn.Module):
         height, width = pixels.shape[2:]
         if height % CANVAS_MULTIPLE or width % CANVAS_MULTIPLE:
             raise ValueError(f"H and W must be multiples of {CANVAS_MULTIPLE}, got {height}x{width}")
-        features = self.backbone(self.prepare(pixels))
-        logits = self.decoder(self.pyramid(features.encoded), features, (height, width))
-        return NclOutput(logits, features.stage1)
+        features = self._join(self.backbone(self.prepare(pixels)), pixels)
+        pyramid = self.pyramid(features.encoded)
+        logits = self.decoder(pyramid, features, (height, width))
+        return NclOutput(logits, features.stage1, None if self.image_head is None else self.image_head(pyramid))
 
     def prepare(self, pixels: Tensor) -> Tensor:
         """Normalised RGB and, if configured, the high-pass maps: (B, 3 or 12, H, W) float32.
@@ -69,6 +95,16 @@ class NclNetwork(nn.Module):
             if self.residual is None:
                 return colours
             return torch.cat([colours, self.residual(values)], dim=1)
+
+    def _join(self, features: Features, pixels: Tensor) -> Features:
+        """The compression stream, where there is one, beside the features of its stride and of the encoder."""
+        if self.compression is None:
+            return features
+        traces = self.compression(pixels)
+        coarse = F.avg_pool2d(traces, self.config.output_stride // 8) if self.config.output_stride > 8 else traces
+        return features._replace(
+            stage2=torch.cat([features.stage2, traces], dim=1), encoded=torch.cat([features.encoded, coarse], dim=1)
+        )
 
     def _initialise(self) -> None:
         for module in self.modules():

@@ -1,0 +1,83 @@
+"""What earlier JPEG compressions left behind, as features of 8x8 blocks. Shapes: B images, H, W pixels.
+
+An optional second input beside RGB [ours; the idea of a stream of DCT coefficients is CAT-Net's, IJCV 2022].
+A region pasted from another JPEG file has coefficients quantised by other steps, or on a shifted grid.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ncl_model.backbone import Block, conv_bn_relu
+
+#: side of JPEG's blocks; the input's first pixel is taken to start one
+BLOCK = 8
+#: alternating coefficients whose quantisation is looked at, the lowest in zigzag order
+_LOWEST = 20
+#: quantisation steps looked for
+_STEPS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20)
+#: ITU-R BT.601 luma, the plane JPEG keeps best
+_LUMA = (0.299, 0.587, 0.114)
+#: channels of ``CompressionFeatures``
+FEATURES = BLOCK * BLOCK + _LOWEST * len(_STEPS)
+
+
+class CompressionFeatures(nn.Module):
+    """(B, 3, H, W) RGB in 0-255 to (B, FEATURES, H/8, W/8), float32, about -1..4. Nothing in it is learnt.
+
+    64 channels are log(1 + |c|) / 2 of the block's DCT coefficients c: where a coarse quantiser left zeros.
+    The others are cos(2 pi c / q) of the lowest coefficients for several steps q. Their mean over a region is
+    the characteristic function of the coefficients' histogram at frequency 1/q, near 1 when the region was
+    once quantised with the step q: averaging, which convolutions do well, finds the comb in the histogram.
+    """
+
+    basis: Tensor
+    luma: Tensor
+    lowest: Tensor
+    frequencies: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        order = sorted(range(BLOCK * BLOCK), key=lambda i: (i // BLOCK + i % BLOCK, i // BLOCK))
+        # not persistent: the constants live in the code, so a weights file cannot change them
+        self.register_buffer("basis", _dct_basis(), persistent=False)
+        self.register_buffer("luma", torch.tensor(_LUMA).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("lowest", torch.tensor(order[1 : _LOWEST + 1]), persistent=False)
+        self.register_buffer("frequencies", 2 * math.pi / torch.tensor(_STEPS, dtype=torch.float32), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        levels = (pixels.float() * self.luma).sum(1, keepdim=True) - 128.0
+        coefficients = F.conv2d(levels, self.basis, stride=BLOCK)
+        combs = [torch.cos(coefficients[:, self.lowest] * frequency) for frequency in self.frequencies]
+        return torch.cat([torch.log1p(coefficients.abs()) * 0.5, *combs], dim=1)
+
+
+class CompressionStream(nn.Module):
+    """Learnt layers over ``CompressionFeatures``: (B, 3, H, W) in 0-255 to (B, channels, H/8, W/8)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.features = CompressionFeatures()
+        self.narrow = conv_bn_relu(FEATURES, channels, 1)
+        # growing dilation: a histogram needs many blocks
+        blocks = [Block(channels, channels, bottleneck=False, stride=1, dilation=rate) for rate in (1, 2, 4)]
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        with torch.autocast(device_type=pixels.device.type, enabled=False):
+            # float32: a coefficient of 300 has steps of 2 in bfloat16, and the combs would be noise
+            features = self.features(pixels)
+        merged: Tensor = self.blocks(self.narrow(features))
+        return merged
+
+
+def _dct_basis() -> Tensor:
+    """(64, 1, 8, 8): the orthonormal two-dimensional DCT-II, rows of frequencies first, as JPEG defines it."""
+    k = torch.arange(BLOCK, dtype=torch.float64)
+    rows = torch.cos((2 * k.unsqueeze(0) + 1) * k.unsqueeze(1) * math.pi / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
+    rows[0] /= math.sqrt(2)
+    return torch.einsum("ux,vy->uvxy", rows, rows).reshape(-1, 1, BLOCK, BLOCK).float()

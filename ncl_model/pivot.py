@@ -1,0 +1,56 @@
+"""The pivot network: one image's contour patches become two vectors, one for each role a contour can take.
+
+Zhou et al., ICCV 2023, section 3.3. Training only; inference never runs it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Pivots(NamedTuple):
+    """The two roles, for every image: (B, C) each; zeros where an image has no contour patch."""
+
+    tampered: Tensor  #: se+(p), stands with the tampered patches
+    authentic: Tensor  #: se-(p), stands with the authentic patches
+
+
+class PivotNetwork(nn.Module):
+    """Two branches of one structure, Conv 1x1 -> BN -> ReLU per contour patch, then the mean over the patches.
+
+    The branches are the paper's; k varies from image to image, so the 1x1 convolution runs per patch and
+    the mean brings k down to one vector [ours, NCL.md].
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.tampered = _branch(channels)
+        self.authentic = _branch(channels)
+
+    def forward(self, features: Tensor, contour: Tensor) -> Pivots:
+        """``features`` (B, C, h, w) and ``contour`` (B, h, w) bool, to ``Pivots``."""
+        image, row, column = contour.nonzero(as_tuple=True)
+        # (1, C, K, 1): batch norm sees every contour patch of the batch
+        cells = features[image, :, row, column].t()[None, :, :, None]
+        return Pivots(*(_mean_by_image(_run(b, cells), image, len(features)) for b in (self.tampered, self.authentic)))
+
+
+def _branch(channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+
+
+def _run(branch: nn.Sequential, cells: Tensor) -> Tensor:
+    """(1, C, K, 1) to (K, C); a batch with fewer than two contour patches has nothing to normalise by."""
+    if cells.shape[2] < 2:
+        return cells[0, :, :, 0].t() * 0.0
+    result: Tensor = branch(cells)[0, :, :, 0].t()
+    return result
+
+
+def _mean_by_image(rows: Tensor, image: Tensor, images: int) -> Tensor:
+    sums = rows.new_zeros(images, rows.shape[1]).index_add(0, image, rows)
+    counts = torch.bincount(image, minlength=images).clamp_min(1)
+    return sums / counts.unsqueeze(1)
