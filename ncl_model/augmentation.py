@@ -27,6 +27,13 @@ def recompress(pixels: Pixels, quality: int) -> Pixels:
         return np.array(image)
 
 
+def rescale(pixels: Pixels, mask: Mask, factor: float) -> tuple[Pixels, Mask]:
+    """Both enlarged or reduced, pixels bilinear, mask by nearest neighbour; wipes out the JPEG grid."""
+    size = max(8, round(mask.shape[1] * factor)), max(8, round(mask.shape[0] * factor))
+    resized = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
+    return np.array(resized), np.array(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+
+
 def crop_window(pixels: Pixels, mask: Mask, crop: int, rng: np.random.Generator) -> tuple[Pixels, Mask]:
     """A (crop, crop) window around a random tampered pixel, or anywhere when nothing is tampered.
 

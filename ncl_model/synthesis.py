@@ -1,4 +1,4 @@
-"""Manipulations made by program: splices and copy-moves with object shapes drawn by people.
+"""Manipulations made by program: splices, copy-moves and removals with object shapes drawn by people.
 
 Deterministic: everything random comes from the generator that is passed in.
 """
@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
 from ncl_model.augmentation import crop_window, recompress
+from ncl_model.removal import remove
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-#: share of synthetic samples that copy within one photograph
-_COPY_MOVE = 0.35
-#: pasted area, as a share of the crop
+#: shares of synthetic samples that copy within one photograph, and that fill a region; the others splice
+_COPY_MOVE = 0.30
+_REMOVAL = 0.15
+#: pasted and filled area, as shares of the crop
 _AREA = (0.01, 0.35)
+_REMOVED_AREA = (0.01, 0.15)
 
 
 def synthesize(
@@ -29,13 +32,16 @@ def synthesize(
 
     ``shapes`` pairs a photo's index with its region map (H, W), one number per region. A splice cuts a
     region out of its own photograph, so that edges are object edges; a copy-move moves one within the
-    target. The crop's origin is a multiple of 8, so the JPEG grid of the target survives.
+    target, a removal fills one from around it. The crop's origin is a multiple of 8, so the JPEG grid of the target survives.
     """
     target = photos[int(rng.integers(len(photos)))]
     owner, regions = shapes[int(rng.integers(len(shapes)))]
     canvas = crop_window(target, np.zeros(target.shape[:2], np.bool_), crop, rng)[0]
     shape = _pick_region(regions, rng)
-    if rng.random() < _COPY_MOVE:
+    kind = rng.random()
+    if kind < _REMOVAL:
+        return _erase(canvas, shape, rng)
+    if kind < _REMOVAL + _COPY_MOVE:
         patch, alpha = _cut_from(canvas, shape, rng)
     else:
         if rng.random() < 0.5:
@@ -43,6 +49,24 @@ def synthesize(
         patch, alpha = _cut(photos[owner], shape)
     patch, alpha = _transform(patch, alpha, crop, rng)
     return _paste(canvas, patch, alpha, rng)
+
+
+def _erase(canvas: Pixels, shape: Mask, rng: np.random.Generator) -> tuple[Pixels, Mask]:
+    """Fill the shape, laid at a random place of ``canvas``; soft edges half of the time."""
+    side = canvas.shape[0]
+    _, alpha = _cut(np.zeros((*shape.shape, 3), np.uint8), shape)
+    area = max(1, int((np.asarray(alpha) > 127).sum()))
+    low, high = (np.sqrt(share * side * side / area) for share in _REMOVED_AREA)
+    scale = min(float(np.clip(rng.uniform(0.3, 1.0), low, high)), side / 2 / max(alpha.size))
+    alpha = alpha.resize([max(4, int(v * scale)) for v in alpha.size], Image.Resampling.NEAREST)  # type: ignore[arg-type]
+    layer = Image.new("L", (side, side))
+    layer.paste(alpha, (int(rng.integers(side - alpha.width + 1)), int(rng.integers(side - alpha.height + 1))))
+    mask: Mask = np.asarray(layer) > 127
+    filled = remove(canvas, mask, rng)
+    if rng.random() < 0.5:
+        layer = layer.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.5, 1.5))))
+        filled = np.array(Image.composite(Image.fromarray(filled), Image.fromarray(canvas), layer))
+    return filled, mask
 
 
 def _pick_region(regions: Pixels, rng: np.random.Generator) -> Mask:
