@@ -30,10 +30,10 @@ def remove(pixels: Pixels, mask: Mask, rng: np.random.Generator) -> Pixels:
     values = pixels.astype(np.float32)
     if offset is None:
         filled = continued(values, ~mask)
-        filled += rng.normal(0.0, rng.uniform(0.0, 3.0), mask.shape).astype(np.float32)[..., None]
+        filled += rng.normal(0.0, rng.uniform(0.0, 3.0), (*mask.shape, 1)).astype(np.float32)
     else:
-        source = np.roll(values, offset, axis=(0, 1))
-        filled = source + continued(values - source, ~mask)
+        source: Floats = np.roll(values, offset, axis=(0, 1))
+        filled = source + continued((values - source).astype(np.float32), ~mask)
     result = np.where(mask[..., None], filled, values)
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
@@ -45,7 +45,7 @@ def continued(values: Floats, known: Mask) -> Floats:
     and again, then back up. At least one pixel must be known.
     """
     if known.all() or min(known.shape) < 2:
-        mean = values[known].mean(axis=0) if known.any() else values.mean(axis=(0, 1))
+        mean: Floats = values[known].mean(axis=0) if known.any() else values.mean(axis=(0, 1))
         return np.where(known[..., None], values, mean.astype(np.float32))
     height, width = known.shape
     even = ((0, height % 2), (0, width % 2))

@@ -32,7 +32,8 @@ def synthesize(
 
     ``shapes`` pairs a photo's index with its region map (H, W), one number per region. A splice cuts a
     region out of its own photograph, so that edges are object edges; a copy-move moves one within the
-    target, a removal fills one from around it. The crop's origin is a multiple of 8, so the JPEG grid of the target survives.
+    target; a removal fills one from around it. The crop's origin is a multiple of 8, so the JPEG grid of
+    the target survives.
     """
     target = photos[int(rng.integers(len(photos)))]
     owner, regions = shapes[int(rng.integers(len(shapes)))]
@@ -58,7 +59,7 @@ def _erase(canvas: Pixels, shape: Mask, rng: np.random.Generator) -> tuple[Pixel
     area = max(1, int((np.asarray(alpha) > 127).sum()))
     low, high = (np.sqrt(share * side * side / area) for share in _REMOVED_AREA)
     scale = min(float(np.clip(rng.uniform(0.3, 1.0), low, high)), side / 2 / max(alpha.size))
-    alpha = alpha.resize([max(4, int(v * scale)) for v in alpha.size], Image.Resampling.NEAREST)  # type: ignore[arg-type]
+    alpha = alpha.resize([max(4, int(v * scale)) for v in alpha.size], Image.Resampling.NEAREST)
     layer = Image.new("L", (side, side))
     layer.paste(alpha, (int(rng.integers(side - alpha.width + 1)), int(rng.integers(side - alpha.height + 1))))
     mask: Mask = np.asarray(layer) > 127
