@@ -1,64 +1,103 @@
-"""Reading labelled photographs: an index.csv of image, mask and group, and the split by group.
+"""Sources of labelled photographs, and the split by group: the only way of splitting there is.
 
-More published layouts will get their own readers; all of them give ``Sample``.
+A source is a path: an index.csv, a folder that holds one, a published layout, a folder of authentic photographs, or a
+PACK. All readers give ``Sample``; only names are looked at here, ``checking`` looks into the files.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from ncl_model.errors import DatasetInvalid
+from ncl_model.decoding import decode_photo
+from ncl_model.errors import DatasetInvalid, ImageUnreadable
+from ncl_model.index_file import INDEX_NAME, parse_index, read_index
+from ncl_model.layouts import find_layout, is_photo, is_tampered_name
+from ncl_model.masks import decode_mask, resized
+from ncl_model.problems import missing_files, refuse
+from ncl_model.sample import Sample
+from ncl_model.unpacking import is_pack, unpack
 
-_PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"}
+__all__ = ["Sample", "Source", "read_folder", "read_index", "read_source", "split_by_group"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One labelled photograph."""
+class Source:
+    """One set of samples, as found at a path."""
 
-    image: Path
-    #: PNG, above 127 = tampered; None = authentic
-    mask: Path | None
-    #: samples of one group share source photographs and stay on one side of any split
-    group: str
+    #: the end of the path: enough to know it again, without the machine's folders
+    name: str
+    #: "index.csv", the name of a published layout, or "photographs"
+    layout: str
+    samples: list[Sample]
+    #: somebody marked tampered photographs in it; otherwise it is a set of authentic photographs
+    labelled: bool
+
+    @classmethod
+    def of(cls, path: Path, layout: str, samples: list[Sample]) -> Source:
+        """The source at ``path`` with these samples."""
+        parts = [part for part in path.resolve().parts[-2:] if part != "/"]
+        labelled = any(sample.mask is not None for sample in samples)
+        return cls(name="/".join(parts), layout=layout, samples=samples, labelled=labelled)
 
 
-def read_index(path: Path) -> list[Sample]:
-    """Samples of an index.csv with the columns image, mask, group; paths are relative to its folder.
+def read_source(path: Path, *, work: Path | None = None) -> list[Sample]:
+    """The samples of a source, in a stable order; a PACK is unpacked into ``work`` (default: the user's cache).
 
-    Raises DatasetInvalid when the file, a column or a named image is missing.
+    Raises DatasetInvalid when the path is no source, a list is malformed, or a file it names does not exist: all
+    such problems in one error.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise DatasetInvalid(f"{path}: cannot be read ({error})") from error
-    samples = [_sample(path, number, row) for number, row in enumerate(rows, start=2)]
-    if not samples:
-        raise DatasetInvalid(f"{path}: no rows")
+    samples = [sample for source in find_sources([path], work=work) for sample in source.samples]
+    refuse([problem for sample in samples for problem in missing_files(sample)])
     return samples
 
 
+def find_sources(paths: Sequence[Path], *, work: Path | None = None) -> list[Source]:
+    """The sources at ``paths``, each path one, a PACK as many as were packed. Named files may be missing.
+
+    Raises DatasetInvalid when a path is no source or a list is malformed.
+    """
+    found: list[Source] = []
+    for path in paths:
+        if is_pack(path):
+            found += [replace(_source(folder), name=folder.name) for folder in unpack(path, work)]
+        else:
+            found.append(_source(path))
+    return found
+
+
 def read_folder(folder: Path) -> list[Sample]:
-    """Every photograph directly in ``folder`` as an authentic sample, each its own group, sorted by name."""
-    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in _PHOTO_SUFFIXES)
+    """Every photograph directly in ``folder`` as an authentic sample, each its own group, sorted by name.
+
+    Region maps are taken from a folder ``regions`` inside ``folder`` or beside it (STEM.png). Raises DatasetInvalid
+    when there is no photograph, or when the names are those of tampered pictures of a published collection.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if is_photo(path))
+    except OSError as error:
+        raise DatasetInvalid(f"{folder}: cannot be read ({error})") from error
     if not paths:
         raise DatasetInvalid(f"{folder}: no photographs")
-    return [Sample(image=path, mask=None, group=path.stem) for path in paths]
+    for path in paths:
+        if is_tampered_name(path):
+            raise DatasetInvalid(
+                f"{path}: the name is that of a tampered picture, which would be taken for authentic; "
+                "give the folder above, which holds the masks too, or write an index.csv"
+            )
+    maps = _region_maps(folder)
+    return [Sample(image=path, mask=None, group=path.stem, regions=maps.get(path.stem)) for path in paths]
 
 
 def split_by_group(samples: Sequence[Sample], *, held_out: float, seed: int) -> tuple[list[Sample], list[Sample]]:
     """(kept, held out): about ``held_out`` of the groups on the second side, no group on both.
 
-    The side depends on the group's name and the seed alone, so adding samples moves no other.
+    The side depends on the group's name and the seed alone, so adding samples moves no other, and groups of the
+    same name in two sources stay together.
     """
     kept: list[Sample] = []
     out: list[Sample] = []
@@ -69,16 +108,29 @@ def split_by_group(samples: Sequence[Sample], *, held_out: float, seed: int) -> 
     return kept, out
 
 
+def held_out_samples(
+    paths: Sequence[Path], *, held_out: float, seed: int, work: Path | None = None
+) -> tuple[list[Sample], list[Sample]]:
+    """What a run on these sources never trained on: (of labelled sources, of sets of authentic photographs)."""
+    labelled: list[Sample] = []
+    authentic: list[Sample] = []
+    for source in find_sources(paths, work=work):
+        out = split_by_group(source.samples, held_out=held_out, seed=seed)[1]
+        (labelled if source.labelled else authentic).extend(out)
+    return labelled, authentic
+
+
+def root_sources(root: Path) -> list[Path]:
+    """The sources of the shipped weights below one folder: ``casia1/train`` and two sets of authentic photographs."""
+    return [root / "casia1/train", root / "authentic/bsds500", root / "authentic/imagenet_sample"]
+
+
 def training_split(
     root: Path, *, held_out: float, seed: int
 ) -> tuple[tuple[list[Sample], list[Sample]], tuple[list[Sample], list[Sample]]]:
-    """(people kept, people held out), (authentic kept, authentic held out) of the sets below ``root``.
-
-    People: ``casia1/train``. Authentic: ``authentic/bsds500`` and ``authentic/imagenet_sample``.
-    Raises DatasetInvalid when one of them is missing.
-    """
-    people = read_index(root / "casia1/train/index.csv")
-    authentic = read_folder(root / "authentic/bsds500/images") + read_folder(root / "authentic/imagenet_sample")
+    """(people kept, people held out), (authentic kept, authentic held out) of ``root_sources``."""
+    people, *others = (source.samples for source in find_sources(root_sources(root)))
+    authentic = [sample for samples in others for sample in samples]
     return (
         split_by_group(people, held_out=held_out, seed=seed),
         split_by_group(authentic, held_out=held_out, seed=seed),
@@ -86,33 +138,75 @@ def training_split(
 
 
 def validation_samples(root: Path, *, held_out: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """What a run with this split never trained on: (of casia1/train, of the authentic sets)."""
-    (_, people), (_, authentic) = training_split(root, held_out=held_out, seed=seed)
-    return people, authentic
+    """``held_out_samples`` of ``root_sources``."""
+    return held_out_samples(root_sources(root), held_out=held_out, seed=seed)
 
 
 def load_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB at native size."""
-    with Image.open(path) as image:
-        return np.array(image.convert("RGB"))
+    """(H, W, 3) uint8 RGB at native size, upright. Raises ImageUnreadable, DatasetInvalid without the file."""
+    try:
+        return decode_photo(_read(path))
+    except ImageUnreadable as error:
+        raise ImageUnreadable(error.code, f"{path}: {error}") from error
 
 
 def load_mask(sample: Sample, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """(H, W) bool, True = tampered, at ``size`` (H, W); nearest neighbour when the file has another size."""
+    """(H, W) bool, True = tampered, at ``size`` (H, W); nearest neighbour when the file has another size.
+
+    Raises ImageUnreadable, DatasetInvalid without the file.
+    """
     if sample.mask is None:
         return np.zeros(size, dtype=np.bool_)
-    with Image.open(sample.mask) as image:
-        grey = image.convert("L")
-        if grey.size != (size[1], size[0]):
-            grey = grey.resize((size[1], size[0]), Image.Resampling.NEAREST)
-        return np.asarray(grey) > 127
-
-
-def _sample(path: Path, number: int, row: dict[str, str]) -> Sample:
     try:
-        image, mask, group = row["image"], row["mask"], row["group"]
-    except KeyError as error:
-        raise DatasetInvalid(f"{path}: no column {error}") from error
-    if not (path.parent / image).is_file():
-        raise DatasetInvalid(f"{path}, line {number}: no file {image}")
-    return Sample(image=path.parent / image, mask=path.parent / mask if mask else None, group=group)
+        mask = decode_mask(_read(sample.mask), sample.tampered_colour)
+    except ImageUnreadable as error:
+        raise ImageUnreadable(error.code, f"{sample.mask}: {error}") from error
+    return resized(mask.tampered, size)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DatasetInvalid(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _source(path: Path) -> Source:
+    """The one source at a path that is no PACK."""
+    if path.is_file():
+        if path.suffix.lower() != ".csv":
+            raise DatasetInvalid(f"{path}: is neither a folder nor an index.csv")
+        return Source.of(path.parent, INDEX_NAME, parse_index(path))
+    if not path.is_dir():
+        raise DatasetInvalid(f"{path}: no such file or folder")
+    if (path / INDEX_NAME).is_file():
+        return Source.of(path, INDEX_NAME, parse_index(path / INDEX_NAME))
+    layout = find_layout(path)
+    if layout is not None:
+        samples = layout.read(path)
+        if not samples:
+            raise DatasetInvalid(f"{path}: looks like {layout.name}, but holds none of its pictures")
+        return Source.of(path, layout.name, samples)
+    images = path / "images"
+    folder = images if images.is_dir() and (path / "regions").is_dir() else path
+    if any(is_photo(file) for file in folder.iterdir()):
+        return Source.of(path, "photographs", read_folder(folder))
+    raise DatasetInvalid(f"{path}: {_nothing(path)}")
+
+
+def _nothing(path: Path) -> str:
+    """Why a folder is no source, and what may have been meant."""
+    inside = sorted(child.name for child in path.iterdir() if child.is_dir() and _is_source(child))
+    if inside:
+        return f"holds several sources, {', '.join(inside)}: name the ones you mean"
+    return "no index.csv, no published layout, no photographs; docs/data.md lists what can be read"
+
+
+def _is_source(path: Path) -> bool:
+    indexed = (path / INDEX_NAME).is_file() or is_pack(path) or find_layout(path) is not None
+    return indexed or (path / "images").is_dir() or any(is_photo(child) for child in path.iterdir())
+
+
+def _region_maps(folder: Path) -> dict[str, Path]:
+    beside = [folder / "regions"] + ([folder.parent / "regions"] if folder.name == "images" else [])
+    return {path.stem: path for place in beside for path in sorted(place.glob("*.png"))}

@@ -9,6 +9,8 @@ import io
 import re
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,11 +66,35 @@ def decode_image(data: bytes, *, config: NclConfig, max_pixels: int = DEFAULT_MA
     colour space without an RGB meaning), ``corrupt`` (damaged or cut off), ``too_large`` (more than
     ``max_pixels``, or than twice Pillow's own limit; found in the header, nothing is decoded).
     """
+    with opened_image(data, max_pixels) as image:
+        return _to_canvas(image, config)
+
+
+def decode_photo(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+    """Bytes of a photograph to (H, W, 3) uint8 RGB at its own size, upright, transparency laid over white.
+
+    Raises ImageUnreadable as ``decode_image`` does.
+    """
+    with opened_image(data, max_pixels) as image:
+        orientation = _orientation(image)
+        rgb = to_rgb(image)
+        return np.array(rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb)
+
+
+@contextmanager
+def opened_image(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """The opened image, not decoded yet, its size checked; whatever goes wrong inside leaves as ImageUnreadable."""
     if not data:
         raise ImageUnreadable("empty", "the file has no bytes")
     _quiet_pillow()
     try:
-        return _decode(data, config, max_pixels)
+        if data.startswith(_PNG) and len(data) >= 24:
+            # Pillow opens a PNG only once its pixels begin; the size stands before them
+            header_width, header_height = struct.unpack(">II", data[16:24])
+            _check_size(header_width, header_height, max_pixels)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_size(*image.size, max_pixels)
+            yield image
     except ImageUnreadable:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
@@ -79,20 +105,14 @@ def decode_image(data: bytes, *, config: NclConfig, max_pixels: int = DEFAULT_MA
         raise ImageUnreadable("corrupt", f"cannot be decoded: {type(error).__name__}: {error}") from error
 
 
-def _decode(data: bytes, config: NclConfig, max_pixels: int) -> DecodedImage:
-    if data.startswith(_PNG) and len(data) >= 24:
-        # Pillow opens a PNG only once its pixels begin; the size stands before them
-        header_width, header_height = struct.unpack(">II", data[16:24])
-        _check_size(header_width, header_height, max_pixels)
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        stored_width, stored_height = image.size
-        _check_size(stored_width, stored_height, max_pixels)
-        orientation = _orientation(image)
-        turned = orientation >= 5
-        width, height = (stored_height, stored_width) if turned else (stored_width, stored_height)
-        target = _target_size(width, height, config)
-        _draft(image, target[::-1] if turned else target)
-        rgb = to_rgb(image)
+def _to_canvas(image: Image.Image, config: NclConfig) -> DecodedImage:
+    stored_width, stored_height = image.size
+    orientation = _orientation(image)
+    turned = orientation >= 5
+    width, height = (stored_height, stored_width) if turned else (stored_width, stored_height)
+    target = _target_size(width, height, config)
+    _draft(image, target[::-1] if turned else target)
+    rgb = to_rgb(image)
     if orientation in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[orientation])
     if rgb.size != target:
