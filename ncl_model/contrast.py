@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ncl_model.patches import Chosen
+from ncl_model.patches import Chosen, at_least_float32
 from ncl_model.pivot import Pivots
 
 #: an image with fewer patches of a kind takes no part [ours, NCL.md]
@@ -57,7 +57,7 @@ def enough(*kinds: Tensor) -> Tensor:
 
 
 def _unit(features: Tensor) -> Tensor:
-    return F.normalize(features.float(), dim=-1, eps=_EPSILON)
+    return F.normalize(at_least_float32(features), dim=-1, eps=_EPSILON)
 
 
 def _logsumexp(values: Tensor, valid: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ncl_model.decoder import STAGE_STRIDES, Logits
+from ncl_model.patches import at_least_float32
 
 #: side in pixels of the cells that decide what contour is [ours, NCL.md]
 CONTOUR_CELL = 4
@@ -36,9 +37,10 @@ def pivot_consistent_loss(
     A batch without contour gives the plain BCE. ``last_only`` supervises the last stage alone; ``average``
     turns a count into its mean over the workers of a distributed run. Returns a scalar, float32, >= 0.
     """
-    mask = mask.float()
+    mask = at_least_float32(mask)
     stages = list(zip(logits, STAGE_STRIDES, strict=True))[-1 if last_only else 0 :]
-    return torch.stack([_stage_loss(logit.float(), mask, stride, mu, average) for logit, stride in stages]).sum()
+    losses = [_stage_loss(at_least_float32(logit), mask, stride, mu, average) for logit, stride in stages]
+    return torch.stack(losses).sum()
 
 
 def contour(mask: Tensor, stride: int) -> Tensor:
@@ -48,7 +50,7 @@ def contour(mask: Tensor, stride: int) -> Tensor:
     """
     cell = max(CONTOUR_CELL, stride)
     average = F.avg_pool2d(mask, cell)
-    mixed = ((average > 0) & (average < 1)).float()
+    mixed = ((average > 0) & (average < 1)).to(mask.dtype)
     return F.interpolate(mixed, scale_factor=cell // stride, mode="nearest") if cell > stride else mixed
 
 
@@ -57,5 +59,5 @@ def _stage_loss(logits: Tensor, mask: Tensor, stride: int, mu: float, average: C
     losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     edge = contour(mask, stride)
     count = average(edge.sum())
-    weight = mu * (count > 0).float()  # no branch on the count: on a GPU that would wait for it at every step
+    weight = mu * (count > 0).to(count.dtype)  # no branch on the count: on a GPU that would wait for it at every step
     return weight * (losses * edge).sum() / count.clamp_min(1e-6) + (1 - weight) * losses.mean()

@@ -18,7 +18,7 @@ from ncl_model.contrast import class_contrast, enough, pivot_contrast
 from ncl_model.errors import ConfigInvalid
 from ncl_model.losses import pivot_consistent_loss
 from ncl_model.network import NclOutput
-from ncl_model.patches import Kind, choose, label_patches
+from ncl_model.patches import Kind, at_least_float32, choose, label_patches
 from ncl_model.pivot import PivotNetwork
 
 #: pixels per cell of ``NclOutput.patches``
@@ -102,7 +102,7 @@ class Objective(nn.Module):
             consistent = pivot_consistent_loss(
                 output.logits, mask, mu=self.config.mu, last_only=self.config.stages == "last", average=across_workers
             )
-            contrast = self._contrast(output.patches.float(), mask, across_workers)
+            contrast = self._contrast(at_least_float32(output.patches), mask, across_workers)
             image = _image_loss(output.image, mask)
         warm = min(1.0, step / self.config.warmup_steps) if self.config.warmup_steps else 1.0
         total = consistent + self.config.image_weight * image
@@ -127,7 +127,7 @@ class Objective(nn.Module):
             losses = losses + pivot_contrast(pivots, p, n, tau=self.config.tau)
             fit = enough(tampered, authentic, contour)
         # every image stays in the graph, so that all parameters get a gradient on every worker
-        return (losses * fit).sum() / average(fit.sum().float()).clamp_min(1e-6)
+        return (losses * fit).sum() / average(fit.sum().to(losses.dtype)).clamp_min(1e-6)
 
 
 def _image_loss(logits: Tensor | None, mask: Tensor) -> Tensor:

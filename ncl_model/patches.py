@@ -13,6 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Losses are summed in float32 whatever the network ran in; float64 stays, for checks of gradients."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
 class Kind(IntEnum):
     """What a patch holds, by the share of its pixels that are tampered."""
 
@@ -30,7 +35,7 @@ class Chosen(NamedTuple):
 
 def label_patches(mask: Tensor, size: int) -> Tensor:
     """(B, 1, H, W) in {0, 1} to (B, H/size, W/size) int64 of ``Kind``; ``size`` in pixels divides H and W."""
-    share = F.avg_pool2d(mask.float(), size).squeeze(1)
+    share = F.avg_pool2d(at_least_float32(mask), size).squeeze(1)
     kinds = torch.full_like(share, int(Kind.CONTOUR), dtype=torch.int64)
     kinds[share == 0] = int(Kind.AUTHENTIC)
     kinds[share == 1] = int(Kind.TAMPERED)
