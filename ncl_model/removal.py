@@ -33,7 +33,8 @@ def remove(pixels: Pixels, mask: Mask, rng: np.random.Generator) -> Pixels:
         filled += rng.normal(0.0, rng.uniform(0.0, 3.0), (*mask.shape, 1)).astype(np.float32)
     else:
         source: Floats = np.roll(values, offset, axis=(0, 1))
-        filled = source + continued((values - source).astype(np.float32), ~mask)
+        # bent by the differences along the edge, so that it meets what is around it
+        filled = source + continued((values - source).astype(np.float32), _ring(mask))
     result = np.where(mask[..., None], filled, values)
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
