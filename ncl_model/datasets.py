@@ -64,10 +64,13 @@ def find_sources(paths: Sequence[Path], *, work: Path | None = None) -> list[Sou
     """
     found: list[Source] = []
     for path in paths:
-        if is_pack(path):
-            found += [replace(_source(folder), name=folder.name) for folder in unpack(path, work)]
-        else:
-            found.append(_source(path))
+        try:
+            if is_pack(path):
+                found += [replace(_source(folder), name=folder.name) for folder in unpack(path, work)]
+            else:
+                found.append(_source(path))
+        except OSError as error:
+            raise DatasetInvalid(f"{path}: cannot be read ({error.strerror or error})") from error
     return found
 
 

@@ -63,6 +63,10 @@ def _photos(folder: Path) -> Iterator[Path]:
     yield from sorted(path for path in folder.rglob("*") if is_photo(path))
 
 
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
 def _beside(paths: Iterator[Path] | list[Path], stem: str, missing: Path) -> Path:
     """The path with that stem, or the one that ought to be there."""
     return next((path for path in paths if path.stem == stem), missing)
@@ -72,9 +76,15 @@ def _beside(paths: Iterator[Path] | list[Path], stem: str, missing: Path) -> Pat
 
 
 def _fits_casia(folder: Path) -> bool:
-    inside = {path.name for path in folder.glob("*") if path.is_dir()}
-    below = {path.name for path in folder.glob("*/*") if path.is_dir()}
-    return "Au" in inside | below and bool({"Tp", "Sp", "CM", "Modified Tp"} & (inside | below))
+    if _holds_casia(folder):
+        return True
+    inside = _folders(folder)
+    return all(path.name.lower().startswith("casia") for path in inside) and any(map(_holds_casia, inside))
+
+
+def _holds_casia(folder: Path) -> bool:
+    names = {path.name for path in _folders(folder)}
+    return "Au" in names and bool(names & {"Tp", "Modified Tp", "Sp", "CM"})
 
 
 def read_casia(folder: Path) -> list[Sample]:
@@ -236,10 +246,16 @@ def read_coverage(folder: Path) -> list[Sample]:
 # --- DEFACTO ---
 
 
+def _fits_defacto(folder: Path) -> bool:
+    """Its own folders, or nothing but folders of its kinds."""
+    inside = _folders(folder)
+    return bool(_defacto_folders(folder)) or (bool(inside) and all(_defacto_folders(path) for path in inside))
+
+
 def _defacto_folders(folder: Path) -> list[Path]:
-    """The .../NAME_img/img folders at most two levels down; NAME is copymove, inpainting, splicing_1 and so on."""
-    found = {path for pattern in ("*_img/img", "*/*_img/img") for path in folder.glob(pattern)}
-    return sorted(path for path in found if (_defacto_annotations(path) / "probe_mask").is_dir())
+    """The NAME_img/img folders right below; NAME is copymove, inpainting, splicing_1 and so on."""
+    found = sorted(folder.glob("*_img/img"))
+    return [path for path in found if (_defacto_annotations(path) / "probe_mask").is_dir()]
 
 
 def _defacto_annotations(images: Path) -> Path:
@@ -255,7 +271,7 @@ def read_defacto(folder: Path) -> list[Sample]:
     """
     found: list[tuple[Path, Path, list[str]]] = []
     groups = Groups()
-    for images in _defacto_folders(folder):
+    for images in _defacto_folders(folder) or [path for kind in _folders(folder) for path in _defacto_folders(kind)]:
         notes = _defacto_annotations(images)
         masks = {path.stem: path for path in (notes / "probe_mask").iterdir() if is_photo(path)}
         for path in _photos(images):
@@ -296,7 +312,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(name="NIST16", fits=lambda folder: bool(_nist16_lists(folder)), read=read_nist16),
     Layout(name="Columbia", fits=_fits_columbia, read=read_columbia),
     Layout(name="COVERAGE", fits=_fits_coverage, read=read_coverage),
-    Layout(name="DEFACTO", fits=lambda folder: bool(_defacto_folders(folder)), read=read_defacto),
+    Layout(name="DEFACTO", fits=_fits_defacto, read=read_defacto),
     Layout(name="IMD2020", fits=_fits_imd2020, read=read_imd2020),
     Layout(name="CASIA", fits=_fits_casia, read=read_casia),
 )
