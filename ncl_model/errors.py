@@ -24,6 +24,21 @@ class ConfigInvalid(NclModelError, ValueError):
         return type(self), (self.field, self.reason)
 
 
+class TrainingDiverged(NclModelError):
+    """Loss or gradients were not finite for many steps in a row; going on would be of no use."""
+
+    def __init__(self, in_a_row: int, skipped: int) -> None:
+        self.in_a_row = in_a_row
+        self.skipped = skipped
+        super().__init__(
+            f"the gradients were not finite in {in_a_row} steps in a row ({skipped} of the whole run); the last saved "
+            "state is from before that. Lower learning_rate or clip_norm, or take precision float32, and start again"
+        )
+
+    def __reduce__(self) -> tuple[type[Self], tuple[int, int]]:
+        return type(self), (self.in_a_row, self.skipped)
+
+
 class CheckpointError(NclModelError):
     """A weights file cannot be used; ``path`` names it, the message says what to do."""
 
@@ -62,3 +77,53 @@ class ImageUnreadable(NclModelError):
 
 class DatasetInvalid(NclModelError):
     """A data folder or its index.csv cannot be read as a dataset."""
+
+
+class OutputUnwritable(NclModelError):
+    """The folder for results cannot be written."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        self.path = str(path)
+        self.reason = reason
+        super().__init__(f"{self.path}: cannot write the results ({reason}); name another folder, or make room")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (self.path, self.reason)
+
+
+class CalibrationError(NclModelError):
+    """A false-positive rate was asked of a model that cannot promise it."""
+
+
+class CalibrationMissing(CalibrationError):
+    """The weights say nothing about false positives."""
+
+    def __init__(self, path: object) -> None:
+        self.path = str(path)
+        remedy = "give --threshold, or fit one with `python -m ncl_model.release`"
+        super().__init__(
+            f"{self.path}: these weights carry no calibration, so no false-positive rate can be asked; {remedy}"
+        )
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        return type(self), (self.path,)
+
+
+class CalibrationInvalid(CalibrationError):
+    """The calibration in a weights file cannot be read."""
+
+
+class CalibrationTooCoarse(CalibrationError):
+    """The calibration photographs are too few for so small a rate; ``least`` is the smallest that can be asked."""
+
+    def __init__(self, asked: float, least: float, photographs: int) -> None:
+        self.asked = asked
+        self.least = least
+        self.photographs = photographs
+        super().__init__(
+            f"a false-positive rate of {asked:g} cannot be promised: the calibration has {photographs} authentic "
+            f"photographs, so the least is {least:g}; ask for that or more, or give --threshold"
+        )
+
+    def __reduce__(self) -> tuple[type[Self], tuple[float, float, int]]:
+        return type(self), (self.asked, self.least, self.photographs)

@@ -1,4 +1,8 @@
-"""Figures of a weights file on a labelled set: ``python -m ncl_model.evaluation --weights W --data index.csv``."""
+"""Figures of a weights file on labelled sets: ``python -m ncl_model.evaluation --data SOURCE --out DIR``.
+
+Pixel figures over tampered images at the native size of their masks, image-level figures over all (NCL.md, "Metrics").
+Photographs stream through: only their records are kept, never their maps.
+"""
 
 from __future__ import annotations
 
@@ -6,99 +10,197 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncl_model.datasets import Sample, load_mask, read_folder, read_index
-from ncl_model.metrics import auc, pixel_f1, threshold_at_fpr
+from ncl_model.intervals import ROUNDS, Interval, group_bootstrap
+from ncl_model.metrics import auc, recall_at_fpr
 from ncl_model.predictor import Predictor
-from ncl_model.scoring import image_score
+from ncl_model.records import Distort, ImageRecord, judge
+from ncl_model.sample import Sample
+
+#: the figures of a set, in the order they are shown, and their heads in tables
+FIGURES = {
+    "pixel_f1": "pixel F1",
+    "pixel_iou": "pixel IoU",
+    "pixel_auc": "pixel AUC",
+    "image_auc": "image AUC",
+    "recall_at_fpr1": "recall at 1 %",
+    "recall_at_fpr5": "recall at 5 %",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Figures on one set."""
+    """Figures on one set; NaN where the set has nothing to measure one on."""
 
-    #: images counted
+    #: images judged
     tampered: int
     authentic: int
-    #: mean over tampered images of the pixel F1 at 0.5
+    #: tampered images that have tampered pixels: the ones the pixel figures are means over
+    with_pixels: int
+    #: images that could not be read; they count nowhere
+    unreadable: int
+    #: means over tampered images of F1 and IoU at 0.5, and of the AUC
     pixel_f1: float
-    #: mean over tampered images of the pixel AUC
+    pixel_iou: float
     pixel_auc: float
-    #: AUC of the image score; NaN without authentic images
+    #: AUC of the image score
     image_auc: float
-    #: share of tampered images scored above all but 5 % (20 %) of the authentic ones
+    #: share of tampered images found while at most 1 % (5 %) of the authentic ones of this set are flagged
+    recall_at_fpr1: float
     recall_at_fpr5: float
-    recall_at_fpr20: float
+    #: 95 % bootstrap intervals over groups, by figure; empty when not asked for
+    intervals: dict[str, Interval] = field(default_factory=dict)
 
 
-def predict_map(predictor: Predictor, sample: Sample) -> NDArray[np.float32]:
-    """(valid_h, valid_w) probabilities of one sample, float, before any rounding."""
-    image = predictor.decode(sample.image.read_bytes())
-    canvas = predictor.predict(image.pixels[None])
-    return canvas[0, : image.valid_height, : image.valid_width]
+@dataclass(frozen=True, kw_only=True)
+class LabelledSet:
+    """Samples that are reported together."""
+
+    #: as it is shown, for example "casia1/test"
+    name: str
+    samples: Sequence[Sample]
+    #: folder that the images' names are relative to
+    root: Path
+
+    def name_of(self, sample: Sample) -> str:
+        """The image's path below the root with "/" between parts; its whole path when it lies elsewhere."""
+        try:
+            return sample.image.relative_to(self.root).as_posix()
+        except ValueError:
+            return sample.image.as_posix()
+
+    def limited(self, limit: int | None) -> LabelledSet:
+        """At most ``limit`` samples, spread evenly over the list, so that both classes stay in."""
+        if limit is None or len(self.samples) <= limit:
+            return self
+        picked = [self.samples[i * len(self.samples) // limit] for i in range(limit)]
+        return LabelledSet(name=self.name, samples=picked, root=self.root)
 
 
 def evaluate(predictor: Predictor, samples: Sequence[Sample]) -> Evaluation:
-    """Run every sample; masks are brought to the size the network works at (nearest neighbour)."""
-    scores, f1s, aucs = [], [], []
-    for sample in samples:
-        probabilities = predict_map(predictor, sample)
-        scores.append(image_score(probabilities, top_fraction=predictor.config.score_top_fraction))
-        mask = load_mask(sample, (probabilities.shape[0], probabilities.shape[1]))
-        if sample.mask is not None and mask.any() and not mask.all():
-            f1s.append(pixel_f1(probabilities, mask))
-            aucs.append(auc(probabilities, mask))
-    labels = np.array([sample.mask is not None for sample in samples])
-    return summarize(np.array(scores), labels, f1s, aucs)
+    """Figures over samples, without intervals; unreadable ones are counted and left out."""
+    return summarize([judge(predictor, sample, sample.image.name) for sample in samples], rounds=0)
 
 
-def summarize(
-    scores: NDArray[np.floating], labels: NDArray[np.bool_], f1s: Sequence[float], aucs: Sequence[float]
-) -> Evaluation:
-    """Image scores (N,), labels (N,) True = tampered, and the pixel figures of the tampered images."""
+def judged(predictor: Predictor, labelled: LabelledSet, distort: Distort | None = None) -> Iterator[ImageRecord]:
+    """The records of a set, one by one, in the order of its samples."""
+    for sample in labelled.samples:
+        yield judge(predictor, sample, labelled.name_of(sample), distort)
+
+
+def summarize(records: Sequence[ImageRecord], *, rounds: int = ROUNDS, seed: int = 0) -> Evaluation:
+    """The figures of records; ``rounds`` resamples for the intervals, 0 for none.
+
+    Any order of the records gives the same figures and intervals.
+    """
+    read = sorted((r for r in records if r.problem is None), key=lambda r: (r.group, r.name))
+    columns = _Columns(read)
+    everything = np.arange(len(read), dtype=np.intp)
+    figures = {name: getattr(columns, name) for name in FIGURES}
     return Evaluation(
-        tampered=int(labels.sum()),
-        authentic=int((~labels).sum()),
-        pixel_f1=float(np.mean(f1s)) if f1s else float("nan"),
-        pixel_auc=float(np.mean(aucs)) if aucs else float("nan"),
-        image_auc=auc(scores, labels),
-        recall_at_fpr5=recall_at_fpr(scores, labels, 0.05),
-        recall_at_fpr20=recall_at_fpr(scores, labels, 0.20),
+        tampered=int(columns.labels.sum()),
+        authentic=int((~columns.labels).sum()),
+        with_pixels=int(np.count_nonzero(~np.isnan(columns.f1))),
+        unreadable=len(records) - len(read),
+        **{name: figure(everything) for name, figure in figures.items()},
+        intervals=group_bootstrap([r.group for r in read], figures, rounds=rounds, seed=seed) if rounds else {},
     )
 
 
-def recall_at_fpr(scores: NDArray[np.floating], labels: NDArray[np.bool_], fpr: float) -> float:
-    """Share of tampered images above the score that at most ``fpr`` of the authentic ones exceed."""
-    if labels.all() or not labels.any():
-        return float("nan")
-    return float((scores[labels] > threshold_at_fpr(scores[~labels], fpr)).mean())
+class _Columns:
+    """Records as arrays; each figure is a method of positions, so that a bootstrap can draw them."""
+
+    def __init__(self, records: Sequence[ImageRecord]) -> None:
+        self.labels = np.array([r.label for r in records], dtype=np.bool_)
+        self.scores = np.array([r.score for r in records], dtype=np.float64)
+        self.f1 = np.array([r.f1 for r in records], dtype=np.float64)
+        self.iou = np.array([r.iou for r in records], dtype=np.float64)
+        self.auc = np.array([r.auc for r in records], dtype=np.float64)
+
+    def pixel_f1(self, positions: NDArray[np.intp]) -> float:
+        return _mean(self.f1[positions])
+
+    def pixel_iou(self, positions: NDArray[np.intp]) -> float:
+        return _mean(self.iou[positions])
+
+    def pixel_auc(self, positions: NDArray[np.intp]) -> float:
+        return _mean(self.auc[positions])
+
+    def image_auc(self, positions: NDArray[np.intp]) -> float:
+        return auc(self.scores[positions], self.labels[positions])
+
+    def recall_at_fpr1(self, positions: NDArray[np.intp]) -> float:
+        return recall_at_fpr(self.scores[positions], self.labels[positions], 0.01)
+
+    def recall_at_fpr5(self, positions: NDArray[np.intp]) -> float:
+        return recall_at_fpr(self.scores[positions], self.labels[positions], 0.05)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """Mean of the values that are defined; NaN without any."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else math.nan
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; prints one line per figure, or JSON."""
-    parser = argparse.ArgumentParser(prog="python -m ncl_model.evaluation", description=__doc__)
-    parser.add_argument("--weights", type=Path, help="safetensors file (default: the shipped preview)")
-    parser.add_argument("--data", type=Path, required=True, help="index.csv with image, mask, group")
-    parser.add_argument("--authentic", type=Path, help="folder of more authentic photographs to add")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    given = parser.parse_args(arguments)
-    samples = read_index(given.data) + (read_folder(given.authentic) if given.authentic else [])
-    predictor = Predictor.setup(given.weights, given.precision)
-    figures = {"fingerprint": predictor.fingerprint, **asdict(evaluate(predictor, samples))}
+    """Command line; exit code 0, 1 when images could not be judged, 130 after Ctrl-C (what was judged is kept)."""
+    # those modules build on this one
+    from ncl_model.examination import Examination, read_sets
+    from ncl_model.reporting import document, figures_text, robustness_text
+
+    given = _parser().parse_args(arguments)
+    sets = read_sets(given.data, given.limit)
+    predictor = Predictor.setup(given.weights, given.precision, device=given.device)
+    examination = Examination(predictor, given.out, robustness=given.robustness)
+    interrupted = False
+    try:
+        examination.run(sets, _Lines())
+    except KeyboardInterrupt:
+        interrupted = True
+    results = examination.results
     if given.json:
-        known = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in figures.items()}
-        sys.stdout.write(json.dumps(known) + "\n")  # JSON has no NaN
+        sys.stdout.write(json.dumps(document(predictor, results), indent=2) + "\n")
     else:
-        for name, value in figures.items():
-            sys.stdout.write(f"{name:16} {value:.4f}\n" if isinstance(value, float) else f"{name:16} {value}\n")
-    return 0
+        sys.stdout.write(figures_text(results) + (f"\n{robustness_text(results)}" if given.robustness else ""))
+    if interrupted:
+        return 130
+    return int(any(result.problems for result in results))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ncl_model.evaluation", description=__doc__)
+    parser.add_argument("--weights", type=Path, help="safetensors file (default: the shipped weights)")
+    parser.add_argument("--data", type=Path, required=True, action="append", help="a source; may be repeated")
+    parser.add_argument("--out", type=Path, help="folder for tables, records and figure sheets")
+    parser.add_argument(
+        "--robustness", action="store_true", help="also under distortions: nine times as long"
+    )
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    parser.add_argument("--limit", type=int, help="at most so many images of each set, spread evenly")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+class _Lines:
+    """Progress as a line on standard error now and then."""
+
+    def __init__(self, every_s: float = 10.0) -> None:
+        self._every_s = every_s
+        self._told = time.monotonic()
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        now = time.monotonic()
+        if now - self._told >= self._every_s or done == total:
+            self._told = now
+            sys.stderr.write(f"{name}: {done}/{total} images\n")
 
 
 if __name__ == "__main__":

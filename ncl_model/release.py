@@ -1,6 +1,7 @@
-"""From a training run's weights to a file to ship: ``python -m ncl_model.release --run W --data ROOT --out FILE``.
+"""From a training run's weights to a file to ship: ``python -m ncl_model.release --run W --data SOURCE --out FILE``.
 
-Chooses logit shift, score rule and thresholds on the run's own validation images, and writes them down.
+Chooses logit shift and score rule on the run's own validation images, fits the calibration on authentic photographs
+that the run never trained on, and writes all of it down in the file.
 """
 
 from __future__ import annotations
@@ -9,91 +10,150 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ncl_model.calibration import Calibration
 from ncl_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from ncl_model.datasets import Sample, load_mask, validation_samples
-from ncl_model.evaluation import predict_map, summarize
-from ncl_model.metrics import auc, pixel_f1
+from ncl_model.datasets import find_sources, root_sources, split_by_group
+from ncl_model.errors import CalibrationTooCoarse, DatasetInvalid
+from ncl_model.evaluation import summarize
+from ncl_model.metrics import threshold_at_fpr
 from ncl_model.predictor import Predictor
-from ncl_model.selection import Judged, choose_fraction, choose_shift, scores_of, shifted, suggest_thresholds
+from ncl_model.selection import CRITERION, HEAD, MAP_RULES, Judged, choose_rule, choose_shift, compare_rules
+from ncl_model.survey import Part, looks, survey
 
 #: the parameter that the logit shift is added to
 _LAST_BIAS = "decoder.stride1.head.bias"
+#: false-positive rates whose thresholds are printed
+_SHOWN_RATES = (0.01, 0.05, 0.20)
 
 
-def judge(predictor: Predictor, samples: Sequence[Sample]) -> list[Judged]:
-    """Maps and masks of samples, at the network's working size."""
-    judged = []
-    for sample in samples:
-        probabilities = predict_map(predictor, sample)
-        size = (probabilities.shape[0], probabilities.shape[1])
-        mask = load_mask(sample, size) if sample.mask is not None else None
-        judged.append(Judged(probabilities=probabilities, mask=mask))
-    return judged
-
-
-def release(run: Checkpoint, people: Sequence[Judged], others: Sequence[Judged], version: str) -> Checkpoint:
+def release(run: Checkpoint, labelled: Sequence[Part], authentic: Sequence[Part], version: str) -> Checkpoint:
     """The checkpoint to ship.
 
-    ``people``: validation images of the labelled set, which decide shift and score rule; ``others``: more
-    authentic ones, of other cameras, which join them for the thresholds.
+    ``labelled``: validation images of the labelled sets, which decide shift and score rule; ``authentic``: more
+    authentic ones, of other cameras, which join theirs for the calibration. Raises DatasetInvalid when the labelled
+    ones lack a class.
     """
-    shift, shift_figures = choose_shift(people)
-    people = [dataclasses.replace(j, probabilities=shifted(j.probabilities, shift)) for j in people]
-    others = [dataclasses.replace(j, probabilities=shifted(j.probabilities, shift)) for j in others]
-    fraction, fraction_figures = choose_fraction(people)
-    authentic = [j for j in people if j.mask is None] + list(others)
-    metrics = {
-        "validation": _figures(people, fraction),
-        "suggested_threshold": suggest_thresholds(scores_of(authentic, fraction)),
-        "suggested_threshold_from": f"{len(authentic)} authentic validation images",
-    }
+    labels = [sample.mask is not None for part in labelled for sample in part.samples]
+    if not any(labels) or all(labels):
+        missing = "authentic" if any(labels) else "tampered"
+        raise DatasetInvalid(
+            f"no {missing} image among the held-out ones of the labelled sources; hold more groups out"
+        )
+    shift, shift_figures = _choose_shift(run, labelled)
+    moved = dataclasses.replace(run, weights={**run.weights, _LAST_BIAS: run.weights[_LAST_BIAS] + shift})
+    found = survey(_predictor(moved), labelled)
+    compared = compare_rules(
+        {rule: found.scores[rule] for rule in MAP_RULES},
+        found.scores.get(HEAD),
+        [record.label for record in found.records],
+        [record.group for record in found.records],
+    )
+    rule = choose_rule(compared).rule
+    ruled = dataclasses.replace(moved, config=rule.set_in(moved.config))
+    judged, others = found.judged_by(rule), survey(_predictor(ruled), authentic)
+    pairs = [*zip(judged, found.sources, strict=True), *zip(others.records, others.sources, strict=True)]
+    scores = np.array([record.score for record, _ in pairs if not record.label])
+    sources = Counter(source for record, source in pairs if not record.label)
     chosen = {
         "logit_shift": shift,
         "logit_shift_pixel_f1": {str(k): round(v, 4) for k, v in shift_figures.items()},
-        "score_top_fraction": fraction,
-        "score_top_fraction_image_auc": {str(k): round(v, 4) for k, v in fraction_figures.items()},
+        "score_rule": str(rule),
+        "score_rule_criterion": CRITERION,
+        "score_rules": [each.to_dict() for each in compared],
     }
-    weights = {**run.weights, _LAST_BIAS: run.weights[_LAST_BIAS] + shift}
     return dataclasses.replace(
-        run,
-        config=dataclasses.replace(run.config, score_top_fraction=fraction),
-        weights=weights,
+        ruled,
         version=version,
-        metrics=metrics,
+        metrics={
+            "validation": _known(dataclasses.asdict(summarize(judged, rounds=0))),
+            "suggested_threshold": {f"fpr_{share:.2f}": threshold_at_fpr(scores, share) for share in (0.05, 0.20)},
+            "suggested_threshold_from": f"{len(scores)} authentic validation images",
+        },
+        calibration=Calibration.fit(scores, sources=sources, rule=str(rule)).to_dict(),
         provenance={**run.provenance, "chosen_on_validation": chosen},
     )
 
 
-def _figures(judged: Sequence[Judged], fraction: float) -> dict[str, Any]:
-    tampered = [(j.probabilities, j.mask) for j in judged if j.mask is not None]
-    f1s = [pixel_f1(p, m) for p, m in tampered]
-    aucs = [auc(p, m) for p, m in tampered]
-    labels = np.array([j.mask is not None for j in judged])
-    return dataclasses.asdict(summarize(scores_of(judged, fraction), labels, f1s, aucs))
+def held_out_parts(paths: Sequence[Path], *, held_out: float, seed: int) -> tuple[list[Part], list[Part]]:
+    """What a run on these sources never trained on, by source: (labelled sets, sets of authentic photographs)."""
+    labelled: list[Part] = []
+    authentic: list[Part] = []
+    for source in find_sources(paths):
+        out = split_by_group(source.samples, held_out=held_out, seed=seed)[1]
+        if out:
+            (labelled if source.labelled else authentic).append(Part(name=source.name, samples=out))
+    return labelled, authentic
+
+
+def _choose_shift(run: Checkpoint, labelled: Sequence[Part]) -> tuple[float, dict[float, float]]:
+    """Runs the tampered images alone: the shift has to stand before any score means anything."""
+    tampered = [sample for part in labelled for sample in part.samples if sample.mask is not None]
+    seen = looks(_predictor(run), tampered)
+    return choose_shift(Judged(probabilities=look.probabilities, mask=look.mask) for _, look, _ in seen)
+
+
+def _predictor(checkpoint: Checkpoint) -> Predictor:
+    return Predictor(checkpoint.build(checkpoint.name), checkpoint, "float32")
+
+
+def _known(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: undefined figures are null."""
+    return {k: None if isinstance(v, float) and v != v else v for k, v in figures.items()}  # noqa: PLR0124
+
+
+def _sources(data: Sequence[Path]) -> list[Path]:
+    """The sources as given; one folder that holds the sets of the shipped weights stands for those."""
+    if len(data) == 1 and (data[0] / "casia1" / "train").is_dir():
+        return root_sources(data[0])
+    return list(data)
+
+
+def _report(shipped: Checkpoint) -> dict[str, Any]:
+    calibration = Calibration.from_dict(shipped.calibration)
+    policies: dict[str, str] = {}
+    for rate in _SHOWN_RATES:
+        try:
+            policies[f"{rate:g}"] = str(calibration.policy(rate))
+        except CalibrationTooCoarse as error:
+            policies[f"{rate:g}"] = str(error)
+    chosen = shipped.provenance["chosen_on_validation"]
+    sources = {"calibration_sources": dict(calibration.sources), "max_fpr": policies}
+    return {**shipped.metrics, **chosen, **sources, "fingerprint": shipped.fingerprint("float32")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; prints what was chosen and the validation figures as JSON."""
     parser = argparse.ArgumentParser(prog="python -m ncl_model.release", description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="weights.safetensors of a training run")
-    parser.add_argument("--data", type=Path, required=True, help="the data folder the run was trained from")
+    parser.add_argument(
+        "--data", type=Path, required=True, action="append", help="a source the run was trained from; may be repeated"
+    )
+    parser.add_argument(
+        "--authentic",
+        type=Path,
+        default=[],
+        action="append",
+        help="more authentic photographs for the calibration, none of them trained on; may be repeated",
+    )
     parser.add_argument("--out", type=Path, required=True, help="file to write")
+    parser.add_argument("--name", help="name to write into the file (default: the run's)")
     parser.add_argument("--version", default="1", help="version to write into the file")
     given = parser.parse_args(arguments)
     run = load_checkpoint(given.run)
     recipe = run.provenance["recipe"]
-    people, others = validation_samples(given.data, held_out=recipe["held_out"], seed=recipe["seed"])
-    predictor = Predictor(run.build(given.run), run, "float32")
-    shipped = release(run, judge(predictor, people), judge(predictor, others), given.version)
+    labelled, authentic = held_out_parts(_sources(given.data), held_out=recipe["held_out"], seed=recipe["seed"])
+    authentic += [Part(name=source.name, samples=source.samples) for source in find_sources(given.authentic)]
+    named = run if given.name is None else dataclasses.replace(run, name=given.name)
+    shipped = release(named, labelled, authentic, given.version)
     save_checkpoint(given.out, shipped)
-    report = {**shipped.metrics, **shipped.provenance["chosen_on_validation"]}
-    sys.stdout.write(json.dumps({**report, "fingerprint": shipped.fingerprint("float32")}, indent=2) + "\n")
+    sys.stdout.write(json.dumps(_report(shipped), indent=2) + "\n")
     return 0
 
 

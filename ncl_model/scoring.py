@@ -73,10 +73,16 @@ class Rule:
         Raises ValueError for an empty map, or when the rule asks a head and there is no logit.
         """
         head = _sigmoid(self._logit_given(head_logit)) if self.head else None
-        if self.map_rule is None:
-            return head or 0.0
-        value = map_score(self.map_rule, probabilities, self.number)
-        return value if head is None else mean_logit(value, head)
+        of_map = None if self.map_rule is None else map_score(self.map_rule, probabilities, self.number)
+        return self.joined(of_map, head)
+
+    def joined(self, of_map: float | None, head: float | None) -> float:
+        """The score from the map's value and the head's probability, of which the rule takes what it asks."""
+        asked = [value for value, wanted in ((of_map, self.map_rule is not None), (head, self.head)) if wanted]
+        known = [value for value in asked if value is not None]
+        if len(known) != len(asked):
+            raise ValueError(f"the score rule {str(self)!r} lacks one of its values")
+        return known[0] if len(known) == 1 else mean_logit(known[0], known[1])
 
     def _logit_given(self, head_logit: float | None) -> float:
         if head_logit is None or math.isnan(head_logit):

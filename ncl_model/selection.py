@@ -1,67 +1,149 @@
-"""Choices made on validation images: the score rule, the logit shift, the thresholds. Pure numpy.
+"""Choices made on validation images: the logit shift and the score rule.
 
 None of them may ever see a test set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncl_model.metrics import auc, pixel_f1, threshold_at_fpr
-from ncl_model.scoring import image_score
+from ncl_model.intervals import ROUNDS, Figure, Interval, group_bootstrap
+from ncl_model.metrics import auc, pixel_f1, recall_at_fpr
+from ncl_model.records import at_size
+from ncl_model.scoring import FloatMap, Rule, map_score, mean_logit
 
-#: candidates for ``NclConfig.score_top_fraction``
-FRACTIONS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 #: candidates for what is added to the last logit
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+#: candidate rules that ask the map alone, simpler ones first
+MAP_RULES: tuple[Rule, ...] = (
+    *(Rule(map_rule="top_mean", number=f) for f in (0.001, 0.003, 0.01, 0.03, 0.1)),
+    *(Rule(map_rule="area", number=c) for c in (0.2, 0.35, 0.5, 0.65, 0.8, 0.9)),
+    *(Rule(map_rule="peak", number=w) for w in (4, 8, 16, 32, 64)),
+)
+HEAD = Rule(map_rule=None, head=True)
 #: a shift is only worth its false alarms if F1 gains at least this much over a smaller one
 _WORTH = 0.005
+#: rules whose image AUC is this close to the best are told apart by their recall at 5 % false positives
+NEAR_BEST = 0.01
+CRITERION = (
+    f"among the rules within {NEAR_BEST} of the highest image AUC, the highest recall at 5 % false positives; "
+    "then the earlier in the list"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
     """A validation image, its map and its truth."""
 
-    #: (H, W) float32
+    #: (h, w) float32
     probabilities: NDArray[np.float32]
     #: (H, W) bool; None = authentic
     mask: NDArray[np.bool_] | None
 
 
-def shifted(probabilities: NDArray[np.float32], shift: float) -> NDArray[np.float32]:
+@dataclass(frozen=True, kw_only=True)
+class RuleFigures:
+    """How well the scores of one rule tell tampered from authentic images."""
+
+    rule: Rule
+    image_auc: float
+    recall_at_fpr1: float
+    recall_at_fpr5: float
+    #: 95 % bootstrap intervals over groups, by figure
+    intervals: Mapping[str, Interval]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, rounded, with the rule in words."""
+        names = ("image_auc", "recall_at_fpr1", "recall_at_fpr5")
+        intervals = {name: [round(end, 4) for end in self.intervals[name]] for name in names}
+        return {"rule": str(self.rule), **{n: round(getattr(self, n), 4) for n in names}, "intervals": intervals}
+
+
+def shifted(probabilities: FloatMap, shift: float) -> FloatMap:
     """The probabilities after adding ``shift`` to their logits: odds times exp(shift)."""
     odds = np.exp(shift)
-    result: NDArray[np.float32] = (probabilities * odds / (1 - probabilities + probabilities * odds)).astype(np.float32)
+    result: FloatMap = (probabilities * odds / (1 - probabilities + probabilities * odds)).astype(np.float32)
     return result
 
 
-def choose_shift(judged: Sequence[Judged]) -> tuple[float, dict[float, float]]:
+def choose_shift(judged: Iterable[Judged]) -> tuple[float, dict[float, float]]:
     """The shift that makes 0.5 the threshold to use, and the mean pixel F1 at 0.5 of every candidate.
 
-    Training weighs pixels, F1 weighs images, so a network that minimises the one is too timid for the other.
+    Training weighs pixels, F1 weighs images, so a network that minimises the one is too timid for the other. Takes
+    one image after the other; authentic ones are passed over. Raises ValueError without a tampered one.
     """
-    tampered = [(j.probabilities, j.mask) for j in judged if j.mask is not None]
-    figures = {s: float(np.mean([pixel_f1(shifted(p, s), m) for p, m in tampered])) for s in SHIFTS}
+    rows = [
+        [pixel_f1(at_size(shifted(j.probabilities, shift), _size(j.mask)), j.mask) for shift in SHIFTS]
+        for j in judged
+        if j.mask is not None and j.mask.any()
+    ]
+    if not rows:
+        raise ValueError("no tampered validation image to choose the logit shift on")
+    figures = dict(zip(SHIFTS, map(float, np.mean(rows, axis=0)), strict=True))
     best = max(figures.values())
     return next(s for s in SHIFTS if figures[s] >= best - _WORTH), figures
 
 
-def choose_fraction(judged: Sequence[Judged]) -> tuple[float, dict[float, float]]:
-    """The top fraction whose scores rank tampered above authentic best, and every candidate's image AUC."""
-    labels = np.array([j.mask is not None for j in judged])
-    figures = {f: auc(scores_of(judged, f), labels) for f in FRACTIONS}
-    return max(FRACTIONS, key=figures.__getitem__), figures
+def scores_of(probabilities: FloatMap) -> dict[Rule, float]:
+    """The score of one (h, w) map by every candidate that asks the map alone."""
+    return {rule: map_score(rule.map_rule, probabilities, rule.number) for rule in MAP_RULES if rule.map_rule}
 
 
-def scores_of(judged: Sequence[Judged], fraction: float) -> NDArray[np.float64]:
-    """(N,) image scores."""
-    return np.array([image_score(j.probabilities, top_fraction=fraction) for j in judged])
+def compare_rules(
+    scores: Mapping[Rule, Sequence[float]],
+    head: Sequence[float] | None,
+    labels: Sequence[bool],
+    groups: Sequence[str],
+    *,
+    rounds: int = ROUNDS,
+) -> list[RuleFigures]:
+    """Figures of every rule on validation images, in the order of the candidates.
+
+    ``scores``: by map rule, one per image; ``head``: the image head's probabilities in [0, 1], None without a head.
+    With a head, the head alone and the head with the best map rule join the candidates. ``labels`` True = tampered.
+    Raises ValueError when a class is missing: nothing can be chosen then.
+    """
+    truth = np.array(labels, dtype=np.bool_)
+    if truth.all() or not truth.any():
+        raise ValueError("validation needs tampered and authentic images to choose a score rule")
+    columns = {rule: np.array(values, dtype=np.float64) for rule, values in scores.items()}
+    if head is not None:
+        best = choose_rule([_figures(rule, values, truth, groups, 0) for rule, values in columns.items()]).rule
+        both = [mean_logit(score, p) for score, p in zip(scores[best], head, strict=True)]
+        columns[HEAD] = np.array(head, dtype=np.float64)
+        columns[dataclasses.replace(best, head=True)] = np.array(both, dtype=np.float64)
+    return [_figures(rule, values, truth, groups, rounds) for rule, values in columns.items()]
 
 
-def suggest_thresholds(authentic_scores: NDArray[np.floating]) -> dict[str, float]:
-    """Scores above which about 5 % and 20 % of the given authentic images would be flagged."""
-    return {f"fpr_{share:.2f}": threshold_at_fpr(authentic_scores, share) for share in (0.05, 0.20)}
+def choose_rule(figures: Sequence[RuleFigures]) -> RuleFigures:
+    """The rule to ship, by ``CRITERION``."""
+    best = max(f.image_auc for f in figures)
+    return max((f for f in figures if f.image_auc >= best - NEAR_BEST), key=lambda f: f.recall_at_fpr5)
+
+
+def _figures(
+    rule: Rule, scores: NDArray[np.float64], labels: NDArray[np.bool_], groups: Sequence[str], rounds: int
+) -> RuleFigures:
+    figures: dict[str, Figure] = {
+        "image_auc": lambda drawn: auc(scores[drawn], labels[drawn]),
+        "recall_at_fpr1": lambda drawn: recall_at_fpr(scores[drawn], labels[drawn], 0.01),
+        "recall_at_fpr5": lambda drawn: recall_at_fpr(scores[drawn], labels[drawn], 0.05),
+    }
+    everything = np.arange(len(scores), dtype=np.intp)
+    unknown = dict.fromkeys(figures, (math.nan, math.nan))
+    return RuleFigures(
+        rule=rule,
+        **{name: figure(everything) for name, figure in figures.items()},
+        intervals=group_bootstrap(groups, figures, rounds=rounds) if rounds else unknown,
+    )
+
+
+def _size(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    return mask.shape[0], mask.shape[1]

@@ -1,0 +1,148 @@
+"""From an image score to the false-positive rate of flagging from there on, fitted on authentic photographs.
+
+An image is flagged when its score reaches the threshold. With N authentic photographs that nothing was trained on, of
+which c reach a score s, the rate at s is taken as (c + 1) / (N + 1): the chance that one more photograph *of the same
+kind* reaches a score that c of N reached is at most that, whatever the distribution (Vovk et al., Algorithmic Learning
+in a Random World, 2005: conformal p-values). So nothing below 1 / (N + 1) can be promised. Pure numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncl_model.errors import CalibrationInvalid, CalibrationTooCoarse
+from ncl_model.intervals import upper_bound
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """A threshold that keeps a promise about false positives, and how firm the promise is."""
+
+    #: flag images whose score reaches this
+    threshold: float
+    #: the false-positive rate that was asked for
+    max_fpr: float
+    #: authentic photographs of the calibration that reach the threshold, and all of them
+    reached: int
+    photographs: int
+    #: with 95 % confidence the true rate on such photographs is not above this (Clopper-Pearson, one-sided)
+    upper_bound: float
+
+    def __str__(self) -> str:
+        return (
+            f"threshold {self.threshold:.4f} for at most {100 * self.max_fpr:g} % false positives: {self.reached} of "
+            f"{self.photographs} authentic photographs reach it (95 % upper bound {100 * self.upper_bound:.2g} %)"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Which scores authentic photographs reach."""
+
+    #: authentic photographs it was fitted on
+    photographs: int
+    #: how many of them came from which set
+    sources: Mapping[str, int]
+    #: the score rule it belongs to, in words
+    rule: str
+    #: (score, photographs that reach it), scores falling and counts rising
+    knots: tuple[tuple[float, int], ...]
+
+    def __post_init__(self) -> None:
+        scores, counts = [s for s, _ in self.knots], [c for _, c in self.knots]
+        if not self.knots or not all(math.isfinite(s) and 0 <= s <= 1 for s in scores):
+            raise CalibrationInvalid("calibration: scores must lie in [0, 1]")
+        falling = all(a > b for a, b in pairwise(scores))
+        rising = all(a < b for a, b in pairwise(counts))
+        if not falling or not rising or counts[0] < 1 or counts[-1] != self.photographs:
+            raise CalibrationInvalid("calibration: scores must fall and counts rise up to the number of photographs")
+
+    @classmethod
+    def fit(cls, scores: NDArray[np.floating], *, sources: Mapping[str, int], rule: str) -> Self:
+        """Fit on the scores (N,) of authentic photographs, ``sources`` saying where they come from.
+
+        They must be photographs that neither trained the model nor chose anything. Raises ValueError without any.
+        """
+        if scores.size == 0:
+            raise ValueError("no authentic photographs to calibrate on")
+        # verdicts are float32: a threshold has to fall between those
+        values, counts = np.unique(scores.astype(np.float32), return_counts=True)
+        reached = np.cumsum(counts[::-1])
+        knots = tuple((float(s), int(c)) for s, c in zip(values[::-1], reached, strict=True))
+        return cls(photographs=int(scores.size), sources=dict(sources), rule=rule, knots=knots)
+
+    @property
+    def least_rate(self) -> float:
+        """The smallest rate that can be promised, in (0, 1]."""
+        return float(self._curve()[0][0])
+
+    def rate(self, score: float) -> float:
+        """False-positive rate of flagging from ``score`` on, in (0, 1]; linear between the known scores."""
+        rates, scores = self._curve()
+        return float(np.interp(score, scores[::-1], rates[::-1]))
+
+    def reached(self, score: float) -> int:
+        """How many photographs of the calibration reach ``score``."""
+        return next((count for s, count in reversed(self.knots) if s >= score), 0)
+
+    def policy(self, max_fpr: float) -> Policy:
+        """The smallest threshold whose rate is at most ``max_fpr``, a rate in (0, 1].
+
+        Raises CalibrationTooCoarse, which names the least rate that can be asked.
+        """
+        rates, scores = self._curve()
+        least = self.least_rate
+        if not max_fpr >= least:
+            raise CalibrationTooCoarse(max_fpr, math.ceil(least * 1e4) / 1e4, self.photographs)
+        threshold = float(np.interp(max_fpr, rates, scores))
+        reached = self.reached(threshold)
+        return Policy(
+            threshold=threshold,
+            max_fpr=max_fpr,
+            reached=reached,
+            photographs=self.photographs,
+            upper_bound=upper_bound(reached, self.photographs),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, for a checkpoint's metadata."""
+        return {
+            "format": _FORMAT,
+            "photographs": self.photographs,
+            "sources": dict(self.sources),
+            "rule": self.rule,
+            "knots": [list(knot) for knot in self.knots],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what ``to_dict`` wrote. Raises CalibrationInvalid."""
+        try:
+            if values["format"] != _FORMAT:
+                raise CalibrationInvalid(f"calibration: format {values['format']!r} is not known to this version")
+            return cls(
+                photographs=int(values["photographs"]),
+                sources={str(name): int(count) for name, count in values["sources"].items()},
+                rule=str(values["rule"]),
+                knots=tuple((float(score), int(count)) for score, count in values["knots"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CalibrationInvalid(f"calibration: cannot be read ({type(error).__name__}: {error})") from error
+
+    def _curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Rates rising and the scores that have them, falling."""
+        rates = [(count + 1) / (self.photographs + 1) for _, count in self.knots]
+        scores = [score for score, _ in self.knots]
+        above = float(np.nextafter(np.float32(scores[0]), np.float32(2)))
+        if above <= 1:  # nobody reaches a score just above the highest; above 1 there is none
+            rates, scores = [1 / (self.photographs + 1), *rates], [above, *scores]
+        return np.array(rates), np.array(scores)

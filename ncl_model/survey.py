@@ -1,0 +1,69 @@
+"""Validation images run once: their figures, and their scores by every candidate rule. No map is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ncl_model.errors import DatasetInvalid, ImageUnreadable
+from ncl_model.predictor import Predictor
+from ncl_model.records import ImageRecord, Look, examine, record_of
+from ncl_model.sample import Sample
+from ncl_model.scoring import Rule
+from ncl_model.selection import HEAD, scores_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Validation images of one source."""
+
+    name: str
+    samples: Sequence[Sample]
+
+
+@dataclass(kw_only=True)
+class Survey:
+    """Records, the source of each, and scores by rule: equally long lists."""
+
+    records: list[ImageRecord] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    #: by map rule, and the image head's probability under ``HEAD`` where the network has a head
+    scores: dict[Rule, list[float]] = field(default_factory=dict)
+
+    def judged_by(self, rule: Rule) -> list[ImageRecord]:
+        """The records with the scores of one rule, as verdicts would have them (float32)."""
+        nothing = [None] * len(self.records)
+        of_map = nothing if rule.map_rule is None else self.scores[dataclasses.replace(rule, head=False)]
+        head = self.scores[HEAD] if rule.head else nothing
+        scores = [float(np.float32(rule.joined(m, h))) for m, h in zip(of_map, head, strict=True)]
+        return [dataclasses.replace(r, score=score) for r, score in zip(self.records, scores, strict=True)]
+
+
+def survey(predictor: Predictor, parts: Sequence[Part]) -> Survey:
+    """Run every image of the parts; a record's own score is by the predictor's rule."""
+    found = Survey()
+    for part in parts:
+        for sample, look, size in looks(predictor, part.samples):
+            found.records.append(record_of(sample, sample.image.name, look, size))
+            found.sources.append(part.name)
+            for rule, score in scores_of(look.probabilities).items():
+                found.scores.setdefault(rule, []).append(score)
+            if look.head is not None:
+                found.scores.setdefault(HEAD, []).append(HEAD.score(look.probabilities, look.head))
+    return found
+
+
+def looks(predictor: Predictor, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Look, int]]:
+    """(sample, look, bytes of the file), one after the other; what cannot be read is named on standard error."""
+    for sample in samples:
+        try:
+            data = sample.image.read_bytes()
+            look = examine(predictor, sample, data)
+        except (OSError, ImageUnreadable, DatasetInvalid) as error:
+            sys.stderr.write(f"left out: {sample.image}: {error}\n")
+            continue
+        yield sample, look, len(data)
