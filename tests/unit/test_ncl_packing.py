@@ -1,0 +1,330 @@
+"""PACKs: the same bytes each time, nothing lost on the way, and nothing of a tar is trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import random
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_sets import make_authentic, make_casia2, make_columbia, make_indexed, make_nist16, save_photo
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ncl_model import unpacking
+from ncl_model.datasets import find_sources, load_mask, read_source, split_by_group
+from ncl_model.errors import DatasetInvalid
+from ncl_model.material import Material
+from ncl_model.packing import pack
+from ncl_model.sample import Sample
+from ncl_model.unpacking import unpack
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[Path]:
+    """One of each kind of source, with every colour of mask."""
+    return [
+        make_indexed(tmp_path / "data/people"),
+        make_authentic(tmp_path / "data/drawn"),
+        make_nist16(tmp_path / "data/nist"),
+        make_columbia(tmp_path / "data/columbia"),
+        make_casia2(tmp_path / "data/casia"),
+    ]
+
+
+@pytest.fixture
+def packed(sources: list[Path], tmp_path: Path) -> Path:
+    pack(find_sources(sources), tmp_path / "PACK")
+    return tmp_path / "PACK"
+
+
+def content(sample: Sample) -> tuple[object, ...]:
+    """What a sample says and holds, wherever its files lie."""
+    files = [path and path.read_bytes() for path in (sample.image, sample.mask, sample.regions)]
+    return (sample.group, sample.tampered_colour, *files)
+
+
+def stored_bytes(shard: Path) -> int:
+    with tarfile.open(shard) as archive:
+        return sum(member.size for member in archive)
+
+
+def test_a_pack_is_read_as_what_was_packed(sources: list[Path], packed: Path, tmp_path: Path) -> None:
+    before = [sample for source in sources for sample in read_source(source)]
+    after = read_source(packed, work=tmp_path / "work")
+    assert list(map(content, after)) == list(map(content, before))
+    for old, new in zip(before, after, strict=True):
+        if old.mask is not None:
+            np.testing.assert_array_equal(load_mask(new, (32, 48)), load_mask(old, (32, 48)))
+    names = [source.name for source in find_sources([packed], work=tmp_path / "work")]
+    assert names == ["01-data-people", "02-data-drawn", "03-data-nist", "04-data-columbia", "05-data-casia"]
+
+
+def test_packing_moves_nothing_across_a_split(sources: list[Path], packed: Path, tmp_path: Path) -> None:
+    before = [sample for source in sources for sample in read_source(source)]
+    after = read_source(packed, work=tmp_path / "work")
+    for seed in range(5):
+        sides = [split_by_group(samples, held_out=0.4, seed=seed) for samples in (before, after)]
+        assert list(map(content, sides[0][1])) == list(map(content, sides[1][1]))
+
+
+def test_training_material_comes_from_a_pack_as_from_the_sources(
+    sources: list[Path], packed: Path, tmp_path: Path
+) -> None:
+    direct = Material.load(sources, held_out=0.3, seed=2)
+    carried = Material.load([packed], held_out=0.3, seed=2, work=tmp_path / "work")
+    for name in ("tampered", "authentic", "photos", "shapes"):
+        assert len(getattr(direct, name)) == len(getattr(carried, name))
+    np.testing.assert_array_equal(direct.photos[1], carried.photos[1])
+    np.testing.assert_array_equal(direct.tampered[-1][1], carried.tampered[-1][1])
+    assert direct.shapes[0][0] == carried.shapes[0][0]
+
+
+def test_the_same_input_gives_the_same_bytes_anywhere(sources: list[Path], packed: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "moved/data"
+    elsewhere.parent.mkdir()
+    (tmp_path / "data").rename(elsewhere)
+    for path in elsewhere.rglob("*"):
+        os.utime(path, (1, 1))
+        path.chmod(0o700)
+    pack(find_sources([elsewhere / source.name for source in sources]), tmp_path / "again")
+    names = sorted(path.name for path in packed.iterdir())
+    assert names == ["pack.json", "shard-000.tar"]
+    for name in names:
+        assert (packed / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_shards_stay_below_their_limit_and_are_told_in_the_index(sources: list[Path], tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    contents = pack(
+        find_sources(sources), tmp_path / "P", shard_bytes=40_000, progress=lambda d, t: told.append((d, t))
+    )
+    shards = sorted((tmp_path / "P").glob("*.tar"))
+    assert len(shards) > 3
+    assert all(path.stat().st_size <= 40_000 for path in shards)
+    assert contents == json.loads((tmp_path / "P/pack.json").read_text())
+    assert [(s["name"], s["bytes"], s["sha256"]) for s in contents["shards"]] == [
+        (path.name, path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()) for path in shards
+    ]
+    assert told[-1][0] == told[-1][1] == sum(map(stored_bytes, shards))
+    assert len(read_source(tmp_path / "P", work=tmp_path / "work")) == 8 + 6 + 4 + 4 + 7
+
+
+def test_a_file_that_several_samples_name_is_stored_once(tmp_path: Path) -> None:
+    folder = make_indexed(tmp_path / "set", 2)
+    (folder / "index.csv").write_text("image,mask,group\n" + "images/1.png,masks/1.png,g\n" * 5)
+    pack(find_sources([folder]), tmp_path / "P")
+    with tarfile.open(tmp_path / "P/shard-000.tar") as archive:
+        assert archive.getnames() == [
+            "01-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in f"{tmp_path.name}/set") + rest
+            for rest in ("/index.csv", "/images/000000-1.png", "/masks/000001-1.png")
+        ]
+    assert len(read_source(tmp_path / "P", work=tmp_path / "work")) == 5
+
+
+def test_names_of_any_kind_survive(tmp_path: Path) -> None:
+    folder = tmp_path / "写真"
+    for i, name in enumerate(("..x.jpg", "写真.jpg", "a b'c\".jpg", "-rf.JPG", "x" * 180 + ".jpeg")):
+        save_photo(folder / name, seed=i)
+    pack(find_sources([folder]), tmp_path / "P")
+    before = {s.group: s.image.read_bytes() for s in read_source(folder)}
+    assert {s.group: s.image.read_bytes() for s in read_source(tmp_path / "P", work=tmp_path / "work")} == before
+
+
+def test_unpacking_is_done_once(packed: Path, tmp_path: Path) -> None:
+    folders = unpack(packed, tmp_path / "work")
+    marks = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*")}
+    (packed / "shard-000.tar").unlink()  # not needed any more
+    assert unpack(packed, tmp_path / "work") == folders
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*")} == marks
+
+
+def test_without_a_place_it_goes_into_the_cache(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert {folder.parent.parent for folder in unpack(packed)} == {tmp_path / "cache/nclscreen"}
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert {folder.parent.parent for folder in unpack(packed)} == {tmp_path / "home/.cache/nclscreen"}
+
+
+def test_an_interrupted_unpacking_leaves_nothing_and_the_next_succeeds(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    write = unpacking._write
+
+    def interrupt(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, folder: Path) -> None:
+        written.append(member.name)
+        if len(written) > 5:
+            raise KeyboardInterrupt
+        write(archive, member, path, folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unpacking, "_write", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            unpack(packed, tmp_path / "work")
+    assert list((tmp_path / "work").iterdir()) == []
+    assert len(read_source(packed, work=tmp_path / "work")) == 29
+
+
+def test_what_a_killed_unpacking_left_is_swept_up_later(packed: Path, tmp_path: Path) -> None:
+    old, new = tmp_path / "work/.unpacking-old", tmp_path / "work/.unpacking-new"
+    for left in (old, new):
+        left.mkdir(parents=True)
+    os.utime(old, (time.time() - 7200,) * 2)
+    unpack(packed, tmp_path / "work")
+    assert not old.exists()
+    assert new.exists()  # another process may be at it
+
+
+def test_an_interrupted_packing_leaves_nothing(sources: list[Path], tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done > total / 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pack(find_sources(sources), tmp_path / "out/P", progress=interrupt)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_cannot_be_packed_is_said(sources: list[Path], packed: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetInvalid, match="is there already"):
+        pack(find_sources(sources), packed)
+    with pytest.raises(DatasetInvalid, match="name at least one source"):
+        pack([], tmp_path / "P")
+    with pytest.raises(DatasetInvalid, match=r"images/0\.png: .* bytes do not fit into a shard of 13,000"):
+        pack(find_sources(sources), tmp_path / "P", shard_bytes=13_000)
+    found = find_sources(sources)
+    found[0].samples[0].image.unlink()
+    with pytest.raises(DatasetInvalid, match=r"P: cannot be packed .*0\.png"):
+        pack(found, tmp_path / "P")
+    assert not (tmp_path / "P").exists()
+
+
+# --- damage and malice ---
+
+
+def _cut(packed: Path) -> None:
+    path = packed / "shard-000.tar"
+    path.write_bytes(path.read_bytes()[:-5000])
+
+
+def _flip(packed: Path) -> None:
+    path = packed / "shard-000.tar"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def _lose(packed: Path) -> None:
+    (packed / "shard-000.tar").unlink()
+
+
+def _no_json(packed: Path) -> None:
+    (packed / "pack.json").write_text("{")
+
+
+def _other_json(packed: Path) -> None:
+    (packed / "pack.json").write_text('{"version": 1, "shards": [{}], "sources": []}')
+
+
+def _later(packed: Path) -> None:
+    contents = json.loads((packed / "pack.json").read_text())
+    (packed / "pack.json").write_text(json.dumps({**contents, "version": 2}))
+
+
+def _elsewhere(packed: Path) -> None:
+    contents = json.loads((packed / "pack.json").read_text())
+    contents["shards"][0]["name"] = "../shard-000.tar"
+    (packed / "pack.json").write_text(json.dumps(contents))
+
+
+def _no_index(packed: Path) -> None:
+    contents = json.loads((packed / "pack.json").read_text())
+    contents["sources"].append({"folder": "99-none"})
+    (packed / "pack.json").write_text(json.dumps(contents))
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (_cut, r"shard-000\.tar: has [\d,]+ bytes instead of [\d,]+; copy it again"),
+        (_flip, r"shard-000\.tar: is not what was packed .*; copy it again"),
+        (_lose, r"shard-000\.tar: the shard is missing; copy the whole folder"),
+        (_no_json, r"pack\.json: is not the index of a PACK"),
+        (_other_json, r"pack\.json: is not the index of a PACK"),
+        (_later, "version 2 of a PACK; this program reads version 1"),
+        (_elsewhere, "names files that no PACK has"),
+        (_no_index, r"has no 99-none/index\.csv"),
+    ],
+)
+def test_damage_is_noticed_and_nothing_is_kept(packed: Path, tmp_path: Path, harm: object, says: str) -> None:
+    harm(packed)  # type: ignore[operator]
+    with pytest.raises(DatasetInvalid, match=says):
+        unpack(packed, tmp_path / "work")
+    assert not any((tmp_path / "work").glob("*"))
+
+
+def forged(folder: Path, member: tarfile.TarInfo, data: bytes = b"x") -> Path:
+    """A PACK with right checksums around one member of somebody's making."""
+    folder.mkdir()
+    member.size = len(data) if member.isreg() else 0
+    with tarfile.open(folder / "shard-000.tar", "w") as archive:
+        archive.addfile(member, io.BytesIO(data))
+    shard = (folder / "shard-000.tar").read_bytes()
+    told = {"name": "shard-000.tar", "bytes": len(shard), "sha256": hashlib.sha256(shard).hexdigest()}
+    contents = {"version": 1, "shards": [told], "sources": [{"folder": "01-a"}]}
+    (folder / "pack.json").write_text(json.dumps(contents))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../evil.png", "/etc/evil.png", "01-a/../../evil.png", "01-a/images/../../../evil", "01-a/images/.bashrc",
+     "01-a/evil.sh", "01-a/images/a/b.png", "01-a/index.csv/x", "01-a\\..\\evil", "01-a/images/a\n.png"],
+)  # fmt: skip
+def test_a_name_that_leads_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
+    packed = forged(tmp_path / "P", tarfile.TarInfo(name))
+    with pytest.raises(DatasetInvalid, match="which no PACK holds"):
+        unpack(packed, tmp_path / "a/b/work")
+    assert not [path for path in tmp_path.rglob("*evil*") if path.name != "P"]
+    assert not any((tmp_path / "a/b/work").iterdir())
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_only_plain_files_are_taken(kind: bytes, tmp_path: Path) -> None:
+    member = tarfile.TarInfo("01-a/images/a.png")
+    member.type = kind
+    member.linkname = "/etc/passwd"
+    with pytest.raises(DatasetInvalid, match="which no PACK holds"):
+        unpack(forged(tmp_path / "P", member), tmp_path / "work")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**9))
+def test_whatever_the_bytes_are_only_our_error_comes_out(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    """Checksums right, contents damaged at random: a PACK made by somebody else's broken program."""
+    rng = random.Random(seed)
+    base = tmp_path_factory.mktemp("fuzz")
+    member = tarfile.TarInfo("01-a/index.csv")
+    packed = forged(base / "P", member, b"image,mask,group\nimages/a.png,,g\n")
+    data = bytearray((packed / "shard-000.tar").read_bytes())
+    for _ in range(rng.randint(1, 8)):
+        data[rng.randrange(min(len(data), 1600))] = rng.randrange(256)
+    (packed / "shard-000.tar").write_bytes(bytes(data))
+    contents = json.loads((packed / "pack.json").read_text())
+    contents["shards"][0]["sha256"] = hashlib.sha256(bytes(data)).hexdigest()
+    (packed / "pack.json").write_text(json.dumps(contents))
+    try:
+        folders = unpack(packed, base / "work")
+    except DatasetInvalid:
+        assert not any((base / "work").glob("*"))
+    else:
+        assert [path.name for path in folders] == ["01-a"]
+    assert {path.name for path in base.iterdir()} == {"P", "work"}
