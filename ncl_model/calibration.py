@@ -113,6 +113,10 @@ class Calibration:
             upper_bound=upper_bound(reached, self.photographs),
         )
 
+    def suggested(self, max_fpr: float) -> float:
+        """The threshold for a rate, or for the least one that can be promised where that is larger."""
+        return self.policy(max(max_fpr, self.least_rate)).threshold
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, for a checkpoint's metadata."""
         return {

@@ -22,7 +22,6 @@ from ncl_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ncl_model.datasets import find_sources, root_sources, split_by_group
 from ncl_model.errors import CalibrationTooCoarse, DatasetInvalid
 from ncl_model.evaluation import summarize
-from ncl_model.metrics import threshold_at_fpr
 from ncl_model.predictor import Predictor
 from ncl_model.selection import CRITERION, HEAD, MAP_RULES, Judged, choose_rule, choose_shift, compare_rules
 from ncl_model.survey import Part, looks, survey
@@ -61,6 +60,7 @@ def release(run: Checkpoint, labelled: Sequence[Part], authentic: Sequence[Part]
     pairs = [*zip(judged, found.sources, strict=True), *zip(others.records, others.sources, strict=True)]
     scores = np.array([record.score for record, _ in pairs if not record.label])
     sources = Counter(source for record, source in pairs if not record.label)
+    calibration = Calibration.fit(scores, sources=sources, rule=str(rule))
     chosen = {
         "logit_shift": shift,
         "logit_shift_pixel_f1": {str(k): round(v, 4) for k, v in shift_figures.items()},
@@ -73,10 +73,10 @@ def release(run: Checkpoint, labelled: Sequence[Part], authentic: Sequence[Part]
         version=version,
         metrics={
             "validation": _known(dataclasses.asdict(summarize(judged, rounds=0))),
-            "suggested_threshold": {f"fpr_{share:.2f}": threshold_at_fpr(scores, share) for share in (0.05, 0.20)},
+            "suggested_threshold": {f"fpr_{rate:.2f}": calibration.suggested(rate) for rate in (0.05, 0.20)},
             "suggested_threshold_from": f"{len(scores)} authentic validation images",
         },
-        calibration=Calibration.fit(scores, sources=sources, rule=str(rule)).to_dict(),
+        calibration=calibration.to_dict(),
         provenance={**run.provenance, "chosen_on_validation": chosen},
     )
 

@@ -32,6 +32,7 @@ from nclscreen.runtime import RuntimeOptions
 from nclscreen.settings import Settings
 
 if TYPE_CHECKING:  # the model brings torch along, which takes seconds to load: commands that only look do without
+    from ncl_model.calibration import Calibration, Policy
     from ncl_model.checkpoint import Checkpoint
 
 #: of the thresholds a model suggests, the one that flagged 5 % of authentic validation photographs
@@ -143,6 +144,24 @@ class Wiring:
             if value is not None:
                 return float(value)
         return FALLBACK_THRESHOLD
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """Which scores authentic photographs reach; None when the weights do not say. Raises CalibrationInvalid."""
+        from ncl_model.calibration import Calibration
+
+        return Calibration.from_dict(self.checkpoint.calibration) if self.checkpoint.calibration else None
+
+    def policy(self, max_fpr: float) -> Policy:
+        """The threshold for at most this share of false alarms.
+
+        Raises CalibrationMissing, or CalibrationTooCoarse for a rate too small to be promised.
+        """
+        from ncl_model.errors import CalibrationMissing
+
+        if self.calibration is None:
+            raise CalibrationMissing(self.weights)
+        return self.calibration.policy(max_fpr)
 
     def open_storage(self, container: str) -> ObjectStorage:
         return open_storage(container, self.settings.s3)

@@ -40,7 +40,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
 def build_app() -> typer.Typer:
     """The command tree; modules with heavy imports are loaded by the commands themselves."""
-    from nclscreen.cli import demo, doctor, query, score, screen
+    from nclscreen.cli import demo, doctor, evaluate, query, score, screen
 
     app = typer.Typer(
         name="nclscreen",
@@ -64,6 +64,11 @@ def build_app() -> typer.Typer:
         (query.flagged, "Example:\n\n  nclscreen flagged --min-score 0.9 --prefix 2026/ --limit 20"),
         (query.show, "Example:\n\n  nclscreen show --job 1m7yxf33cw6dnp0t holiday/beach.jpg --out beach.png"),
         (score.score, "Example:\n\n  nclscreen score a.jpg b.png"),
+        (
+            evaluate.evaluate,
+            "Examples:\n\n  nclscreen evaluate --data casia1/test/index.csv --out figures\n\n"
+            "  nclscreen evaluate --weights new.safetensors --data casia1/test --data nist16/test --out figures",
+        ),
         (doctor.doctor, "Example:\n\n  nclscreen doctor --source s3://archive"),
         (demo.demo, "Example:\n\n  nclscreen demo --out demo-output"),
     ):

@@ -21,6 +21,7 @@ from jobs.states import FINAL, JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
 from nclscreen.cli.endings import Terminated
+from nclscreen.cli.policies import MaxFpr, Threshold, asked_policy, policy_document
 from nclscreen.cli.progress import duration, follow
 from nclscreen.documents import job_document
 from nclscreen.logs import start_logging
@@ -31,9 +32,6 @@ SHOWN = 20
 
 SOURCE_HELP = "A folder, an image, s3://bucket/prefix, or a list of images (.csv, .jsonl)."
 Source = Annotated[str, typer.Argument(help=SOURCE_HELP)]
-Threshold = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Score from which an image is flagged; else as the model suggests.")
-]
 Suffix = Annotated[
     list[str] | None,
     typer.Option(help="Ending of the file names to take, any case; may be repeated. Else the usual image endings."),
@@ -45,6 +43,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on standar
 def screen(
     source: Annotated[str | None, typer.Argument(help=SOURCE_HELP)] = None,
     threshold: Threshold = None,
+    max_fpr: MaxFpr = None,
     suffix: Suffix = None,
     contains: Contains = None,
     report: Annotated[Path | None, typer.Option(help="Write a report into this folder.")] = None,
@@ -56,10 +55,16 @@ def screen(
     """Screen a source to its end, starting what is needed on this machine and stopping it afterwards."""
     if (source is None) == (resume is None):
         raise typer.BadParameter("give either a SOURCE, or --resume with the id of an interrupted job")
+    if resume is not None and (threshold is not None or max_fpr is not None):
+        raise typer.BadParameter(
+            "an interrupted job keeps its threshold: --resume takes neither --threshold nor --max-fpr"
+        )
     wiring = wire()
+    policy = asked_policy(wiring, threshold, max_fpr)
     if resume is not None:
         job_id = _interrupted_job(wiring, resume)
     else:
+        threshold = policy.threshold if policy else threshold
         job_id = submit_job(wiring, source or "", threshold, make_filters(suffix, contains))
     job = run_to_the_end(wiring, job_id)
     written = write_job_report(wiring, job, report) if report is not None else None
@@ -67,7 +72,8 @@ def screen(
         errors = wiring.verdicts.error_counts(job.id)
         flagged = output.verdict_documents(wiring.verdicts.flagged(FlaggedQuery(job_id=job.id, limit=SHOWN)))
         document = job_document(job) | {"error_codes": errors, "flagged": list(flagged)}
-        output.print_json(document | {"report": str(written) if written else None})
+        report_path = str(written) if written else None
+        output.print_json(document | {"policy": policy_document(policy), "report": report_path})
     else:
         print_result(wiring, job)
         if written is not None:
@@ -95,15 +101,17 @@ def up() -> None:
 def submit(
     source: Source,
     threshold: Threshold = None,
+    max_fpr: MaxFpr = None,
     suffix: Suffix = None,
     contains: Contains = None,
     as_json: Json = False,
 ) -> None:
     """Enqueue a screening job and print its id; a running `nclscreen up` works it off."""
     wiring = wire()
-    job_id = submit_job(wiring, source, threshold, make_filters(suffix, contains))
+    policy = asked_policy(wiring, threshold, max_fpr)
+    job_id = submit_job(wiring, source, policy.threshold if policy else threshold, make_filters(suffix, contains))
     if as_json:
-        output.print_json(job_document(wiring.jobs.get(job_id)))
+        output.print_json(job_document(wiring.jobs.get(job_id)) | {"policy": policy_document(policy)})
     else:
         print(job_id)  # noqa: T201 - the bare id, for scripts
         output.err.print(f"follow it with: nclscreen watch {job_id}")

@@ -1,0 +1,119 @@
+"""`evaluate`: the figures of a model on labelled photographs, in this process, without database or cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nclscreen.cli import output
+from nclscreen.cli.endings import Terminated
+from nclscreen.visible_text import visible_text
+from nclscreen.wiring import wire
+
+if TYPE_CHECKING:
+    from ncl_model.examination import Examination
+
+_LINE_EVERY_S = 5.0
+
+
+def evaluate(
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="SOURCE",
+            help="Labelled photographs: an index.csv, or a folder in a known layout. May be repeated.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for tables, records and figure sheets.")],
+    weights: Annotated[Path | None, typer.Option(help="Model weights; else NCLSCREEN_WEIGHTS, or the shipped.")] = None,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also under the paper's distortions: nine times as long.")
+    ] = False,
+    precision: Annotated[
+        Literal["float32", "bfloat16"] | None, typer.Option(help="Arithmetic; else NCLSCREEN_PRECISION.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1 ...")] = "cpu",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of each set, spread evenly.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Measure a model on labelled photographs: where it sees tampering, and how well it tells which were tampered with.
+
+    Exit code 1 when photographs could not be read; they are listed, and the others are judged all the same.
+    """
+    from ncl_model.examination import Examination, read_sets
+    from ncl_model.predictor import Predictor
+    from ncl_model.reporting import document, figures_text, robustness_text
+
+    wiring = wire()
+    sets = read_sets(data, limit)
+    predictor = Predictor.setup(weights or wiring.weights, precision or wiring.settings.precision, device=device)
+    examination = Examination(predictor, out, robustness=robustness)
+    try:
+        with _shown() as progress:
+            examination.run(sets, progress)
+    except (KeyboardInterrupt, Terminated):
+        _tell_broken_off(examination, out)
+        raise
+    results = examination.results
+    if as_json:
+        output.print_json(document(predictor, results) | {"out": str(out)})
+    else:
+        print(figures_text(results), end="")  # noqa: T201 - a table is no text to be wrapped
+        if robustness:
+            print(f"\n{robustness_text(results)}", end="")  # noqa: T201
+        output.err.print(f"tables, records and figure sheets: {out}", markup=False)
+    if any(result.problems for result in results):
+        raise typer.Exit(output.FAILED)
+
+
+def _tell_broken_off(examination: Examination, out: Path) -> None:
+    from ncl_model.reporting import figures_text
+
+    judged = sum(len(result.records) for result in examination.results)
+    if judged:
+        output.err.print(figures_text(examination.results), markup=False, end="")
+    output.err.print(f"interrupted: {judged:,} images were judged; what is known of them is in {out}", markup=False)
+
+
+class _Lines:
+    """A line now and then, where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _LINE_EVERY_S
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        now = time.monotonic()
+        if now >= self._next or done == total:
+            self._next = now + _LINE_EVERY_S
+            output.err.print(f"{visible_text(name)}: {done:,}/{total:,} images", markup=False)
+
+
+class _Bars:
+    """A bar per set, on a terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, object] = {}
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        task = self._tasks.get(name)
+        if task is None:
+            task = self._tasks[name] = self._progress.add_task(visible_text(name), total=total)
+        self._progress.update(task, completed=done)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _shown() -> Iterator[_Lines | _Bars]:
+    if not output.err.is_terminal:
+        yield _Lines()
+        return
+    # names are untrusted: no markup in them
+    name = TextColumn("{task.description}", markup=False)
+    with Progress(name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=output.err) as progress:
+        yield _Bars(progress)
