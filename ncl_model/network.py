@@ -5,6 +5,7 @@ Zhou et al., ICCV 2023 (arXiv 2309.14900), section 3. Shapes: B images, C channe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -41,11 +42,19 @@ class ImageHead(nn.Module):
         self.hidden = nn.Linear(2 * channels, channels)
         self.logit = nn.Linear(channels, 1)
 
-    def forward(self, pyramid: Tensor) -> Tensor:
-        """(B, C, h, w) to (B,)."""
-        pooled = torch.cat([pyramid.mean(dim=(2, 3)), pyramid.amax(dim=(2, 3))], dim=1)
+    def forward(self, pyramid: Tensor, cells: Sequence[tuple[int, int]] | None = None) -> Tensor:
+        """(B, C, h, w) to (B,); ``cells``: (rows, columns) of each image that are photograph and not padding."""
+        if cells is None:
+            pooled = self._pooled(pyramid)
+        else:
+            parts = [pyramid[i : i + 1, :, :rows, :columns] for i, (rows, columns) in enumerate(cells)]
+            pooled = torch.cat([self._pooled(part) for part in parts])
         logit: Tensor = self.logit(F.relu(self.hidden(pooled))).squeeze(1)
         return logit
+
+    @staticmethod
+    def _pooled(features: Tensor) -> Tensor:
+        return torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1)
 
 
 class NclNetwork(nn.Module):
@@ -69,10 +78,11 @@ class NclNetwork(nn.Module):
         self.image_head = ImageHead(config.aspp_channels) if config.head == "pooled" else None
         self._initialise()
 
-    def forward(self, pixels: Tensor) -> NclOutput:
+    def forward(self, pixels: Tensor, valid_sizes: Sequence[tuple[int, int]] | None = None) -> NclOutput:
         """(B, 3, H, W) RGB, uint8 or float, values 0-255; H and W multiples of 32.
 
-        Raises ValueError for any other shape.
+        ``valid_sizes``: (height, width) of each image without its padding at the right and bottom, which the image
+        head leaves out; without it everything is photograph. Raises ValueError for any other shape.
         """
         if pixels.ndim != 4 or pixels.shape[1] != 3:
             raise ValueError(f"pixels must be (B, 3, H, W), got {tuple(pixels.shape)}")
@@ -82,7 +92,12 @@ class NclNetwork(nn.Module):
         features = self._join(self.backbone(self.prepare(pixels)), pixels)
         pyramid = self.pyramid(features.encoded)
         logits = self.decoder(pyramid, features, (height, width))
-        return NclOutput(logits, features.stage1, None if self.image_head is None else self.image_head(pyramid))
+        image = None
+        if self.image_head is not None:
+            stride = self.config.output_stride
+            cells = valid_sizes and [(-(-height // stride), -(-width // stride)) for height, width in valid_sizes]
+            image = self.image_head(pyramid, cells)
+        return NclOutput(logits, features.stage1, image)
 
     def prepare(self, pixels: Tensor) -> Tensor:
         """Normalised RGB and, if configured, the high-pass maps: (B, 3 or 12, H, W) float32.

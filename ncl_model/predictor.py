@@ -181,7 +181,6 @@ class Predictor:
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         half = self.precision == "bfloat16"
         with torch.autocast(device_type=self._device.type, dtype=torch.bfloat16, enabled=half):
-            output = self._network(pixels)
+            output = self._network(pixels, [(height, width) for height, width in sizes])
         maps = torch.sigmoid(output.logits.stride1.float()).squeeze(1).cpu().numpy()
-        image = getattr(output, "image", None)
-        return Answer(maps, None if image is None else image.float().reshape(-1).cpu().numpy())
+        return Answer(maps, None if output.image is None else output.image.float().cpu().numpy())
