@@ -1,9 +1,11 @@
 """From an image score to the false-positive rate of flagging from there on, fitted on authentic photographs.
 
 An image is flagged when its score reaches the threshold. With N authentic photographs that nothing was trained on, of
-which c reach a score s, the rate at s is taken as (c + 1) / (N + 1): the chance that one more photograph *of the same
-kind* reaches a score that c of N reached is at most that, whatever the distribution (Vovk et al., Algorithmic Learning
-in a Random World, 2005: conformal p-values). So nothing below 1 / (N + 1) can be promised. Pure numpy.
+which c reach a score s, the rate at s is (c + 1) / (N + 1): the chance that one more photograph *of the same kind*
+reaches a threshold just above the next lower score is at most that, whatever the distribution (conformal p-values:
+Vovk et al., Algorithmic Learning in a Random World, 2005). It is a step function on purpose: between two known scores
+nothing is known, and interpolating would promise more than the photographs show. Nothing below 1 / (N + 1) can be
+promised.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from ncl_model.errors import CalibrationInvalid, CalibrationTooCoarse
 from ncl_model.intervals import upper_bound
 
 _FORMAT = 1
+#: 0.01 * 100 must not fall below 1 for a rounding error
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,27 +87,30 @@ class Calibration:
     @property
     def least_rate(self) -> float:
         """The smallest rate that can be promised, in (0, 1]."""
-        return float(self._curve()[0][0])
-
-    def rate(self, score: float) -> float:
-        """False-positive rate of flagging from ``score`` on, in (0, 1]; linear between the known scores."""
-        rates, scores = self._curve()
-        return float(np.interp(score, scores[::-1], rates[::-1]))
+        highest, count = self.knots[0]
+        # a threshold above the highest score is out of reach when that score is 1
+        return ((0 if _just_above(highest) <= 1 else count) + 1) / (self.photographs + 1)
 
     def reached(self, score: float) -> int:
         """How many photographs of the calibration reach ``score``."""
-        return next((count for s, count in reversed(self.knots) if s >= score), 0)
+        return next((count for known, count in reversed(self.knots) if known >= score), 0)
+
+    def rate(self, score: float) -> float:
+        """False-positive rate of flagging from ``score`` on, in (0, 1]; never rising with the score."""
+        return (self.reached(score) + 1) / (self.photographs + 1)
 
     def policy(self, max_fpr: float) -> Policy:
         """The smallest threshold whose rate is at most ``max_fpr``, a rate in (0, 1].
 
         Raises CalibrationTooCoarse, which names the least rate that can be asked.
         """
-        rates, scores = self._curve()
         least = self.least_rate
-        if not max_fpr >= least:
+        if not max_fpr >= least - _ROUNDING:
             raise CalibrationTooCoarse(max_fpr, math.ceil(least * 1e4) / 1e4, self.photographs)
-        threshold = float(np.interp(max_fpr, rates, scores))
+        allowed = math.floor(max_fpr * (self.photographs + 1) + _ROUNDING) - 1
+        # the highest score that too many reach; just above it, few enough do
+        refused = next((score for score, count in self.knots if count > allowed), None)
+        threshold = 0.0 if refused is None else _just_above(refused)
         reached = self.reached(threshold)
         return Policy(
             threshold=threshold,
@@ -142,11 +149,7 @@ class Calibration:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CalibrationInvalid(f"calibration: cannot be read ({type(error).__name__}: {error})") from error
 
-    def _curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Rates rising and the scores that have them, falling."""
-        rates = [(count + 1) / (self.photographs + 1) for _, count in self.knots]
-        scores = [score for score, _ in self.knots]
-        above = float(np.nextafter(np.float32(scores[0]), np.float32(2)))
-        if above <= 1:  # nobody reaches a score just above the highest; above 1 there is none
-            rates, scores = [1 / (self.photographs + 1), *rates], [above, *scores]
-        return np.array(rates), np.array(scores)
+
+def _just_above(score: float) -> float:
+    """The next larger float32: verdicts are float32, so nothing lies between."""
+    return float(np.nextafter(np.float32(score), np.float32(2)))
