@@ -65,7 +65,7 @@ def read_sets(paths: Sequence[Path], limit: int | None = None) -> list[LabelledS
 def file_stem(name: str) -> str:
     """A set's name as part of a file name: letters, digits, dots and dashes."""
     kept = "".join(char if char.isascii() and (char.isalnum() or char in ".-") else "-" for char in name)
-    return "-".join(part for part in kept.split("-") if part).strip(".") or "set"
+    return "-".join(part for part in kept.split("-") if part.strip(".")) or "set"
 
 
 class Examination:
