@@ -6,16 +6,17 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncl_model.decoding import DEFAULT_MAX_PIXELS, decode_photo, opened_image
+from ncl_model.datasets import Source, find_sources
+from ncl_model.decoding import DEFAULT_MAX_PIXELS, decode_photo, image_format, opened_image
 from ncl_model.errors import ImageUnreadable
 from ncl_model.masks import GREY_TOLERATED, decode_mask
-from ncl_model.problems import Problem, ProblemKind, missing_files
+from ncl_model.problems import Problem, ProblemKind, missing_files, refuse
 from ncl_model.sample import Sample
 
 #: called with (samples done, samples in all)
@@ -38,12 +39,46 @@ class Look:
     #: upright size in pixels; 0 when the image cannot be read
     width: int = 0
     height: int = 0
+    #: as Pillow names it, and bytes of the image file; empty and 0 when it cannot be read
+    format: str = ""
+    bytes: int = 0
     #: share of tampered pixels, 0 to 1; None without a usable mask
     tampered_area: float | None = None
 
 
 def no_progress(done: int, total: int) -> None:
     """Tell nobody."""
+
+
+def usable_sources(
+    paths: Sequence[Path],
+    *,
+    work: Path | None = None,
+    leave_out_bad: bool = False,
+    grey_masks: bool = False,
+    read: Read = Path.read_bytes,
+    progress: Progress = no_progress,
+) -> tuple[list[Source], list[Problem]]:
+    """The sources at these paths, every file looked into, and the problems of what was left out.
+
+    Raises one DatasetInvalid that lists the problems of all files, unless ``leave_out_bad``.
+    """
+    sources = find_sources(paths, work=work)
+    samples = [sample for source in sources for sample in source.samples]
+    looks = iter(look_at(samples, read=read, grey_masks=grey_masks, progress=progress))
+    problems: list[Problem] = []
+    good: list[Source] = []
+    for source in sources:
+        kept = []
+        for sample in source.samples:
+            look = next(looks)
+            problems += look.problems
+            if not look.problems:
+                kept.append(sample)
+        good.append(replace(source, samples=kept))
+    if not leave_out_bad:
+        refuse(problems, "Mend or remove these files, or have bad files left out (--leave-out-bad).")
+    return good, problems
 
 
 def look_at(
@@ -62,17 +97,20 @@ def look_at(
     """
     waiting: deque[Future[Look]] = deque()
     done = 0
-    with ThreadPoolExecutor(_THREADS) as pool:
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
         for sample in samples:
             waiting.append(pool.submit(_look, sample, read, grey_masks, see))
             if len(waiting) >= _THREADS * _AHEAD:
-                yield waiting.popleft().result()
-                done += 1
+                look, done = waiting.popleft().result(), done + 1
                 progress(done, len(samples))
+                yield look
         while waiting:
-            yield waiting.popleft().result()
-            done += 1
+            look, done = waiting.popleft().result(), done + 1
             progress(done, len(samples))
+            yield look
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C need not wait for what is queued
 
 
 def _look(
@@ -81,13 +119,16 @@ def _look(
     problems = missing_files(sample)
     lacking = {problem.kind for problem in problems}
     size: tuple[int, int] | None = None
+    file_format, length = "", 0
     if "missing_image" not in lacking:
         try:
-            pixels = decode_photo(read(sample.image))
+            data = read(sample.image)
+            pixels = decode_photo(data)
         except (OSError, ImageUnreadable) as error:
             problems.append(_unreadable("unreadable_image", sample, sample.image, error))
         else:
             size = (pixels.shape[0], pixels.shape[1])
+            file_format, length = image_format(data), len(data)
             if see is not None:
                 see(sample, pixels)
     area = None
@@ -96,7 +137,15 @@ def _look(
     if sample.regions is not None and "missing_regions" not in lacking:
         _check_regions(sample, sample.regions, size, read, problems)
     height, width = size or (0, 0)
-    return Look(sample=sample, problems=tuple(problems), width=width, height=height, tampered_area=area)
+    return Look(
+        sample=sample,
+        problems=tuple(problems),
+        width=width,
+        height=height,
+        format=file_format,
+        bytes=length,
+        tampered_area=area,
+    )
 
 
 def _check_mask(

@@ -25,6 +25,9 @@ from ncl_model.unpacking import is_pack, unpack
 
 __all__ = ["Sample", "Source", "read_folder", "read_index", "read_source", "split_by_group"]
 
+#: sources that an error proposes
+_NAMED = 12
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
@@ -198,10 +201,13 @@ def _source(path: Path) -> Source:
 
 
 def _nothing(path: Path) -> str:
-    """Why a folder is no source, and what may have been meant."""
-    inside = sorted(child.name for child in path.iterdir() if child.is_dir() and _is_source(child))
+    """Why a folder is no source, and what may have been meant: sources one or two levels below."""
+    inside: list[str] = []
+    for child in sorted(child for child in path.iterdir() if child.is_dir()):
+        below = [child] if _is_source(child) else sorted(c for c in child.iterdir() if c.is_dir() and _is_source(c))
+        inside += [found.relative_to(path).as_posix() for found in below]
     if inside:
-        return f"holds several sources, {', '.join(inside)}: name the ones you mean"
+        return f"holds several sources, {', '.join(inside[:_NAMED])}: name the ones you mean"
     return "no index.csv, no published layout, no photographs; docs/data.md lists what can be read"
 
 

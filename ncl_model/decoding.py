@@ -81,6 +81,12 @@ def decode_photo(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArra
         return np.array(rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb)
 
 
+def image_format(data: bytes) -> str:
+    """What kind of image file these bytes are, as Pillow names it: JPEG, PNG, ... Raises as ``decode_image`` does."""
+    with opened_image(data, DEFAULT_MAX_PIXELS) as image:
+        return str(image.format)
+
+
 @contextmanager
 def opened_image(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
     """The opened image, not decoded yet, its size checked; whatever goes wrong inside leaves as ImageUnreadable."""

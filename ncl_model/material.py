@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, overload
@@ -13,12 +13,12 @@ from typing import Any, Generic, Self, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ncl_model.checking import Progress, decode_regions, look_at, no_progress
-from ncl_model.datasets import Source, find_sources, split_by_group
+from ncl_model.checking import Progress, decode_regions, no_progress, usable_sources
+from ncl_model.datasets import Source, split_by_group
 from ncl_model.decoding import decode_photo
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
 from ncl_model.masks import decode_mask, resized
-from ncl_model.problems import Problem, refuse, tell
+from ncl_model.problems import tell
 from ncl_model.sample import Sample
 
 Pixels = NDArray[np.uint8]
@@ -98,21 +98,13 @@ class Material:
         ``grey_masks`` as in ``checking.look_at``.
         """
         store = _Store(KEPT_BYTES)
-        found = find_sources(sources, work=work)
-        samples = [sample for source in found for sample in source.samples]
-        bad: set[int] = set()
-        problems: list[Problem] = []
-        looks = look_at(samples, read=store.read, grey_masks=grey_masks, progress=progress)
-        for position, look in enumerate(looks):
-            problems += look.problems
-            if look.problems:
-                bad.add(position)
-        if not leave_out_bad:
-            refuse(problems, "Mend or remove these files, or have bad files left out.")
-        elif bad:
-            _log.warning("%d of %d photographs are left out:\n%s", len(bad), len(samples), tell(problems))
-        good = _without(found, bad)
-        return cls._made(good, store, held_out=held_out, seed=seed, left_out=len(bad))
+        found, problems = usable_sources(
+            sources, work=work, leave_out_bad=leave_out_bad, grey_masks=grey_masks, read=store.read, progress=progress
+        )
+        left_out = len({problem.where for problem in problems})
+        if problems:
+            _log.warning("%d photographs are left out:\n%s", left_out, tell(problems))
+        return cls._made(found, store, held_out=held_out, seed=seed, left_out=left_out)
 
     @classmethod
     def _made(cls, sources: list[Source], store: _Store, *, held_out: float, seed: int, left_out: int) -> Self:
@@ -209,17 +201,6 @@ class _Store:
             raise ImageUnreadable(error.code, f"{path}: {error}") from error
         except OSError as error:
             raise DatasetInvalid(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def _without(sources: list[Source], bad: set[int]) -> list[Source]:
-    """The sources without the samples at these positions, counted through all sources."""
-    good = []
-    position = 0
-    for source in sources:
-        kept = [s for i, s in enumerate(source.samples, start=position) if i not in bad]
-        position += len(source.samples)
-        good.append(replace(source, samples=kept))
-    return good
 
 
 def _check_classes(sources: list[Source]) -> None:

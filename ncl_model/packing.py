@@ -44,10 +44,10 @@ def pack(
     ``progress`` is told (bytes done, bytes in all). The folder appears when it is complete. Raises DatasetInvalid when
     ``out`` holds something already, a file cannot be read, or is larger than a shard.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DatasetInvalid(f"{out}: is there already; name a folder that does not exist yet, or empty this one")
+    check_free(out)
+    sources = [source for source in sources if source.samples]
     if not sources:
-        raise DatasetInvalid("nothing to pack: name at least one source")
+        raise DatasetInvalid("nothing to pack: name at least one source with photographs that can be used")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -62,6 +62,12 @@ def pack(
     except OSError as error:
         raise DatasetInvalid(f"{out}: cannot be packed ({error})") from error
     return contents
+
+
+def check_free(out: Path) -> None:
+    """Raise DatasetInvalid when something is at ``out`` already; an empty folder may be."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DatasetInvalid(f"{out}: is there already; name a folder that does not exist yet, or empty this one")
 
 
 def _write_pack(

@@ -24,18 +24,37 @@ PAGES = [
 ]
 
 
+def all_commands() -> dict[str, set[str]]:
+    """Every command by its words ("data pack"), with its options."""
+    found: dict[str, set[str]] = {}
+    for name, command in typer.main.get_command(build_app()).commands.items():  # type: ignore[attr-defined]
+        for words, each in (
+            [(f"{name} {below}", c) for below, c in command.commands.items()]
+            if hasattr(command, "commands")
+            else [(name, command)]
+        ):
+            found[words] = {option for parameter in each.params for option in parameter.opts}
+    return found
+
+
+def examples(page: str) -> list[tuple[str, str]]:
+    """(words of the command, the rest of the line) of each command line shown on a page."""
+    lines = re.findall(r"^    (?:\.venv/bin/)?nclscreen (.*)$", page, flags=re.MULTILINE)
+    groups = {words.split()[0] for words in all_commands() if " " in words}
+    cut = [(line.split(maxsplit=2) if line.split()[0] in groups else ["", *line.split(maxsplit=1)]) for line in lines]
+    return [(f"{parts[0]} {parts[1]}".strip(), parts[2] if len(parts) > 2 else "") for parts in cut]
+
+
 def test_every_command_has_an_example_and_every_example_is_a_command() -> None:
-    commands = set(typer.main.get_command(build_app()).commands)  # type: ignore[attr-defined]
-    shown = set(re.findall(r"^    (?:\.venv/bin/)?nclscreen ([a-z]+)", README, flags=re.MULTILINE))
-    assert shown == commands
+    assert {words for words, _ in examples(README)} == set(all_commands())
 
 
-def test_options_in_the_examples_exist() -> None:
-    commands = typer.main.get_command(build_app()).commands  # type: ignore[attr-defined]
-    for name, rest in re.findall(r"^    (?:\.venv/bin/)?nclscreen ([a-z]+)(.*)$", README, flags=re.MULTILINE):
-        known = {option for parameter in commands[name].params for option in parameter.opts}
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_in_the_examples_exist(page: Path) -> None:
+    commands = all_commands()
+    for words, rest in examples(page.read_text(encoding="utf-8")):
         for option in re.findall(r"(--[a-z-]+)", rest.split("#")[0]):
-            assert option in known, f"nclscreen {name} has no {option}"
+            assert option in commands[words], f"nclscreen {words} has no {option}"
 
 
 def settings_table() -> str:

@@ -198,7 +198,7 @@ def test_a_bad_file_is_told_with_its_line_or_left_out(
     with caplog.at_level(logging.WARNING):
         found = load(*sources, leave_out_bad=True)
     assert found.described["left_out"] == 1
-    assert "1 of 32 photographs are left out" in caplog.text
+    assert "1 photographs are left out" in caplog.text
     assert "index.csv, line 3" in caplog.text
     assert found.described["tampered"] + found.described["validation_tampered"] == 7
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from types import ModuleType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -40,7 +41,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
 def build_app() -> typer.Typer:
     """The command tree; modules with heavy imports are loaded by the commands themselves."""
-    from nclscreen.cli import demo, doctor, evaluate, query, score, screen
+    from nclscreen.cli import data, demo, doctor, evaluate, query, score, screen
 
     app = typer.Typer(
         name="nclscreen",
@@ -71,6 +72,28 @@ def build_app() -> typer.Typer:
         ),
         (doctor.doctor, "Example:\n\n  nclscreen doctor --source s3://archive"),
         (demo.demo, "Example:\n\n  nclscreen demo --out demo-output"),
+    ):
+        app.command(epilog=epilog)(command)
+    app.add_typer(_data_app(data))
+    return app
+
+
+def _data_app(data: ModuleType) -> typer.Typer:
+    """The commands below `data`."""
+    app = typer.Typer(
+        name="data",
+        help="Look into sets of labelled photographs, and pack them for training.",
+        epilog="Example:\n\n  nclscreen data inspect photographs",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    for command, epilog in (
+        (
+            data.inspect,
+            "Examples:\n\n  nclscreen data inspect casia1/train authentic/bsds500\n\n"
+            "  nclscreen data inspect PACK --json",
+        ),
+        (data.pack, "Example:\n\n  nclscreen data pack casia1/train authentic/bsds500 --out PACK"),
     ):
         app.command(epilog=epilog)(command)
     return app

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nclscreen.cli import output
+from nclscreen.cli.counting import counting
 from nclscreen.cli.endings import Terminated
-from nclscreen.visible_text import visible_text
 from nclscreen.wiring import wire
 
 if TYPE_CHECKING:
     from ncl_model.examination import Examination
-
-_LINE_EVERY_S = 5.0
 
 
 def evaluate(
@@ -55,7 +49,7 @@ def evaluate(
     predictor = Predictor.setup(weights or wiring.weights, precision or wiring.settings.precision, device=device)
     examination = Examination(predictor, out, robustness=robustness)
     try:
-        with _shown() as progress:
+        with counting() as progress:
             examination.run(sets, progress)
     except (KeyboardInterrupt, Terminated):
         _tell_broken_off(examination, out)
@@ -79,41 +73,3 @@ def _tell_broken_off(examination: Examination, out: Path) -> None:
     if judged:
         output.err.print(figures_text(examination.results), markup=False, end="")
     output.err.print(f"interrupted: {judged:,} images were judged; what is known of them is in {out}", markup=False)
-
-
-class _Lines:
-    """A line now and then, where there is no terminal."""
-
-    def __init__(self) -> None:
-        self._next = time.monotonic() + _LINE_EVERY_S
-
-    def __call__(self, done: int, total: int, name: str) -> None:
-        now = time.monotonic()
-        if now >= self._next or done == total:
-            self._next = now + _LINE_EVERY_S
-            output.err.print(f"{visible_text(name)}: {done:,}/{total:,} images", markup=False)
-
-
-class _Bars:
-    """A bar per set, on a terminal."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._tasks: dict[str, object] = {}
-
-    def __call__(self, done: int, total: int, name: str) -> None:
-        task = self._tasks.get(name)
-        if task is None:
-            task = self._tasks[name] = self._progress.add_task(visible_text(name), total=total)
-        self._progress.update(task, completed=done)  # type: ignore[arg-type]
-
-
-@contextmanager
-def _shown() -> Iterator[_Lines | _Bars]:
-    if not output.err.is_terminal:
-        yield _Lines()
-        return
-    # names are untrusted: no markup in them
-    name = TextColumn("{task.description}", markup=False)
-    with Progress(name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=output.err) as progress:
-        yield _Bars(progress)
