@@ -47,7 +47,7 @@ class Checkpoint:
     version: str
     #: figures it reached, by name; never part of the fingerprint
     metrics: Mapping[str, Any] = field(default_factory=dict)
-    #: score calibration (empty: the raw score is the verdict's score)
+    #: from score to false-positive rate, see ``calibration``; empty: none was fitted. Never part of the fingerprint
     calibration: Mapping[str, Any] = field(default_factory=dict)
     #: data, recipe, seed, commands
     provenance: Mapping[str, Any] = field(default_factory=dict)
