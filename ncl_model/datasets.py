@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from ncl_model.decoding import decode_photo
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
 from ncl_model.index_file import INDEX_NAME, parse_index, read_index
-from ncl_model.layouts import find_layout, is_photo, is_tampered_name
+from ncl_model.layouts import find_layout, is_tampered_name
 from ncl_model.masks import decode_mask, resized
+from ncl_model.photo_files import is_photo
 from ncl_model.problems import missing_files, refuse
 from ncl_model.sample import Sample
 from ncl_model.unpacking import is_pack, unpack

@@ -160,6 +160,11 @@ def _report(source: Source, looks: list[Look], copies_inside: int) -> SourceRepo
     if largest > _LARGE_GROUP * len(looks) and len(looks) > 1:
         share = largest / len(looks)
         notes.append(f"the largest group holds {share:.0%} of the photographs, so a split by group is coarse")
+    if areas and float(np.median(areas)) > 0.5:
+        notes.append(
+            "more than half of the pixels are tampered in most masks: are they inverted? Then say black in the "
+            "column tampered_colour"
+        )
     if copies_inside:
         notes.append(
             f"{_pairs(copies_inside)} of nearly equal photographs are in different groups: give each pair one group, "

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ncl_model.casia import fits_casia, is_tampered_casia, read_casia
 from ncl_model.errors import DatasetInvalid
 from ncl_model.grouping import Groups
+from ncl_model.photo_files import folders_in, is_photo, photos_below
 from ncl_model.sample import Sample
 
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
-
-#: names of CASIA: kind, then for tampered ones whether both sources are one (S) or different (D)
-_CASIA_AUTHENTIC = re.compile(r"(?:Au)_[a-z]{3}_\d{4,5}")
-_CASIA_TAMPERED = re.compile(r"(?:Sp|Tp)_[DS]_")
-_CASIA_SOURCE = re.compile(r"(?<![A-Za-z])([a-z]{3})_?(\d{4,5})(?!\d)")
-_CASIA_MASK = re.compile(r"_gt\d?$")
 #: a picture of COCO, as DEFACTO names it
 _COCO_ID = re.compile(r"(?<!\d)\d{12}(?!\d)")
 
@@ -43,97 +38,14 @@ def find_layout(folder: Path) -> Layout | None:
     return next((layout for layout in LAYOUTS if layout.fits(folder)), None)
 
 
-def is_photo(path: Path) -> bool:
-    """Whether the name is that of a picture; hidden files are not."""
-    return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
-
-
 def is_tampered_name(path: Path) -> bool:
     """Whether a published layout gives such names to tampered pictures, so that no reader takes them for authentic."""
     parents = {path.parent.name, path.parent.parent.name}
     return (
-        bool(_CASIA_TAMPERED.match(path.name))
+        is_tampered_casia(path)
         or "4cam_splc" in parents
         or (path.parent.name == "img" and path.parent.parent.name.endswith("_img"))
     )
-
-
-def _photos(folder: Path) -> Iterator[Path]:
-    """All pictures below ``folder``, sorted."""
-    yield from sorted(path for path in folder.rglob("*") if is_photo(path))
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _beside(paths: Iterator[Path] | list[Path], stem: str, missing: Path) -> Path:
-    """The path with that stem, or the one that ought to be there."""
-    return next((path for path in paths if path.stem == stem), missing)
-
-
-# --- CASIA 1.0 and 2.0 ---
-
-
-def _fits_casia(folder: Path) -> bool:
-    if _holds_casia(folder):
-        return True
-    inside = _folders(folder)
-    return all(path.name.lower().startswith("casia") for path in inside) and any(map(_holds_casia, inside))
-
-
-def _holds_casia(folder: Path) -> bool:
-    names = {path.name for path in _folders(folder)}
-    return "Au" in names and bool(names & {"Tp", "Modified Tp", "Sp", "CM"})
-
-
-def read_casia(folder: Path) -> list[Sample]:
-    """CASIA 1.0 (Au, Tp/CM, Tp/Sp, or Modified Tp/Tp/...) or 2.0 (Au, Tp), with the masks people made for them.
-
-    The masks lie in a folder of their own below ``folder`` (usually "CASIA 1.0 groundtruth", "CASIA 2 Groundtruth")
-    as STEM_gt.png. Some pictures were published under a wrong name: then the mask with the same serial number, the
-    last number of the name, is taken if there is just one. Names hold the ids of both sources: pictures are joined
-    through them, and authentic photographs by their own id. In CASIA 2.0 that makes large groups.
-    Sources: Dong, Wang, Tan, "CASIA image tampering detection evaluation database", ChinaSIP 2013; the masks of
-    github.com/namtpham/casia1groundtruth and casia2groundtruth; layouts as in CAT-Net's and photoholmes' readers.
-    """
-    authentic: list[Path] = []
-    tampered: list[Path] = []
-    masks: dict[str, Path] = {}
-    for path in _photos(folder):
-        if _CASIA_MASK.search(path.stem):
-            masks.setdefault(_CASIA_MASK.sub("", path.stem), path)
-        elif _CASIA_AUTHENTIC.match(path.name):
-            authentic.append(path)
-        elif _CASIA_TAMPERED.match(path.name):
-            tampered.append(path)
-    groups = Groups()
-    sources = {path: _casia_sources(path) for path in authentic + tampered}
-    for ids in sources.values():
-        groups.join(ids)
-    by_serial = _by_serial(masks, {path.stem for path in tampered})
-    samples = [Sample(image=path, mask=None, group=f"casia-{groups.find(sources[path][0])}") for path in authentic]
-    for path in tampered:
-        mask = masks.get(path.stem) or by_serial.get(_serial(path.stem)) or path.with_name(f"{path.stem}_gt.png")
-        samples.append(Sample(image=path, mask=mask, group=f"casia-{groups.find(sources[path][0])}"))
-    return samples
-
-
-def _casia_sources(path: Path) -> list[str]:
-    return [kind + number for kind, number in _CASIA_SOURCE.findall(path.stem)] or [path.stem]
-
-
-def _serial(stem: str) -> str:
-    return stem.rsplit("_", 1)[-1]
-
-
-def _by_serial(masks: dict[str, Path], images: set[str]) -> dict[str, Path]:
-    """Masks that no image of the same name claims, by serial number, where that is unique."""
-    found: dict[str, Path | None] = {}
-    for stem, path in masks.items():
-        if stem not in images:
-            found[_serial(stem)] = None if _serial(stem) in found else path
-    return {serial: path for serial, path in found.items() if path is not None}
 
 
 # --- NIST16 ---
@@ -199,9 +111,9 @@ def read_columbia(folder: Path) -> list[Sample]:
     Sources: ee.columbia.edu/ln/dvmm/downloads/authsplcuncmp (Hsu and Chang, ICME 2006); photoholmes' reader.
     """
     groups = Groups()
-    authentic = [path for path in _photos(folder / "4cam_auth") if "_sub_" in path.stem]
-    spliced = [path for path in _photos(folder / "4cam_splc") if _is_spliced(path)]
-    masks = {path.stem: path for path in _photos(folder / "4cam_splc") if path.parent.name == "edgemask"}
+    authentic = [path for path in photos_below(folder / "4cam_auth") if "_sub_" in path.stem]
+    spliced = [path for path in photos_below(folder / "4cam_splc") if _is_spliced(path)]
+    masks = {path.stem: path for path in photos_below(folder / "4cam_splc") if path.parent.name == "edgemask"}
     for path in spliced:
         groups.join(path.stem.split("_")[:2])
     samples = [
@@ -233,12 +145,12 @@ def read_coverage(folder: Path) -> list[Sample]:
     Source: Wen et al., "COVERAGE: a novel database for copy-move forgery detection", ICIP 2016,
     github.com/wenbihan/coverage.
     """
-    masks = sorted((folder / "mask").glob("*forged.*"))
+    masks = {path.stem: path for path in sorted((folder / "mask").glob("*forged.*"))}
     samples = []
-    for path in _photos(folder / "image"):
+    for path in photos_below(folder / "image"):
         number = path.stem.removesuffix("t")
         missing = folder / "mask" / f"{number}forged.tif"
-        mask = _beside(masks, f"{number}forged", missing) if path.stem.endswith("t") else None
+        mask = masks.get(f"{number}forged", missing) if path.stem.endswith("t") else None
         samples.append(Sample(image=path, mask=mask, group=f"coverage-{number}"))
     return samples
 
@@ -248,7 +160,7 @@ def read_coverage(folder: Path) -> list[Sample]:
 
 def _fits_defacto(folder: Path) -> bool:
     """Its own folders, or nothing but folders of its kinds."""
-    inside = _folders(folder)
+    inside = folders_in(folder)
     return bool(_defacto_folders(folder)) or (bool(inside) and all(_defacto_folders(path) for path in inside))
 
 
@@ -271,10 +183,10 @@ def read_defacto(folder: Path) -> list[Sample]:
     """
     found: list[tuple[Path, Path, list[str]]] = []
     groups = Groups()
-    for images in _defacto_folders(folder) or [path for kind in _folders(folder) for path in _defacto_folders(kind)]:
+    for images in _defacto_folders(folder) or [path for kind in folders_in(folder) for path in _defacto_folders(kind)]:
         notes = _defacto_annotations(images)
         masks = {path.stem: path for path in (notes / "probe_mask").iterdir() if is_photo(path)}
-        for path in _photos(images):
+        for path in photos_below(images):
             sources = _COCO_ID.findall(path.stem) or [path.stem]
             graph = notes / "graph" / f"{path.stem}.json"
             if graph.is_file():
@@ -314,5 +226,5 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(name="COVERAGE", fits=_fits_coverage, read=read_coverage),
     Layout(name="DEFACTO", fits=_fits_defacto, read=read_defacto),
     Layout(name="IMD2020", fits=_fits_imd2020, read=read_imd2020),
-    Layout(name="CASIA", fits=_fits_casia, read=read_casia),
+    Layout(name="CASIA", fits=fits_casia, read=read_casia),
 )

@@ -199,6 +199,15 @@ def test_notes_say_what_sets_of_one_kind_are_good_for(tmp_path: Path) -> None:
     assert both.sources[1].notes == ()
 
 
+def test_masks_that_look_inverted_are_noted(tmp_path: Path) -> None:
+    folder = make_indexed(tmp_path / "set", 12)
+    assert not inspect_sources([folder]).sources[0].notes
+    for path in folder.glob("masks/*"):
+        save_mask(path, value=0, rest=255)
+    (note,) = inspect_sources([folder]).sources[0].notes
+    assert "inverted" in note
+
+
 def test_a_group_too_large_to_split_is_noted(tmp_path: Path) -> None:
     (report,) = inspect_sources([make_casia2(tmp_path / "casia")]).sources
     assert any("the largest group holds 71%" in note for note in report.notes)
