@@ -6,6 +6,8 @@ import csv
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -321,3 +323,16 @@ def test_release_without_one_of_the_classes_says_what_is_missing(weights: Path, 
     with pytest.raises(DatasetInvalid, match="no tampered image"):
         release_main(["--run", str(run), "--data", str(others), "--out", str(tmp_path / "x")])
     assert not (tmp_path / "x").exists()
+
+
+def test_evaluation_and_release_need_nothing_but_the_four_libraries() -> None:
+    """They also run on a GPU box that has torch, numpy, pillow and safetensors and nothing else."""
+    blocked = "{'typer', 'rich', 'ray', 'sqlalchemy', 'boto3', 'pydantic', 'yaml', 'tensorboard', 'sklearn', 'scipy'}"
+    code = f"""
+import sys
+import ncl_model.evaluation, ncl_model.examination, ncl_model.release
+loaded = {{name.partition('.')[0] for name in sys.modules}}
+sys.exit(', '.join(sorted(loaded & {blocked})) or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

@@ -9,17 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_ANCHORS = (
-    (13, 8, 135),
-    (76, 2, 161),
-    (126, 3, 168),
-    (169, 35, 149),
-    (204, 71, 120),
-    (230, 108, 92),
-    (248, 149, 64),
-    (253, 197, 39),
-    (240, 249, 33),
-)
+from ncl_model.colours import ANCHORS
+
 #: below this probability the photograph shows untouched; from `_FULL_FROM` on the colour is as dense as it gets
 _CLEAR_UP_TO = 0.05
 _FULL_FROM = 0.60
@@ -33,7 +24,7 @@ LEGEND_TITLE = "probability of tampering"
 def colour_table() -> NDArray[np.uint8]:
     """(256, 4) uint8 RGBA: the colour of heatmap value v, which is probability v / 255, at row v."""
     probability = np.arange(256) / 255.0
-    anchors = np.asarray(_ANCHORS, dtype=np.float64)
+    anchors = np.asarray(ANCHORS, dtype=np.float64)
     places = np.linspace(0.0, 1.0, len(anchors))
     colours = [np.interp(probability, places, anchors[:, channel]) for channel in range(3)]
     rise = np.clip((probability - _CLEAR_UP_TO) / (_FULL_FROM - _CLEAR_UP_TO), 0.0, 1.0)
