@@ -14,6 +14,9 @@ _AUTHENTIC = re.compile(r"(?:Au)_[a-z]{3}_\d{4,5}")
 _TAMPERED = re.compile(r"(?:Sp|Tp)_[DS]_")
 _SOURCE = re.compile(r"(?<![A-Za-z])([a-z]{3})_?(\d{4,5})(?!\d)")
 _MASK = re.compile(r"_gt\d?$")
+_TAMPERED_FOLDERS = frozenset({"tp", "sp", "cm"})
+#: pictures that come with the masks, to look at: copies of some that are elsewhere
+_SAMPLES = "samples"
 
 
 def fits_casia(folder: Path) -> bool:
@@ -43,11 +46,14 @@ def read_casia(folder: Path) -> list[Sample]:
     tampered: list[Path] = []
     masks: dict[str, Path] = {}
     for path in photos_below(folder):
+        parents = {part.lower() for part in path.relative_to(folder).parts[:-1]}
+        if _SAMPLES in parents:
+            continue
         if _MASK.search(path.stem):
             masks.setdefault(_MASK.sub("", path.stem), path)
-        elif _AUTHENTIC.match(path.name):
+        elif "au" in parents and _AUTHENTIC.match(path.name):
             authentic.append(path)
-        elif _TAMPERED.match(path.name):
+        elif parents & _TAMPERED_FOLDERS and _TAMPERED.match(path.name):
             tampered.append(path)
     groups = Groups()
     sources = {path: _sources(path) for path in authentic + tampered}

@@ -105,6 +105,14 @@ def test_casia_1_names_the_picture_that_was_published_without_a_mask(tmp_path: P
     assert "arc0003_cha0004_0542" in str(raised.value)
 
 
+def test_casia_leaves_out_the_sample_pictures_that_come_with_the_masks(tmp_path: Path) -> None:
+    folder = make_casia2(tmp_path)
+    before = read_source(folder)
+    save_photo(folder / f"CASIA 2 Groundtruth/Samples/Tp/{TAMPERED}_D_NRN_S_N_ani00001_ani00002_00100_combine.png")
+    save_photo(folder / f"jpg/{TAMPERED}_D_NRN_S_N_ani00001_ani00002_00100.jpg")  # made by another reader
+    assert read_source(folder) == before
+
+
 def test_casia_does_not_guess_between_two_masks_of_one_serial_number(tmp_path: Path) -> None:
     folder = make_casia2(tmp_path)
     save_photo(folder / f"Tp/{TAMPERED}_D_NRN_S_N_ani00001_ani00009_00777.jpg")
