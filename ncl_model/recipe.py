@@ -1,18 +1,26 @@
-"""What a training run is made of; a run prints its whole recipe and stores it in its checkpoint."""
+"""What a training run is made of: one description, read from YAML or JSON, printed and stored in every checkpoint."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 from ncl_model.config import NclConfig
 from ncl_model.errors import ConfigInvalid
+from ncl_model.fields import check_fields, check_known, choice, number, switch, text, whole
+from ncl_model.objective import LossConfig
+from ncl_model.recipe_text import read_mapping
 
-#: the network of the shipped preview: small enough for two CPU cores
-PREVIEW_NETWORK = NclConfig(
+#: the ready recipes, one file each
+RECIPES = Path(__file__).parent / "recipes"
+#: length of a run that says neither minutes nor steps
+_MINUTES = 60.0
+
+#: a network small enough for two CPU cores
+_SMALL_NETWORK = NclConfig(
     backbone="resnet18",
     width=48,
     output_stride=16,
@@ -26,61 +34,135 @@ PREVIEW_NETWORK = NclConfig(
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training run. The defaults are the preview's [ours]."""
+    """One training run. The defaults are for a small network on a CPU [ours]; ``recipes/`` has named ones.
 
-    network: NclConfig = field(default_factory=lambda: PREVIEW_NETWORK)
-    seed: int = 4
-    #: wall time of training in minutes; the learning rate follows it down to zero
-    minutes: float = 60.0
-    batch: int = 16
-    #: side of a training crop in pixels, native size, a multiple of 32
-    crop: int = 256
-    #: AdamW
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.02
-    clip_norm: float = 5.0
-    warmup_steps: int = 100
-    #: contour weight of the loss; 0.08 makes a contour pixel count about three times
-    mu: float = 0.08
-    #: shares of a batch: photographs tampered by people, and by program; the rest is authentic
-    people: float = 0.40
-    synthetic: float = 0.45
-    #: probability of a last JPEG compression
-    jpeg: float = 0.5
-    #: share of the groups kept for validation
-    held_out: float = 0.15
+    A value that is not allowed raises ConfigInvalid, which names the field and what is.
+    """
+
+    #: short name, written into the weights
+    name: str = text("small")
+    network: NclConfig = field(default_factory=lambda: _SMALL_NETWORK)
+    loss: LossConfig = field(default_factory=lambda: LossConfig(mu=0.08, contrast="none"))
+    seed: int = whole(4, 0, 2**31)
+
+    # how long
+    #: wall time of training in minutes, or optimizer steps: one of the two; the learning rate follows it
+    minutes: float | None = number(None, 1e-4)
+    steps: int | None = whole(None, 1)
+
+    # one step
+    #: samples of an optimizer step, over all workers
+    batch: int = whole(16, 2, 65536)
+    #: parts a worker's share of the batch goes through the network in, one after the other, to save memory
+    accumulate: int = whole(1, 1, 1024)
+    #: "crop": native pixels around the tampering; "resize": the whole image, bilinear (paper)
+    framing: Literal["crop", "resize"] = choice("crop", "crop", "resize")
+    #: side of a training square in pixels, a multiple of 32
+    size: int = whole(256, 64, 8192)
+    #: arithmetic of the network; the loss is float32 always; float16 needs a CUDA device
+    precision: Literal["float32", "bfloat16", "float16"] = choice("bfloat16", "float32", "bfloat16", "float16")
+    #: torch.compile the network: minutes at the start, faster steps on a GPU
+    compile: bool = switch(False)
+
+    # optimization
+    optimizer: Literal["adamw", "sgd"] = choice("adamw", "adamw", "sgd")
+    learning_rate: float = number(1e-3, 1e-9, 10)
+    #: the learning rate of pyramid, decoder and pivot is this many times as large
+    head_factor: float = number(1.0, 1e-3, 1000)
+    #: of SGD
+    momentum: float = number(0.9, 0, 0.999)
+    #: of kernels; biases and batch norm are left free
+    weight_decay: float = number(0.02, 0, 1)
+    #: gradients are scaled down to this norm
+    clip_norm: float = number(5.0, 1e-6)
+    #: "cosine": down to a hundredth; "poly": down to nothing as (1 - progress) ** poly_power
+    schedule: Literal["cosine", "poly"] = choice("cosine", "cosine", "poly")
+    poly_power: float = number(0.9, 0.1, 10)
+    #: steps over which the learning rate grows from nothing
+    warmup_steps: int = whole(100, 0)
     #: decay of the averaged weights, which are the ones that are saved
-    average: float = 0.998
-    precision: str = "bfloat16"
+    average: float = number(0.998, 0, 0.999999)
+    #: batch norm over the images of all workers, and not of each alone
+    sync_batch_norm: bool = switch(True)
+
+    # samples
+    #: shares of a batch: photographs tampered by people, and by program; the rest is authentic
+    people: float = number(0.40, 0, 1)
+    synthetic: float = number(0.45, 0, 1)
+    #: probability of a last JPEG compression
+    jpeg: float = number(0.5, 0, 1)
+    #: share of the groups kept for validation
+    held_out: float = number(0.15, 0, 0.9)
+
+    # cadence
     #: minutes between saved states, and between validations
-    save_minutes: float = 3.0
-    validate_minutes: float = 12.0
+    save_minutes: float = number(3.0, 0)
+    validate_minutes: float = number(12.0, 0)
+    #: seconds of training between two lines of the log
+    log_s: float = number(20.0, 0)
 
     def __post_init__(self) -> None:
-        if self.crop % 32 or self.crop < 64:
-            raise ConfigInvalid("crop", "must be a multiple of 32, at least 64")
-        if self.minutes <= 0 or self.batch < 2:
-            raise ConfigInvalid("minutes", "minutes must be above 0 and batch at least 2")
-        if min(self.people, self.synthetic) < 0 or self.people + self.synthetic > 1:
+        if self.minutes is None and self.steps is None:
+            object.__setattr__(self, "minutes", _MINUTES)
+        check_fields(self)
+        if self.minutes is not None and self.steps is not None:
+            raise ConfigInvalid("steps", "a run has minutes or steps, not both")
+        if self.size % 32:
+            raise ConfigInvalid("size", f"{self.size} is not a multiple of 32")
+        if self.people + self.synthetic > 1 + 1e-9:
             raise ConfigInvalid("people", "people and synthetic are shares that add up to at most 1")
+        if self.batch % self.accumulate:
+            raise ConfigInvalid("accumulate", f"{self.accumulate} does not divide the batch of {self.batch}")
+
+    def with_budget(self, *, minutes: float | None = None, steps: int | None = None) -> Self:
+        """The same run with another length; both None: as it is."""
+        if minutes is None and steps is None:
+            return self
+        return dataclasses.replace(self, minutes=minutes, steps=steps)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**dataclasses.asdict(self), "network": self.network.to_dict()}
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {**plain, "network": self.network.to_dict(), "loss": self.loss.to_dict()}
 
     @classmethod
-    def from_file(cls, path: Path) -> TrainConfig:
-        """Read a JSON object of fields; absent ones take their default, ``network`` is an NclConfig.
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what ``to_dict`` wrote; absent fields take their default. Raises ConfigInvalid."""
+        check_known(values, [f.name for f in dataclasses.fields(cls)])
+        given = dict(values)
+        if "network" in given:
+            given["network"] = _section("network", given["network"], NclConfig)
+        if "loss" in given:
+            given["loss"] = _section("loss", given["loss"], LossConfig)
+        return cls(**given)
 
-        Raises ConfigInvalid for unknown fields or unreadable JSON.
+    @classmethod
+    def load(cls, name: str | Path) -> Self:
+        """A ready recipe by its name, or a YAML or JSON file by its path.
+
+        Raises ConfigInvalid, which names the file, the field and what is allowed.
         """
+        path = RECIPES / f"{name}.yaml" if str(name) in ready_recipes() else Path(name)
+        if not path.is_file():
+            raise ConfigInvalid("config", f"no recipe file {path}; ready ones are {', '.join(ready_recipes())}")
+        values = read_mapping(path)
         try:
-            values = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise ConfigInvalid("config", f"{path} is not a JSON object ({error})") from error
-        unknown = sorted(set(values) - {f.name for f in dataclasses.fields(cls)})
-        if unknown:
-            raise ConfigInvalid(unknown[0], "unknown field of a training recipe")
-        if "network" in values:
-            values["network"] = NclConfig.from_dict(values["network"])
-        return cls(**values)
+            return cls.from_dict(values)
+        except ConfigInvalid as error:
+            raise ConfigInvalid(error.field, f"{error.reason} (in {path})") from error
+
+
+def ready_recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def _section(name: str, values: object, kind: Any) -> Any:
+    """A part of the recipe that is an object of its own; its errors get the part's name before the field's."""
+    if not isinstance(values, Mapping):
+        raise ConfigInvalid(name, "must be a mapping of names to values")
+    try:
+        check_known(values, [f.name for f in dataclasses.fields(kind)])
+        return kind(**values)
+    except ConfigInvalid as error:
+        raise ConfigInvalid(f"{name}.{error.field}", error.reason) from error

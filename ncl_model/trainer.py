@@ -1,112 +1,202 @@
-"""One training run in memory: network, optimizer, averaged weights, clock; saved and taken up again as a whole."""
+"""One training run in memory: network, optimizer, averaged weights, progress; its state can be saved and taken up."""
 
 from __future__ import annotations
 
-import math
-import time
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ncl_model.checkpoint import Checkpoint, pack_weights, save_checkpoint
-from ncl_model.losses import pivot_consistent_loss
-from ncl_model.network import NclNetwork, channels_last
+from ncl_model.checkpoint import Checkpoint, load_checkpoint, pack_weights
+from ncl_model.crew import Crew
+from ncl_model.devices import check_precision, tune
+from ncl_model.errors import CheckpointMismatch, ConfigInvalid
+from ncl_model.lesson import Lesson
+from ncl_model.network import NclNetwork
+from ncl_model.optimization import learning_rate, make_optimizer, set_learning_rate
 from ncl_model.recipe import TrainConfig
+from ncl_model.steadiness import Steadiness
+from ncl_model.tally import Tally
+
+#: written into every state; a reader refuses what it does not know
+_FORMAT = 2
+#: scale of float16's gradients at the start (torch's default); other types need none
+_FLOAT16_SCALE = 2.0**16
+#: parts of a recipe that a saved state must share
+_FIXED = ("network", "loss", "optimizer")
 
 
 class Trainer:
-    """Network, optimizer, averaged weights and the clock of one run."""
+    """Everything a step changes. Equal recipe, batches and number of workers give equal steps."""
 
-    def __init__(self, recipe: TrainConfig, out: Path) -> None:
-        torch.manual_seed(recipe.seed)
+    def __init__(self, recipe: TrainConfig, device: torch.device | None = None, crew: Crew | None = None) -> None:
+        """Raises ConfigInvalid when the device or the number of workers cannot do what the recipe says."""
         self.recipe = recipe
-        self.out = out
-        self.network = channels_last(NclNetwork(recipe.network)).train()
-        self.optimizer = torch.optim.AdamW(_groups(self.network, recipe.weight_decay), lr=recipe.learning_rate)
-        self.average = {name: t.detach().clone().float() for name, t in self.network.state_dict().items()}
+        self.device = device or torch.device("cpu")
+        self.crew = crew or Crew()
+        check_precision(recipe, self.device)
+        _check_shares(recipe, self.crew)
+        tune(self.device)
+        torch.manual_seed(recipe.seed)
+        self._lesson = Lesson(recipe, self.crew.average).to(self.device)
+        self.network: NclNetwork = self._lesson.network
+        unused = recipe.loss.stages == "last" or recipe.loss.contrast == "pivot"
+        self._wrapped = self.crew.wrap(self._lesson, sync_batch_norm=recipe.sync_batch_norm, find_unused=unused)
+        self._parameters = list(self._lesson.parameters())
+        self.optimizer = make_optimizer(recipe, self._lesson)
+        self._half = recipe.precision == "float16"
+        self._scaler = torch.amp.GradScaler(self.device.type, init_scale=_FLOAT16_SCALE if self._half else 1.0)
+        self._steadiness = Steadiness(self._lesson)
+        self.tally = Tally(self.device)
+        self.average = {n: t.detach().clone() for n, t in self._floats().items()}
+        #: optimizer steps done, those that were left out included; also the number of the next batch
         self.step = 0
+        #: wall time of training so far, kept by the loop
         self.elapsed_s = 0.0
+        #: learning rate of the last step
+        self.rate = 0.0
 
     @property
     def progress(self) -> float:
-        """0 at the start, 1 when the recipe's minutes are used up."""
-        return min(1.0, self.elapsed_s / (60.0 * self.recipe.minutes))
+        """0 at the start, 1 when the recipe's minutes or steps are used up."""
+        if self.recipe.steps is not None:
+            return min(1.0, self.step / self.recipe.steps)
+        return min(1.0, self.elapsed_s / (60.0 * (self.recipe.minutes or 1.0)))
 
-    def train_step(self, pixels: Tensor, masks: Tensor) -> float:
-        """One optimizer step; returns the loss. Raises FloatingPointError when it is not finite."""
-        started = time.monotonic()
-        rate = learning_rate(self.recipe, self.step, self.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            logits = self.network(pixels).logits
-        loss = pivot_consistent_loss(logits, masks, mu=self.recipe.mu)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise FloatingPointError(f"the loss is {value} at step {self.step}")
+    @property
+    def finished(self) -> bool:
+        return self.progress >= 1.0
+
+    def train_step(self, pixels: Tensor, masks: Tensor) -> None:
+        """One optimizer step on this worker's share of a batch.
+
+        ``pixels`` (B, 3, H, W) uint8 and ``masks`` (B, 1, H, W) bool or float in {0, 1}, on any device. A step
+        whose gradients are not finite changes nothing but the counters, and ``tally`` tells of it.
+        """
+        # whatever draws random numbers draws the same after a resume
+        torch.manual_seed(self.recipe.seed + self.step)
+        self.rate = learning_rate(self.recipe, self.step, self.progress)
+        set_learning_rate(self.optimizer, self.rate)
+        self._steadiness.remember()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
-        self.optimizer.step()
+        losses = self._accumulate(pixels, masks)
+        self._scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip_norm)
+        finite = torch.isfinite(norm)
+        self._scaler.step(self.optimizer)
+        # only float16 needs a scale; for the others the scaler is what leaves a bad step out without a wait
+        self._scaler.update(None if self._half else 1.0)
+        self._steadiness.undo_unless(finite)
+        self.tally.add(losses, finite)
         self.step += 1
-        self._update_average()
-        self.elapsed_s += time.monotonic() - started
-        return value
+        if self.crew.leads:
+            self._update_average()
 
-    def save(self, metrics: dict[str, Any], provenance: dict[str, Any]) -> Path:
-        """Write the state to go on from, and the averaged weights; returns the weights' path."""
-        state = {
-            "network": self.network.state_dict(),
+    def start_from(self, path: Any) -> None:
+        """Take the weights of a safetensors file of an equal network; its pivot and optimizer start anew.
+
+        Raises the errors of ``load_checkpoint``, and CheckpointMismatch for another network.
+        """
+        given = load_checkpoint(path).build(path).state_dict()
+        problem = _difference(self.network.state_dict(), given)
+        if problem:
+            raise CheckpointMismatch(path, problem, "Start from weights of the recipe's own network")
+        self.network.load_state_dict(given)
+        self.average = {n: t.detach().clone() for n, t in self._floats().items()}
+
+    def checkpoint(self, metrics: Mapping[str, Any], provenance: Mapping[str, Any]) -> Checkpoint:
+        """The averaged weights as they are now, to predict with."""
+        return Checkpoint(
+            config=self.recipe.network,
+            weights=pack_weights(self.average),
+            name=self.recipe.name,
+            version=f"step{self.step}",
+            metrics=metrics,
+            provenance={
+                **provenance,
+                "recipe": self.recipe.to_dict(),
+                "steps": self.step,
+                "samples": self.step * self.recipe.batch,
+                "elapsed_s": round(self.elapsed_s, 1),
+            },
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on exactly: tensors and plain values, readable without unpickling code."""
+        return {
+            "format": _FORMAT,
+            "recipe": self.recipe.to_dict(),
+            "lesson": self._lesson.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
             "average": self.average,
+            "tally": self.tally.state(),
             "step": self.step,
             "elapsed_s": self.elapsed_s,
         }
-        partial = self.out / "state.pt.partial"
-        torch.save(state, partial)
-        partial.replace(self.out / "state.pt")
-        weights = self.out / "weights.safetensors"
-        recipe = self.recipe.to_dict()
-        checkpoint = Checkpoint(
-            config=self.recipe.network,
-            weights=pack_weights(self.average),
-            name="preview",
-            version=f"step{self.step}",
-            metrics=metrics,
-            provenance={**provenance, "recipe": recipe, "steps": self.step, "elapsed_s": self.elapsed_s},
-        )
-        save_checkpoint(weights, checkpoint)
-        return weights
 
-    def resume(self) -> bool:
-        """Take up ``state.pt`` if there is one."""
-        path = self.out / "state.pt"
-        if not path.is_file():
-            return False
-        state = torch.load(path, weights_only=True)
-        self.network.load_state_dict(state["network"])
+    def load_state(self, state: Mapping[str, Any], path: object) -> None:
+        """Go on from what ``state`` gave; ``path`` is named in the error.
+
+        Raises CheckpointMismatch when it belongs to another network, loss or optimizer.
+        """
+        remedy = "Go on with the recipe it was started with, or start anew in another folder"
+        if state.get("format") != _FORMAT:
+            raise CheckpointMismatch(path, "it was saved by another version of the training loop", remedy)
+        ours = self.recipe.to_dict()
+        for part in _FIXED:
+            if state["recipe"].get(part) != ours[part]:
+                raise CheckpointMismatch(path, f"its recipe has another {part}", remedy)
+        self._lesson.load_state_dict(state["lesson"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.average = state["average"]
-        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
-        return True
+        self._scaler.load_state_dict(state["scaler"])
+        self.average = {n: t.to(self.device) for n, t in state["average"].items()}
+        self.tally.load(state["tally"])
+        self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
+
+    def _accumulate(self, pixels: Tensor, masks: Tensor) -> Tensor:
+        """Gradients of the batch, part by part; (4,) the mean of ``LossParts``."""
+        parts = self.recipe.accumulate
+        losses = []
+        for number, (some, truth) in enumerate(zip(pixels.chunk(parts), masks.chunk(parts), strict=True), start=1):
+            inputs = some.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+            targets = truth.to(self.device, non_blocking=True).float()
+            if number < parts:
+                with self.crew.quiet(self._wrapped):
+                    losses.append(self._backward(inputs, targets))
+            else:
+                losses.append(self._backward(inputs, targets))
+        return torch.stack(losses).mean(0)
+
+    def _backward(self, pixels: Tensor, masks: Tensor) -> Tensor:
+        loss = self._wrapped(pixels, masks, self.step)
+        self._scaler.scale(loss[0] / self.recipe.accumulate).backward()
+        return torch.stack([part.detach() for part in loss])
+
+    def _floats(self) -> dict[str, Tensor]:
+        return {n: t for n, t in self.network.state_dict().items() if t.is_floating_point()}
 
     @torch.no_grad()
     def _update_average(self) -> None:
         decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
-        for name, tensor in self.network.state_dict().items():
-            self.average[name].lerp_(tensor.float(), 1 - decay)
+        update = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        update(list(self.average.values()), list(self._floats().values()), self.step)
 
 
-def learning_rate(recipe: TrainConfig, step: int, progress: float) -> float:
-    """Linear warm-up over steps, then a cosine over the run's wall time, down to a hundredth."""
-    warm = min(1.0, (step + 1) / recipe.warmup_steps)
-    return recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+def _check_shares(recipe: TrainConfig, crew: Crew) -> None:
+    parts = crew.size * recipe.accumulate
+    if recipe.batch % parts:
+        workers = f"{crew.size} workers" if crew.size > 1 else "one worker"
+        raise ConfigInvalid(
+            "batch", f"{recipe.batch} cannot be shared by {workers} in {recipe.accumulate} parts each; take a multiple"
+        )
 
 
-def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Weight decay on kernels only; biases and batch norm are left free."""
-    kernels = [p for p in network.parameters() if p.ndim > 1]
-    vectors = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": kernels, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+def _difference(ours: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:
+    for name in sorted(set(ours) | set(given)):
+        if name not in given or name not in ours:
+            return f"tensor {name!r} is in only one of the two networks"
+        if ours[name].shape != given[name].shape:
+            return f"tensor {name!r} is {tuple(given[name].shape)}, the recipe asks for {tuple(ours[name].shape)}"
+    return None
