@@ -25,6 +25,7 @@ from ncl_model.evaluation import summarize
 from ncl_model.predictor import Predictor
 from ncl_model.selection import CRITERION, HEAD, MAP_RULES, Judged, choose_rule, choose_shift, compare_rules
 from ncl_model.survey import Part, looks, survey
+from ncl_model.tables import text_table, with_interval
 
 #: the parameter that the logit shift is added to
 _LAST_BIAS = "decoder.stride1.head.bias"
@@ -115,6 +116,16 @@ def _sources(data: Sequence[Path]) -> list[Path]:
     return list(data)
 
 
+def rules_table(chosen: Mapping[str, Any]) -> str:
+    """The comparison of score rules as a text table; ``chosen`` is ``provenance["chosen_on_validation"]``."""
+    names = ("image_auc", "recall_at_fpr1", "recall_at_fpr5")
+    rows = [
+        [each["rule"], *(with_interval(each[name], tuple(each["intervals"][name])) for name in names)]
+        for each in chosen["score_rules"]
+    ]
+    return text_table(["score rule", "image AUC", "recall at 1 %", "recall at 5 %"], rows)
+
+
 def _report(shipped: Checkpoint) -> dict[str, Any]:
     calibration = Calibration.from_dict(shipped.calibration)
     policies: dict[str, str] = {}
@@ -129,7 +140,7 @@ def _report(shipped: Checkpoint) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; prints what was chosen and the validation figures as JSON."""
+    """Command line; prints what was chosen and the validation figures as JSON, the rules compared on standard error."""
     parser = argparse.ArgumentParser(prog="python -m ncl_model.release", description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="weights.safetensors of a training run")
     parser.add_argument(
@@ -153,6 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     named = run if given.name is None else dataclasses.replace(run, name=given.name)
     shipped = release(named, labelled, authentic, given.version)
     save_checkpoint(given.out, shipped)
+    chosen = shipped.provenance["chosen_on_validation"]
+    sys.stderr.write(f"{rules_table(chosen)}chosen: {chosen['score_rule']}\n")
     sys.stdout.write(json.dumps(_report(shipped), indent=2) + "\n")
     return 0
 

@@ -190,3 +190,15 @@ def test_an_interrupted_job_keeps_its_threshold(weights: Path, capsys: pytest.Ca
     for option in ("--max-fpr", "--threshold"):
         assert run(["screen", "--resume", "some-id", option, "0.5"]) == 2
         assert "--resume" in capsys.readouterr().err
+
+
+def test_doctor_says_which_rates_can_be_asked(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nclscreen.cli.doctor._ray", lambda wiring: "left out: a test of the flow starts it")
+    assert run(["doctor"]) == 0
+    assert "--max-fpr from 0.01 on (99 authentic photographs)" in capsys.readouterr().out
+    save_tiny_model(weights)
+    wire.cache_clear()
+    assert run(["doctor"]) == 0
+    assert "no calibration" in capsys.readouterr().out

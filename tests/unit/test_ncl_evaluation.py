@@ -294,7 +294,10 @@ def test_release_chooses_on_validation_and_stores_the_calibration(
 
     assert release_main([*command, "--out", str(out), "--version", "7"]) == 0
 
-    report = json.loads(capsys.readouterr().out)
+    told = capsys.readouterr()
+    report = json.loads(told.out)
+    assert "head" not in told.err
+    assert told.err.count("\n") == 1 + 16 + 1
     shipped = load_checkpoint(out)
     shipped.build(out)
     assert shipped.version == "7"

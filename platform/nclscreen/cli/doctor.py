@@ -93,7 +93,11 @@ def _model(wiring: Wiring) -> str:
     probabilities = predictor.predict(np.zeros((1, 64, 64, 3), np.uint8))
     if not np.isfinite(probabilities).all():
         raise NclModelError(f"{wiring.weights} gives no finite probabilities; set NCLSCREEN_PRECISION=float32")
-    return f"{wiring.model.name} ({wiring.model.fingerprint[:12]}), threshold {wiring.threshold():.3f}"
+    calibration = wiring.calibration
+    rates = "no calibration for --max-fpr"
+    if calibration is not None:
+        rates = f"--max-fpr from {calibration.least_rate:.2g} on ({calibration.photographs} authentic photographs)"
+    return f"{wiring.model.name} ({wiring.model.fingerprint[:12]}), threshold {wiring.threshold():.3f}, {rates}"
 
 
 def _ray(wiring: Wiring) -> str:
