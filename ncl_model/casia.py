@@ -14,6 +14,7 @@ _AUTHENTIC = re.compile(r"(?:Au)_[a-z]{3}_\d{4,5}")
 _TAMPERED = re.compile(r"(?:Sp|Tp)_[DS]_")
 _SOURCE = re.compile(r"(?<![A-Za-z])([a-z]{3})_?(\d{4,5})(?!\d)")
 _MASK = re.compile(r"_gt\d?$")
+_MASK_FOLDER = re.compile(r"^(gt|masks?)$|ground ?truth")
 _TAMPERED_FOLDERS = frozenset({"tp", "sp", "cm"})
 #: pictures that come with the masks, to look at: copies of some that are elsewhere
 _SAMPLES = "samples"
@@ -36,9 +37,10 @@ def read_casia(folder: Path) -> list[Sample]:
     """CASIA 1.0 (Au, Tp/CM, Tp/Sp, or Modified Tp/Tp/...) or 2.0 (Au, Tp), with the masks people made for them.
 
     The masks lie in a folder of their own below ``folder`` (usually "CASIA 1.0 groundtruth", "CASIA 2 Groundtruth")
-    as STEM_gt.png. Some pictures were published under a wrong name: then the mask with the same serial number, the
-    last number of the name, is taken if there is just one. Names hold the ids of both sources: pictures are joined
-    through them, and authentic photographs by their own id. In CASIA 2.0 that makes large groups.
+    as STEM_gt.png, or as STEM.png in a folder named for masks. Some pictures were published under a wrong name: then
+    the mask with the same serial number, the last number of the name, is taken if there is just one. Names hold the
+    ids of both sources: pictures are joined through them, and authentic photographs by their own id. In CASIA 2.0 that
+    makes large groups.
     Sources: Dong, Wang, Tan, "CASIA image tampering detection evaluation database", ChinaSIP 2013; the masks of
     github.com/namtpham/casia1groundtruth and casia2groundtruth; layouts as in CAT-Net's and photoholmes' readers.
     """
@@ -49,7 +51,7 @@ def read_casia(folder: Path) -> list[Sample]:
         parents = {part.lower() for part in path.relative_to(folder).parts[:-1]}
         if _SAMPLES in parents:
             continue
-        if _MASK.search(path.stem):
+        if _MASK.search(path.stem) or any(_MASK_FOLDER.search(part) for part in parents):
             masks.setdefault(_MASK.sub("", path.stem), path)
         elif "au" in parents and _AUTHENTIC.match(path.name):
             authentic.append(path)

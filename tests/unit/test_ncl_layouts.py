@@ -105,6 +105,18 @@ def test_casia_1_names_the_picture_that_was_published_without_a_mask(tmp_path: P
     assert "arc0003_cha0004_0542" in str(raised.value)
 
 
+def test_casia_with_corrected_masks_beside_the_pictures(tmp_path: Path) -> None:
+    """As the correction by Sunnyhaze is laid out: Au, Tp and Gt."""
+    folder = make_casia2(tmp_path)
+    (folder / "CASIA 2 Groundtruth").rename(folder / "Gt")
+    named = {sample.image.stem for sample in read_source(folder) if sample.mask is not None}
+    for path in (folder / "Gt").iterdir():
+        path.rename(path.with_name(path.name.replace("_gt", "")))
+    plain = [sample for sample in read_source(folder) if sample.mask is not None]
+    assert {sample.image.stem for sample in plain} == named
+    assert all(sample.mask and sample.mask.parent.name == "Gt" for sample in plain)
+
+
 def test_casia_leaves_out_the_sample_pictures_that_come_with_the_masks(tmp_path: Path) -> None:
     folder = make_casia2(tmp_path)
     before = read_source(folder)
