@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     sets = read_sets(given.data, given.limit)
     predictor = Predictor.setup(given.weights, given.precision, device=given.device)
-    examination = Examination(predictor, given.out, robustness=given.robustness)
+    examination = Examination(predictor, given.out, robustness=given.robustness, resave=given.resave)
     interrupted = False
     try:
         examination.run(sets, _Lines())
@@ -179,9 +179,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, help="safetensors file (default: the shipped weights)")
     parser.add_argument("--data", type=Path, required=True, action="append", help="a source; may be repeated")
     parser.add_argument("--out", type=Path, help="folder for tables, records and figure sheets")
-    parser.add_argument(
-        "--robustness", action="store_true", help="also under distortions: nine times as long"
-    )
+    parser.add_argument("--robustness", action="store_true", help="also under distortions: nine times as long")
+    parser.add_argument("--resave", action="store_true", help="also with authentic photographs saved as tampered ones")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     parser.add_argument("--limit", type=int, help="at most so many images of each set, spread evenly")

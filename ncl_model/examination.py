@@ -18,6 +18,7 @@ from PIL import Image
 
 from ncl_model.datasets import find_sources
 from ncl_model.decoding import decode_photo
+from ncl_model.equal_saving import EqualSaving
 from ncl_model.errors import DatasetInvalid, ImageUnreadable, OutputUnwritable
 from ncl_model.evaluation import LabelledSet, judged
 from ncl_model.figures import Panel, chosen_cases, draw_sheet
@@ -71,11 +72,15 @@ def file_stem(name: str) -> str:
 class Examination:
     """Judges sets one after the other and writes what it finds into ``out`` (None: nothing is written)."""
 
-    def __init__(self, predictor: Predictor, out: Path | None = None, *, robustness: bool = False) -> None:
+    def __init__(
+        self, predictor: Predictor, out: Path | None = None, *, robustness: bool = False, resave: bool = False
+    ) -> None:
+        """``robustness``: also under the suite. ``resave``: image-level figures also after ``EqualSaving``."""
         self.predictor = predictor
         self.results: list[SetResult] = []
         self._out = out
         self._suite = SUITE if robustness else ()
+        self._resave = resave
 
     def run(self, sets: Sequence[LabelledSet], progress: Progress = lambda done, total, name: None) -> None:
         """Judge every set. Whatever is raised inside (Ctrl-C too) leaves the figures of what was judged behind.
@@ -95,6 +100,7 @@ class Examination:
 
     def _judge(self, result: SetResult, file: _RecordFile, progress: Progress) -> None:
         labelled = result.labelled
+        saving = EqualSaving.like(labelled.samples) if self._resave else None
         for sample, record in zip(labelled.samples, judged(self.predictor, labelled), strict=True):
             worn = {
                 distortion.name: record
@@ -102,6 +108,9 @@ class Examination:
                 else judge(self.predictor, sample, record.name, distortion)
                 for distortion in (self._suite if record.problem is None else ())
             }
+            if saving is not None and saving.settings:
+                again = record.problem is None and not record.label
+                result.resaved.append(judge(self.predictor, sample, record.name, saving) if again else record)
             for name, each in worn.items():
                 result.distorted.setdefault(name, []).append(each)
             result.records.append(record)

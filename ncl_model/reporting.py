@@ -16,6 +16,8 @@ from ncl_model.tables import csv_text, markdown_table, markdown_text, number, on
 
 #: what the robustness tables show of each distortion
 SUITE_FIGURES = ("pixel_auc", "pixel_f1", "image_auc")
+#: name of the line with equal saving, see ``equal_saving``
+RESAVED = "authentic resaved"
 #: unreadable images that a table names; images.csv has them all
 NAMED = 20
 
@@ -24,14 +26,14 @@ _INTERVALS = "In parentheses: 95 % bootstrap intervals over groups of images tha
 
 def figures_text(results: Sequence[SetResult]) -> str:
     """For a terminal: figures alone, then whatever could not be read."""
-    rows = [_row(result, intervals=False) for result in results]
+    rows = [row for result in results for row in _rows(result, intervals=False)]
     return text_table(_head(), rows) + "".join(f"{line}\n" for result in results for line in notes(result))
 
 
 def figures_markdown(predictor: Predictor, results: Sequence[SetResult]) -> str:
     """The table with intervals, under what was evaluated."""
     text = f"# Evaluation\n\n{_described(predictor)}\n\n"
-    text += markdown_table(_head(), [_row(result, intervals=True) for result in results])
+    text += markdown_table(_head(), [row for result in results for row in _rows(result, intervals=True)])
     text += (
         f"\n{_INTERVALS}\nPixel figures: per image at the native size of the mask, F1 and IoU at 0.5, mean over "
         "tampered images. Recall: at 1 % and 5 % false positives among the authentic images of the same set.\n"
@@ -44,7 +46,12 @@ def figures_csv(results: Sequence[SetResult]) -> str:
     """One line per set: counts, figures, and the ends of the intervals."""
     bounds = [f"{name}{end}" for name in FIGURES for end in ("", "_low", "_high")]
     columns = ["set", "complete", "tampered", "authentic", "with_pixels", "unreadable", *bounds]
-    return csv_text([_flat(result, result.evaluation) | {"complete": result.complete} for result in results], columns)
+    rows = [
+        _flat(name, evaluation) | {"complete": result.complete}
+        for result in results
+        for name, evaluation in _lines(result)
+    ]
+    return csv_text(rows, columns)
 
 
 def robustness_text(results: Sequence[SetResult]) -> str:
@@ -68,7 +75,7 @@ def robustness_csv(results: Sequence[SetResult]) -> str:
     """One line per set and distortion."""
     bounds = [f"{name}{end}" for name in SUITE_FIGURES for end in ("", "_low", "_high")]
     rows = [
-        _flat(result, evaluation) | {"distortion": name}
+        _flat(result.labelled.name, evaluation) | {"distortion": name}
         for result in results
         for name, evaluation in result.robustness.items()
     ]
@@ -100,6 +107,7 @@ def document(predictor: Predictor, results: Sequence[SetResult]) -> dict[str, An
                 "complete": result.complete,
                 **_plain(result.evaluation),
                 "problems": [{"image": r.name, "problem": r.problem} for r in result.problems],
+                **({"resaved": _plain(result.resaved_evaluation)} if result.resaved_evaluation else {}),
                 **({"robustness": {n: _plain(e) for n, e in result.robustness.items()}} if result.robustness else {}),
             }
             for result in results
@@ -131,12 +139,21 @@ def _head() -> list[str]:
     return ["set", "tampered", "authentic", *FIGURES.values()]
 
 
-def _row(result: SetResult, *, intervals: bool) -> list[str]:
-    evaluation = result.evaluation
-    if evaluation is None:
-        return [result.labelled.name, *["-"] * (2 + len(FIGURES))]
-    counts = [str(evaluation.tampered), str(evaluation.authentic)]
-    return [result.labelled.name, *counts, *_cells(evaluation, tuple(FIGURES), intervals=intervals)]
+def _rows(result: SetResult, *, intervals: bool) -> list[list[str]]:
+    return [
+        [name, str(e.tampered), str(e.authentic), *_cells(e, tuple(FIGURES), intervals=intervals)]
+        if e is not None
+        else [name, *["-"] * (2 + len(FIGURES))]
+        for name, e in _lines(result)
+    ]
+
+
+def _lines(result: SetResult) -> list[tuple[str, Evaluation | None]]:
+    """The lines of a set in the tables of figures, by name."""
+    lines = [(result.labelled.name, result.evaluation)]
+    if result.resaved_evaluation is not None:
+        lines.append((f"{result.labelled.name}, {RESAVED}", result.resaved_evaluation))
+    return lines
 
 
 def _suite_head() -> list[str]:
@@ -151,13 +168,13 @@ def _cells(evaluation: Evaluation, names: Sequence[str], *, intervals: bool) -> 
     return [with_interval(getattr(evaluation, n), evaluation.intervals.get(n) if intervals else None) for n in names]
 
 
-def _flat(result: SetResult, evaluation: Evaluation | None) -> dict[str, Any]:
-    flat: dict[str, Any] = {"set": result.labelled.name}
+def _flat(name: str, evaluation: Evaluation | None) -> dict[str, Any]:
+    flat: dict[str, Any] = {"set": name}
     if evaluation is not None:
-        flat |= {name: getattr(evaluation, name) for name in ("tampered", "authentic", "with_pixels", "unreadable")}
-        for name in FIGURES:
-            low, high = evaluation.intervals.get(name, (math.nan, math.nan))
-            flat |= {name: getattr(evaluation, name), f"{name}_low": low, f"{name}_high": high}
+        flat |= {count: getattr(evaluation, count) for count in ("tampered", "authentic", "with_pixels", "unreadable")}
+        for figure in FIGURES:
+            low, high = evaluation.intervals.get(figure, (math.nan, math.nan))
+            flat |= {figure: getattr(evaluation, figure), f"{figure}_low": low, f"{figure}_high": high}
     return flat
 
 

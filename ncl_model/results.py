@@ -16,9 +16,12 @@ class SetResult:
     records: list[ImageRecord] = field(default_factory=list)
     #: records by distortion, in the order of the suite; empty without the suite
     distorted: dict[str, list[ImageRecord]] = field(default_factory=dict)
+    #: with --resave: the same records, authentic photographs saved as the tampered ones were
+    resaved: list[ImageRecord] = field(default_factory=list)
     #: filled in when the set ends, or is broken off
     evaluation: Evaluation | None = None
     robustness: dict[str, Evaluation] = field(default_factory=dict)
+    resaved_evaluation: Evaluation | None = None
 
     @property
     def complete(self) -> bool:
@@ -32,4 +35,5 @@ class SetResult:
     def summarize(self) -> None:
         """Compute the figures of what is there."""
         self.evaluation = summarize(self.records)
+        self.resaved_evaluation = summarize(self.resaved) if self.resaved else None
         self.robustness = {name: summarize(records) for name, records in self.distorted.items()}

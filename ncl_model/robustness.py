@@ -45,12 +45,12 @@ class Distortion:
             return data
         pixels = decode_photo(data)
         if self.kind == "jpeg":
-            return _file(pixels, "JPEG", quality=int(self.amount))
+            return _jpeg(pixels, int(self.amount))
         if self.kind == "resize":
-            return _file(resized(pixels, self.amount), "BMP")
+            return bitmap(resized(pixels, self.amount))
         if self.kind == "blur":
-            return _file(blurred(pixels, int(self.amount)), "BMP")
-        return _file(noisy(pixels, self.amount, seed=data), "BMP")
+            return bitmap(blurred(pixels, int(self.amount)))
+        return bitmap(noisy(pixels, self.amount, seed=data))
 
 
 #: the suite; the first entry is the reference
@@ -108,8 +108,15 @@ def _rounded(values: NDArray[np.floating]) -> Pixels:
     return result
 
 
-def _file(pixels: Pixels, kind: Literal["BMP", "JPEG"], **options: int) -> bytes:
-    """A file of these pixels; JPEG with Pillow's colour subsampling (4:2:0), BMP as it is."""
+def bitmap(pixels: Pixels) -> bytes:
+    """(H, W, 3) uint8 as an uncompressed file: the predictor's own decoder gives the same pixels back."""
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format=kind, **options)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="BMP")
+    return buffer.getvalue()
+
+
+def _jpeg(pixels: Pixels, quality: int) -> bytes:
+    """With Pillow's colour subsampling, 4:2:0."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="JPEG", quality=quality)
     return buffer.getvalue()

@@ -19,6 +19,8 @@ from tiny_model import save_tiny_model
 
 from ncl_model.calibration import Calibration
 from ncl_model.checkpoint import load_checkpoint, save_checkpoint
+from ncl_model.decoding import decode_photo
+from ncl_model.equal_saving import EqualSaving
 from ncl_model.errors import DatasetInvalid, OutputUnwritable
 from ncl_model.evaluation import LabelledSet, evaluate, judged, main, summarize
 from ncl_model.examination import Examination, file_stem, read_sets
@@ -26,6 +28,7 @@ from ncl_model.metrics import auc, pixel_f1
 from ncl_model.predictor import Predictor
 from ncl_model.records import ImageRecord, at_size, judge
 from ncl_model.release import main as release_main
+from ncl_model.resaving import resave, settings_of
 from ncl_model.sample import Sample
 from ncl_model.tables import csv_row, markdown_table, text_table
 
@@ -212,6 +215,55 @@ def test_distortions_change_the_photograph_and_not_the_mask(predictor: Predictor
     assert [r.tampered_share for r in small] == [r.tampered_share for r in clean]
     assert [r.score for r in small] != [r.score for r in clean]
     assert all(r.problem is None for records in result.distorted.values() for r in records)
+
+
+def save_as_jpeg(folder: Path, quality: dict[bool, int]) -> Path:
+    """The photographs of a set as JPEG files, tampered and authentic ones at a quality of their own."""
+    lines = (folder / "index.csv").read_text().splitlines()
+    changed = [lines[0]]
+    for line in lines[1:]:
+        name, mask, group = line.split(",")
+        with Image.open(folder / name) as image:
+            image.save(folder / name.replace(".png", ".jpg"), quality=quality[bool(mask)])
+        changed.append(f"{name.replace('.png', '.jpg')},{mask},{group}")
+    (folder / "index.csv").write_text("\n".join(changed) + "\n")
+    return folder
+
+
+def test_authentic_photographs_are_saved_again_as_tampered_ones_were(
+    predictor: Predictor, folder: Path, tmp_path: Path
+) -> None:
+    save_as_jpeg(folder, {True: 50, False: 95})
+    labelled = one(folder)
+    tampered, authentic = (
+        [s.image for s in labelled.samples if (s.mask is not None) is wanted] for wanted in (True, False)
+    )
+    saving = EqualSaving.like(labelled.samples)
+    assert set(saving.settings) == {settings_of(tampered[0].read_bytes())}
+    assert len(saving.settings) == len(tampered)
+    data = authentic[0].read_bytes()
+    assert saving(data) == saving(data)
+    expected = resave(decode_photo(data), saving.settings[0])
+    np.testing.assert_array_equal(decode_photo(saving(data)), expected)
+
+    out = tmp_path / "out"
+    examination = Examination(predictor, out, resave=True)
+    examination.run([labelled])
+    (result,) = examination.results
+    pairs = [(a.score, b.score) for a, b in zip(result.records, result.resaved, strict=True) if not a.label]
+    assert all(a != b for a, b in pairs)
+    assert [r for r in result.resaved if r.label] == [r for r in result.records if r.label]
+    rows = rows_of(out / "figures.csv")
+    assert [row["set"] for row in rows] == ["sets/one", "sets/one, authentic resaved"]
+    assert rows[0]["pixel_f1"] == rows[1]["pixel_f1"]
+    assert "authentic resaved" in (out / "figures.md").read_text()
+
+
+def test_without_tampered_jpeg_files_there_is_nothing_to_save_like(predictor: Predictor, folder: Path) -> None:
+    examination = Examination(predictor, resave=True)
+    examination.run([one(folder)])  # PNG
+    assert examination.results[0].resaved_evaluation is None
+    assert EqualSaving.like([])(b"as it is") == b"as it is"
 
 
 def test_ctrl_c_leaves_what_was_judged(predictor: Predictor, folder: Path, tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ def evaluate(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also under the paper's distortions: nine times as long.")
     ] = False,
+    resave: Annotated[
+        bool,
+        typer.Option("--resave", help="Also with the authentic photographs saved again as the tampered ones were."),
+    ] = False,
     precision: Annotated[
         Literal["float32", "bfloat16"] | None, typer.Option(help="Arithmetic; else NCLSCREEN_PRECISION.")
     ] = None,
@@ -47,7 +51,7 @@ def evaluate(
     wiring = wire()
     sets = read_sets(data, limit)
     predictor = Predictor.setup(weights or wiring.weights, precision or wiring.settings.precision, device=device)
-    examination = Examination(predictor, out, robustness=robustness)
+    examination = Examination(predictor, out, robustness=robustness, resave=resave)
     try:
         with counting() as progress:
             examination.run(sets, progress)
