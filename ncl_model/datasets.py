@@ -11,14 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ncl_model.decoding import decode_photo
-from ncl_model.errors import DatasetInvalid, ImageUnreadable
+from ncl_model.errors import DatasetInvalid
 from ncl_model.index_file import INDEX_NAME, parse_index, read_index
 from ncl_model.layouts import find_layout, is_tampered_name
-from ncl_model.masks import decode_mask, resized
 from ncl_model.photo_files import is_photo
 from ncl_model.problems import missing_files, refuse
 from ncl_model.sample import Sample
@@ -115,67 +110,9 @@ def split_by_group(samples: Sequence[Sample], *, held_out: float, seed: int) -> 
     return kept, out
 
 
-def held_out_samples(
-    paths: Sequence[Path], *, held_out: float, seed: int, work: Path | None = None
-) -> tuple[list[Sample], list[Sample]]:
-    """What a run on these sources never trained on: (of labelled sources, of sets of authentic photographs)."""
-    labelled: list[Sample] = []
-    authentic: list[Sample] = []
-    for source in find_sources(paths, work=work):
-        out = split_by_group(source.samples, held_out=held_out, seed=seed)[1]
-        (labelled if source.labelled else authentic).extend(out)
-    return labelled, authentic
-
-
 def root_sources(root: Path) -> list[Path]:
     """The sources of the shipped weights below one folder: ``casia1/train`` and two sets of authentic photographs."""
     return [root / "casia1/train", root / "authentic/bsds500", root / "authentic/imagenet_sample"]
-
-
-def training_split(
-    root: Path, *, held_out: float, seed: int
-) -> tuple[tuple[list[Sample], list[Sample]], tuple[list[Sample], list[Sample]]]:
-    """(people kept, people held out), (authentic kept, authentic held out) of ``root_sources``."""
-    people, *others = (source.samples for source in find_sources(root_sources(root)))
-    authentic = [sample for samples in others for sample in samples]
-    return (
-        split_by_group(people, held_out=held_out, seed=seed),
-        split_by_group(authentic, held_out=held_out, seed=seed),
-    )
-
-
-def validation_samples(root: Path, *, held_out: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """``held_out_samples`` of ``root_sources``."""
-    return held_out_samples(root_sources(root), held_out=held_out, seed=seed)
-
-
-def load_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB at native size, upright. Raises ImageUnreadable, DatasetInvalid without the file."""
-    try:
-        return decode_photo(_read(path))
-    except ImageUnreadable as error:
-        raise ImageUnreadable(error.code, f"{path}: {error}") from error
-
-
-def load_mask(sample: Sample, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """(H, W) bool, True = tampered, at ``size`` (H, W); nearest neighbour when the file has another size.
-
-    Raises ImageUnreadable, DatasetInvalid without the file.
-    """
-    if sample.mask is None:
-        return np.zeros(size, dtype=np.bool_)
-    try:
-        mask = decode_mask(_read(sample.mask), sample.tampered_colour)
-    except ImageUnreadable as error:
-        raise ImageUnreadable(error.code, f"{sample.mask}: {error}") from error
-    return resized(mask.tampered, size)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DatasetInvalid(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _source(path: Path) -> Source:

@@ -10,6 +10,9 @@ import numpy as np
 from odd_images import photo
 from PIL import Image
 
+from ncl_model.masks import decode_mask
+from ncl_model.sample import Sample
+
 WIDTH, HEIGHT = 48, 32
 
 # how the collections begin their names; no file of theirs is in the repository
@@ -34,6 +37,12 @@ def save_mask(path: Path, value: int = 255, rest: int = 0, size: tuple[int, int]
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(mask_pixels(value, rest, size)).save(path)
     return path
+
+
+def tampered_pixels(sample: Sample) -> np.ndarray:
+    """What a tampered sample's mask says: (H, W), True = tampered."""
+    assert sample.mask is not None
+    return decode_mask(sample.mask.read_bytes(), sample.tampered_colour).tampered
 
 
 def save_regions(path: Path) -> Path:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from data_sets import HEIGHT, WIDTH, make_authentic, make_casia2, make_indexed, save_mask, save_photo, save_regions
+from data_sets import (
+    HEIGHT,
+    WIDTH,
+    make_authentic,
+    make_casia2,
+    make_indexed,
+    save_mask,
+    save_photo,
+    save_regions,
+    tampered_pixels,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from ncl_model.datasets import (
     find_sources,
-    held_out_samples,
-    load_image,
-    load_mask,
     read_folder,
     read_index,
     read_source,
     split_by_group,
-    training_split,
-    validation_samples,
 )
-from ncl_model.errors import DatasetInvalid, ImageUnreadable
+from ncl_model.errors import DatasetInvalid
 from ncl_model.index_file import write_index
 from ncl_model.sample import Sample
 
@@ -54,7 +57,7 @@ def test_optional_columns(tmp_path: Path) -> None:
     text = "group,image,note,regions,mask,tampered_colour\ng,a.png,x,r.png,,\ng,a.png,,,m.png,black\n"
     plain, black = read_index(listed(tmp_path, text))
     assert (plain.regions, plain.tampered_colour) == (tmp_path / "r.png", "white")
-    assert load_mask(black, (HEIGHT, WIDTH))[: HEIGHT // 2, : WIDTH // 2].all()
+    assert tampered_pixels(black)[: HEIGHT // 2, : WIDTH // 2].all()
 
 
 def test_lists_as_spreadsheets_write_them(tmp_path: Path) -> None:
@@ -211,52 +214,3 @@ def test_sides_of_these_groups_are_fixed_for_all_versions() -> None:
     """Weights that were trained before would otherwise be judged on what they have seen."""
     out = split_by_group([sample(f"g{i}") for i in range(20)], held_out=0.3, seed=4)[1]
     assert [s.group for s in out] == ["g0", "g2", "g4", "g6", "g12", "g13"]
-
-
-def test_what_was_held_out_can_be_found_again(tmp_path: Path) -> None:
-    people = make_indexed(tmp_path / "casia1/train", 12)
-    bsds = make_authentic(tmp_path / "authentic/bsds500")
-    sample_set = make_authentic(tmp_path / "authentic/imagenet_sample", seed=300, regions=False)
-    labelled, authentic = held_out_samples([people, bsds, sample_set], held_out=0.5, seed=1)
-    assert (labelled, authentic) == validation_samples(tmp_path, held_out=0.5, seed=1)
-    assert {s.mask is None for s in labelled} == {True, False}
-    assert {s.image.parent.parent.name for s in labelled} == {"train"}
-    assert all(s.mask is None for s in authentic)
-    (people_kept, people_out), (authentic_kept, authentic_out) = training_split(tmp_path, held_out=0.5, seed=1)
-    assert (people_out, authentic_out) == (labelled, authentic)
-    assert len(people_kept + people_out) == 12
-    assert len(authentic_kept + authentic_out) == 12
-
-
-# --- loading ---
-
-
-def test_images_are_loaded_upright_as_the_predictor_sees_them(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    path = save_photo(tmp_path / "a.png")
-    lying = Image.open(path)
-    lying.save(tmp_path / "lying.png", exif=exif)
-    pixels = load_image(tmp_path / "lying.png")
-    assert pixels.shape == (WIDTH, HEIGHT, 3)
-    np.testing.assert_array_equal(np.rot90(pixels), load_image(path))
-
-
-def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    with pytest.raises(ImageUnreadable, match=r"bad\.jpg"):
-        load_image(tmp_path / "bad.jpg")
-    with pytest.raises(DatasetInvalid, match=r"gone\.jpg"):
-        load_image(tmp_path / "gone.jpg")
-    with pytest.raises(ImageUnreadable, match=r"bad\.jpg"):
-        load_mask(Sample(image=tmp_path / "a", mask=tmp_path / "bad.jpg", group="g"), (4, 4))
-
-
-def test_masks_are_brought_to_the_size_that_is_asked_for(tmp_path: Path) -> None:
-    save_mask(tmp_path / "m.png")
-    tampered = Sample(image=tmp_path / "a.png", mask=tmp_path / "m.png", group="g")
-    half = load_mask(tampered, (HEIGHT // 2, WIDTH // 2))
-    assert half.shape == (HEIGHT // 2, WIDTH // 2)
-    assert half[: HEIGHT // 4, : WIDTH // 4].all()
-    assert half.sum() == HEIGHT // 4 * (WIDTH // 4)
-    assert not load_mask(Sample(image=tmp_path / "a.png", mask=None, group="g"), (3, 5)).any()
