@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ncl_model.augmentation import augment, crop_window
+from ncl_model.augmentation import augment, crop_window, recompress, rescale
 from ncl_model.errors import DatasetInvalid, NclModelError
 from ncl_model.recipe import TrainConfig
+from ncl_model.resaving import JpegSettings, resave
 from ncl_model.synthesis import synthesize
 
 Pixels = NDArray[np.uint8]
@@ -26,6 +27,12 @@ Mask = NDArray[np.bool_]
 
 #: other photographs that are tried when one cannot be read
 _TRIES = 20
+#: of the photographs that are saved once more, those that are saved as tampered files were
+_LIKE_TAMPERED = 0.7
+#: synthetic samples are saved once more less often than authentic ones: some were recompressed before
+_RESAVED_SYNTHETIC = 0.5
+#: factors that photographs are rescaled by, if they are
+_RESCALED_BY = (0.6, 1.6)
 
 
 class Photographs(Protocol):
@@ -40,12 +47,12 @@ class Photographs(Protocol):
         """Of every source."""
 
     @property
-    def photos(self) -> Sequence[Pixels]:
-        """Photographs for synthesis."""
+    def shapes(self) -> Sequence[tuple[int, Pixels]]:
+        """(index into ``authentic``, region map (H, W) uint8) of those that have one."""
 
     @property
-    def shapes(self) -> Sequence[tuple[int, Pixels]]:
-        """(index into ``photos``, region map (H, W) uint8) of those that have one."""
+    def settings(self) -> Sequence[JpegSettings]:
+        """How the files tampered with by people were saved."""
 
 
 class Batch(NamedTuple):
@@ -68,10 +75,12 @@ def make_sample(material: Photographs, recipe: TrainConfig, rng: np.random.Gener
     if kind < recipe.people:
         pixels, mask = _frame(*_pick(material.tampered, rng), recipe, rng)
     elif kind < recipe.people + recipe.synthetic:
-        pixels, mask = synthesize(material.photos, material.shapes, recipe.size, rng)
+        pixels, mask = synthesize(material.authentic, material.shapes, recipe.size, rng)
+        pixels = _resaved(pixels, material, recipe.resaved * _RESAVED_SYNTHETIC, rng)
     else:
         pixels = _pick(material.authentic, rng)
         pixels, mask = _frame(pixels, np.zeros(pixels.shape[:2], np.bool_), recipe, rng)
+        pixels = _resaved(pixels, material, recipe.resaved, rng)
     return augment(pixels, mask, rng, jpeg=recipe.jpeg)
 
 
@@ -102,8 +111,23 @@ def _readable(make: Callable[[], _T], left_out: list[str]) -> _T:
     raise DatasetInvalid(f"{_TRIES} photographs in a row cannot be read; the last: {left_out[-1]}")
 
 
+def _resaved(pixels: Pixels, material: Photographs, share: float, rng: np.random.Generator) -> Pixels:
+    """Saved once more, with probability ``share``; mostly as a file was that people tampered with.
+
+    Whatever program saved the tampered files, authentic ones then come from it too, and only tampering tells them
+    apart.
+    """
+    if rng.random() >= share:
+        return pixels
+    if material.settings and rng.random() < _LIKE_TAMPERED:
+        return resave(pixels, _pick(material.settings, rng))
+    return recompress(np.ascontiguousarray(pixels), int(rng.integers(60, 99)))
+
+
 def _frame(pixels: Pixels, mask: Mask, recipe: TrainConfig, rng: np.random.Generator) -> tuple[Pixels, Mask]:
     """The recipe's square of a photograph: a native-size window, or all of it resized."""
+    if rng.random() < recipe.rescaled:
+        pixels, mask = rescale(pixels, mask, float(rng.uniform(*_RESCALED_BY)))
     if recipe.framing == "crop":
         return crop_window(pixels, mask, recipe.size, rng)
     side = (recipe.size, recipe.size)

@@ -17,8 +17,9 @@ from ncl_model.checking import Progress, decode_regions, no_progress, usable_sou
 from ncl_model.datasets import Source, split_by_group
 from ncl_model.decoding import decode_photo
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
-from ncl_model.masks import decode_mask, resized
+from ncl_model.masks import decode_mask
 from ncl_model.problems import tell
+from ncl_model.resaving import JpegSettings, settings_of
 from ncl_model.sample import Sample
 
 Pixels = NDArray[np.uint8]
@@ -65,14 +66,14 @@ class Material:
 
     #: (pixels (H, W, 3) uint8, mask (H, W) bool) of photographs tampered with by people
     tampered: Sequence[tuple[Pixels, Mask]]
-    #: pixels (H, W, 3) uint8 of authentic photographs of every source, ``photos`` first
+    #: pixels (H, W, 3) uint8 of authentic photographs of every source
     authentic: Sequence[Pixels]
-    #: photographs to synthesise manipulations from
-    photos: Sequence[Pixels]
-    #: (index into ``photos``, region map (H, W) uint8) of those that have one
+    #: (index into ``authentic``, region map (H, W) uint8) of those that have one
     shapes: Sequence[tuple[int, Pixels]]
     #: never trained on
     validation: list[Sample]
+    #: how the files tampered with by people were saved, for saving authentic photographs like them
+    settings: Sequence[JpegSettings] = ()
     #: counts, for the log and the checkpoint's provenance; plain JSON types, no folders of this machine
     described: dict[str, Any] = field(default_factory=dict)
 
@@ -90,12 +91,11 @@ class Material:
     ) -> Self:
         """Read every file of the sources, look into it, and keep its bytes.
 
-        Validation is the held-out groups of every source (``split_by_group``). Photographs for synthesis are those of
-        the sources that are authentic throughout, or all authentic ones when there is no such source. PACKs are
-        unpacked into ``work``. Raises one DatasetInvalid that lists the problems of all files, unless
-        ``leave_out_bad``: then such samples are left out, with a warning. Raises DatasetInvalid too when there is
-        nothing tampered and no way to synthesise it, nothing authentic, or nothing on one side of the split.
-        ``grey_masks`` as in ``checking.look_at``.
+        Validation is the held-out groups of every source (``split_by_group``). PACKs are unpacked into ``work``.
+        Raises one DatasetInvalid that lists the problems of all files, unless ``leave_out_bad``: then such samples
+        are left out, with a warning. Raises DatasetInvalid too when there is nothing tampered and no way to
+        synthesise it, nothing authentic, or nothing on one side of the split. ``grey_masks`` as in
+        ``checking.look_at``.
         """
         store = _Store(KEPT_BYTES)
         found, problems = usable_sources(
@@ -116,14 +116,13 @@ class Material:
         tampered = [s for _, side in kept for s in side if s.mask is not None]
         plain = [s for source, side in kept if not source.labelled for s in side]
         others = [s for source, side in kept if source.labelled for s in side if s.mask is None]
-        photos = plain or others
-        shapes = [(i, s.regions) for i, s in enumerate(photos) if s.regions is not None]
         authentic = plain + others
+        shapes = [(i, s.regions) for i, s in enumerate(authentic) if s.regions is not None]
+        settings = [how for s in tampered if (how := settings_of(store.read(s.image))) is not None]
         described = {
             "sources": [_described(source) for source in sources],
             "tampered": len(tampered),
             "authentic": len(authentic),
-            "photos": len(photos),
             "shapes": len(shapes),
             "validation": len(validation),
             "validation_tampered": sum(s.mask is not None for s in validation),
@@ -135,10 +134,10 @@ class Material:
         return cls(
             tampered=Drawn(tampered, store.pair),
             authentic=Drawn([s.image for s in authentic], store.photo),
-            photos=Drawn([s.image for s in photos], store.photo),
             shapes=Drawn(shapes, store.shape),
             validation=validation,
             described=described,
+            settings=settings,
         )
 
     def check_shares(self, *, people: float, synthetic: float) -> None:
@@ -188,7 +187,11 @@ class _Store:
         pixels = self.photo(sample.image)
         assert sample.mask is not None  # noqa: S101 - these are the tampered ones
         mask = self._decoded(sample.mask, partial(decode_mask, colour=sample.tampered_colour))
-        return pixels, resized(mask.tampered, (pixels.shape[0], pixels.shape[1]))
+        if mask.tampered.shape != pixels.shape[:2]:
+            raise DatasetInvalid(
+                f"{sample.mask}: is no longer of the size of {sample.image}; was one of them replaced?"
+            )
+        return pixels, mask.tampered
 
     def shape(self, key: tuple[int, Path]) -> tuple[int, Pixels]:
         index, path = key

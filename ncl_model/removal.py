@@ -53,7 +53,7 @@ def continued(values: Floats, known: Mask) -> Floats:
     weights = np.pad(known.astype(np.float32), even)
     sums = _halved(np.pad(values * known[..., None], (*even, (0, 0))))
     counts = _halved(weights[..., None])
-    coarse = continued(sums / np.maximum(counts, np.float32(1)), counts[..., 0] > 0)
+    coarse = continued((sums / np.maximum(counts, 1)).astype(np.float32), counts[..., 0] > 0)
     return np.where(known[..., None], values, _resized(coarse, width, height))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ncl_model.checkpoint import Checkpoint, load_checkpoint, pack_weights
+from ncl_model.checkpoint import Checkpoint, pack_weights
 from ncl_model.crew import Crew
 from ncl_model.devices import check_precision, tune
 from ncl_model.errors import CheckpointMismatch, ConfigInvalid
@@ -18,6 +19,7 @@ from ncl_model.optimization import learning_rate, make_optimizer, set_learning_r
 from ncl_model.recipe import TrainConfig
 from ncl_model.steadiness import Steadiness
 from ncl_model.tally import Tally
+from ncl_model.warm_start import adopt
 
 #: written into every state; a reader refuses what it does not know
 _FORMAT = 2
@@ -93,17 +95,14 @@ class Trainer:
         if self.crew.leads:
             self._update_average()
 
-    def start_from(self, path: Any) -> None:
-        """Take the weights of a safetensors file of an equal network; its pivot and optimizer start anew.
+    def start_from(self, path: Path) -> tuple[str, ...]:
+        """Begin with the weights of a safetensors file, as ``warm_start.adopt`` says; gives what has grown since.
 
-        Raises the errors of ``load_checkpoint``, and CheckpointMismatch for another network.
+        Pivot and optimizer start anew. Raises the errors of ``adopt``.
         """
-        given = load_checkpoint(path).build(path).state_dict()
-        problem = _difference(self.network.state_dict(), given)
-        if problem:
-            raise CheckpointMismatch(path, problem, "Start from weights of the recipe's own network")
-        self.network.load_state_dict(given)
+        grown = adopt(self.network.state_dict(), path)
         self.average = {n: t.detach().clone() for n, t in self._floats().items()}
+        return grown
 
     def checkpoint(self, metrics: Mapping[str, Any], provenance: Mapping[str, Any]) -> Checkpoint:
         """The averaged weights as they are now, to predict with."""
@@ -191,12 +190,3 @@ def _check_shares(recipe: TrainConfig, crew: Crew) -> None:
         raise ConfigInvalid(
             "batch", f"{recipe.batch} cannot be shared by {workers} in {recipe.accumulate} parts each; take a multiple"
         )
-
-
-def _difference(ours: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:
-    for name in sorted(set(ours) | set(given)):
-        if name not in given or name not in ours:
-            return f"tensor {name!r} is in only one of the two networks"
-        if ours[name].shape != given[name].shape:
-            return f"tensor {name!r} is {tuple(given[name].shape)}, the recipe asks for {tuple(ours[name].shape)}"
-    return None

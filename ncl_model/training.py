@@ -69,12 +69,15 @@ def train(
     files = RunFiles(out=out, part_bytes=None if place.part_mb is None else max(1, int(place.part_mb * _MB)))
     trainer = Trainer(recipe, device)
     state = files.load_state()
+    grown: tuple[str, ...] = ()
     if state is not None:
         trainer.load_state(state, files.state)
     elif start_from is not None:
-        trainer.start_from(start_from)
+        grown = trainer.start_from(start_from)
     log = RunLog(out, step=trainer.step, tensorboard=place.tensorboard, echo=echo)
     try:
+        if state is None and start_from is not None:
+            log.event("started_from", weights=start_from.name, grown=grown)
         log.event(
             "start", resumed=state is not None, step=trainer.step, device=describe(device), recipe=recipe.to_dict()
         )
@@ -141,7 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     budget.add_argument("--steps", type=int, help="optimizer steps, instead of a time")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where to compute (default: auto)")
     parser.add_argument("--workers", type=int, help="processes that prepare batches (default: as the device needs)")
-    parser.add_argument("--start-from", type=Path, help="weights.safetensors of an equal network to begin with")
+    parser.add_argument(
+        "--start-from", type=Path, help="weights.safetensors to begin with, of the same or of a smaller network"
+    )
     parser.add_argument("--part-mb", type=float, help="also write state and weights in parts of so many megabytes")
     parser.add_argument("--leave-out-bad", action="store_true", help="go on without files that cannot be read")
     return parser

@@ -13,6 +13,7 @@ from ncl_model.config import NclConfig
 from ncl_model.errors import ImageUnreadable
 from ncl_model.objective import LossConfig
 from ncl_model.recipe import TrainConfig
+from ncl_model.resaving import JpegSettings
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -88,8 +89,8 @@ class Pictures:
 
     tampered: list[tuple[Pixels, Mask]] = field(default_factory=lambda: [forged(i) for i in range(4)])
     authentic: list[Pixels] = field(default_factory=lambda: [photo(50 + i) for i in range(4)])
-    photos: list[Pixels] = field(default_factory=lambda: [photo(50 + i) for i in range(4)])
     shapes: list[tuple[int, Pixels]] = field(default_factory=lambda: [(0, _regions()), (1, _regions())])
+    settings: list[JpegSettings] = field(default_factory=lambda: [JpegSettings(((9,) * 64,) * 2, 2)])
 
 
 def write_source(folder: Path, images: int = 12) -> Path:

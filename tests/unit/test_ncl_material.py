@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,15 @@ from data_sets import (
     save_regions,
 )
 from PIL import Image
+from training_material import write_source
 
 from ncl_model import material as material_module
 from ncl_model.checking import look_at
-from ncl_model.datasets import held_out_samples, load_image, read_source
+from ncl_model.datasets import read_source, split_by_group
+from ncl_model.decoding import decode_photo
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
 from ncl_model.material import Material
+from ncl_model.sample import Sample
 
 
 def load(*sources: Path, **options: object) -> Material:
@@ -58,29 +61,32 @@ def test_everything_is_there_once_and_validation_is_apart(sources: list[Path]) -
     for pixels, mask in found.tampered:
         assert pixels.shape == (HEIGHT, WIDTH, 3)
         np.testing.assert_array_equal(mask, mask_pixels() > 0)
-    assert found.validation == [s for side in held_out_samples(sources, held_out=0.3, seed=1) for s in side]
+    assert found.validation == split_by_group(samples, held_out=0.3, seed=1)[1]
 
 
 def test_no_pixel_of_a_validation_image_is_drawn(sources: list[Path]) -> None:
     found = load(*sources)
-    drawn = {pixels.tobytes() for pixels in [*found.authentic, *found.photos, *(p for p, _ in found.tampered)]}
-    assert not drawn & {load_image(sample.image).tobytes() for sample in found.validation}
+    drawn = {pixels.tobytes() for pixels in [*found.authentic, *(p for p, _ in found.tampered)]}
+    assert not drawn & {decode_photo(sample.image.read_bytes()).tobytes() for sample in found.validation}
 
 
-def test_photographs_for_synthesis_are_those_of_wholly_authentic_sources(sources: list[Path]) -> None:
+def test_region_maps_belong_to_their_photographs(sources: list[Path]) -> None:
     found = load(*sources)
-    assert 0 < len(found.photos) < len(found.authentic)
-    np.testing.assert_array_equal(found.authentic[0], found.photos[0])
-    assert 0 < len(found.shapes) < len(found.photos)
+    assert 0 < len(found.shapes) < len(found.authentic)
     for index, regions in found.shapes:
         assert set(np.unique(regions)) == {1, 2}
-        assert found.photos[index].shape[:2] == regions.shape
-    alone = load(sources[0])
-    assert len(alone.photos) == len(alone.authentic) > 0
+        assert found.authentic[index].shape[:2] == regions.shape
+
+
+def test_how_tampered_files_were_saved_is_known(sources: list[Path], tmp_path: Path) -> None:
+    assert load(*sources).settings == [], "no JPEG file among the tampered ones"
+    found = load(write_source(tmp_path / "jpeg"))
+    assert len(found.settings) == len(found.tampered) > 0
+    assert {settings.subsampling for settings in found.settings} == {2}
 
 
 def test_sequences_behave_as_sequences(sources: list[Path]) -> None:
-    photos = load(*sources).photos
+    photos = load(*sources).authentic
     np.testing.assert_array_equal(photos[-1], photos[len(photos) - 1])
     assert [p.tobytes() for p in photos[1:3]] == [photos[1].tobytes(), photos[2].tobytes()]
     with pytest.raises(IndexError):
@@ -90,6 +96,9 @@ def test_sequences_behave_as_sequences(sources: list[Path]) -> None:
 def test_it_can_be_sent_to_another_process(sources: list[Path]) -> None:
     found = load(*sources)
     sent = pickle.dumps(found)
+    assert found.validation
+    for sample in found.validation:
+        assert sample.image.read_bytes() not in sent  # what is not drawn is not carried along
     for source in sources:  # the files are not needed any more
         for path in source.rglob("*.*"):
             path.unlink()
@@ -123,15 +132,38 @@ def test_beyond_the_limit_files_stay_on_the_disk(sources: list[Path], monkeypatc
     monkeypatch.setattr(material_module, "KEPT_BYTES", 0)
     found = load(*sources)
     assert len(pickle.dumps(found)) < 20_000
-    np.testing.assert_array_equal(found.photos[0], load(*sources).photos[0])
+    np.testing.assert_array_equal(found.authentic[0], load(*sources).authentic[0])
     for path in (*sources[1].rglob("*.jpg"), *sources[2].rglob("*.jpg")):
         path.write_bytes(b"gone bad")
     with pytest.raises(ImageUnreadable, match=r"p\d\.jpg"):
-        found.photos[0]
+        found.authentic[0]
     for path in sources[0].rglob("*.png"):
         path.unlink()
     with pytest.raises(DatasetInvalid, match=r"\.png: cannot be read"):
         found.tampered[0]
+
+
+def test_a_mask_that_was_replaced_under_way_is_noticed(sources: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(material_module, "KEPT_BYTES", 0)
+    found = load(*sources)
+    for path in sources[0].glob("masks/*"):
+        save_mask(path, size=(WIDTH, HEIGHT + 1))
+    with pytest.raises(DatasetInvalid, match=r"no longer of the size of .*\.png"):
+        found.tampered[0]
+
+
+def test_photographs_are_upright_as_the_predictor_sees_them(tmp_path: Path) -> None:
+    """A photograph stored lying, whose mask and region map are upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = Image.open(save_photo(tmp_path / "a.png"))
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "set.png", exif=exif)
+    folder = make_authentic(tmp_path / "drawn", 6)
+    (folder / "images/p0.jpg").unlink()
+    (tmp_path / "set.png").rename(folder / "images/p0.png")
+    found = load(folder, held_out=0.0)
+    np.testing.assert_array_equal(found.authentic[0], np.asarray(upright))
+    assert found.shapes[0][1].shape == (HEIGHT, WIDTH)
 
 
 def test_progress_is_told_to_the_end(sources: list[Path]) -> None:
@@ -284,17 +316,21 @@ def test_looking_tells_sizes_and_areas_in_order(sources: list[Path]) -> None:
     assert not any(look.problems for look in looks)
 
 
-def test_reading_many_images_needs_memory_for_few(tmp_path: Path) -> None:
-    """Only so many are under way at once, however many there are."""
+class Counted(list[Sample]):
+    """A list that knows how far it was read."""
+
+    taken = 0
+
+    def __iter__(self) -> Iterator[Sample]:
+        for sample in super().__iter__():
+            self.taken += 1
+            yield sample
+
+
+def test_looking_into_many_images_holds_few_at_once(tmp_path: Path) -> None:
     save_photo(tmp_path / "a.jpg")
-    sample = read_source(tmp_path)[0]
-    started: list[Path] = []
-
-    def read(path: Path) -> bytes:
-        started.append(path)
-        return path.read_bytes()
-
-    looks = look_at([sample] * 500, read=read)
+    samples = Counted(read_source(tmp_path) * 500)
+    looks = look_at(samples)
     next(looks)
-    assert len(started) < 100
-    looks.close()  # type: ignore[attr-defined]
+    assert samples.taken < 100
+    assert sum(1 for _ in looks) == 499
