@@ -19,6 +19,9 @@ from ncl_model.sample import Sample
 
 #: a group with more than this share of a source's photographs makes any split of it coarse [ours]
 _LARGE_GROUP = 0.2
+#: from which ratio on the sizes of tampered and authentic files are noted, with so many of each at least [ours]
+_UNEQUAL = 1.25
+_ENOUGH = 20
 #: quantiles of the tampered area that are told
 _QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
@@ -165,9 +168,15 @@ def _report(source: Source, looks: list[Look], copies_inside: int) -> SourceRepo
             "more than half of the pixels are tampered in most masks: are they inverted? Then say black in the "
             "column tampered_colour"
         )
+    ratio = _size_ratio(looks)
+    if ratio is not None and not 1 / _UNEQUAL < ratio < _UNEQUAL:
+        notes.append(
+            f"tampered files take {ratio:.2f} times the bytes per pixel of authentic ones: they were saved in another "
+            "way, and a network may learn that instead of tampering"
+        )
     if copies_inside:
         notes.append(
-            f"{_pairs(copies_inside)} of nearly equal photographs are in different groups: give each pair one group, "
+            f"{_pairs(copies_inside)} of nearly equal photographs in different groups: give each pair one group, "
             "or a split may train on what it tests"
         )
     return SourceReport(
@@ -202,6 +211,21 @@ def _notes(reports: list[SourceReport], copies: list[Copy]) -> list[str]:
             "do not train on one and test on the other"
         )
     return notes
+
+
+def _size_ratio(looks: list[Look]) -> float | None:
+    """Median bytes per pixel of tampered images to that of authentic ones of the same, most frequent format."""
+    formats = Counter(look.format for look in looks if look.format)
+    if not formats:
+        return None
+    common = formats.most_common(1)[0][0]
+    densities: dict[bool, list[float]] = {True: [], False: []}
+    for look in looks:
+        if look.format == common:
+            densities[look.sample.mask is not None].append(look.bytes / (look.width * look.height))
+    if min(map(len, densities.values())) < _ENOUGH:
+        return None
+    return float(np.median(densities[True]) / np.median(densities[False]))
 
 
 def _pairs(count: int) -> str:

@@ -199,6 +199,16 @@ def test_notes_say_what_sets_of_one_kind_are_good_for(tmp_path: Path) -> None:
     assert both.sources[1].notes == ()
 
 
+@pytest.mark.parametrize(("quality", "noted"), [(92, False), (50, True)])
+def test_a_label_that_hides_in_how_files_were_saved_is_noted(quality: int, noted: bool, tmp_path: Path) -> None:
+    folder = make_indexed(tmp_path / "set", 48)
+    for i in range(48):
+        photo(48, 32, seed=i).save(folder / f"images/{i}.png", "JPEG", quality=92 if i % 2 else quality)
+    (report,) = inspect_sources([folder]).sources
+    assert report.formats == {"JPEG": 48}
+    assert any("times the bytes per pixel" in note for note in report.notes) == noted
+
+
 def test_masks_that_look_inverted_are_noted(tmp_path: Path) -> None:
     folder = make_indexed(tmp_path / "set", 12)
     assert not inspect_sources([folder]).sources[0].notes
