@@ -38,6 +38,11 @@ def figures_markdown(predictor: Predictor, results: Sequence[SetResult]) -> str:
         f"\n{_INTERVALS}\nPixel figures: per image at the native size of the mask, F1 and IoU at 0.5, mean over "
         "tampered images. Recall: at 1 % and 5 % false positives among the authentic images of the same set.\n"
     )
+    if any(result.resaved_evaluation is not None for result in results):
+        text += (
+            f'"{RESAVED}": every authentic photograph saved once more with the JPEG settings of a tampered one of the '
+            "set, so that the last saving gives nothing away.\n"
+        )
     lines = [line for result in results for line in notes(result)]
     return text + ("\n" + "".join(f"- {markdown_text(line)}\n" for line in lines) if lines else "")
 
