@@ -59,11 +59,3 @@ def _grey(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return to_rgb(image).convert("L")
     return image.convert("L")
-
-
-def resized(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The mask at ``size`` (H, W), nearest neighbour; itself when it has that size already."""
-    if mask.shape == size:
-        return mask
-    image = Image.fromarray(mask.astype(np.uint8) * 255)
-    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.NEAREST)) > 127
