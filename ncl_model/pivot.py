@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Pivots(NamedTuple):
@@ -33,8 +34,7 @@ class PivotNetwork(nn.Module):
     def forward(self, features: Tensor, contour: Tensor) -> Pivots:
         """``features`` (B, C, h, w) and ``contour`` (B, h, w) bool, to ``Pivots``."""
         image, row, column = contour.nonzero(as_tuple=True)
-        # (1, C, K, 1): batch norm sees every contour patch of the batch
-        cells = features[image, :, row, column].t()[None, :, :, None]
+        cells = features[image, :, row, column]
         return Pivots(*(_mean_by_image(_run(b, cells), image, len(features)) for b in (self.tampered, self.authentic)))
 
 
@@ -43,10 +43,17 @@ def _branch(channels: int) -> nn.Sequential:
 
 
 def _run(branch: nn.Sequential, cells: Tensor) -> Tensor:
-    """(1, C, K, 1) to (K, C); a batch with fewer than two contour patches has nothing to normalise by."""
-    if cells.shape[2] < 2:
-        return cells[0, :, :, 0].t() * 0.0
-    result: Tensor = branch(cells)[0, :, :, 0].t()
+    """(K, C) to (K, C); batch norm sees every contour patch of the batch.
+
+    A batch with fewer than two contour patches has nothing to normalise by, unless the batch norm runs over several
+    workers: then this one takes part even without any patch, or the others would wait for it for ever.
+    """
+    convolution, norm, relu = branch
+    # the 1x1 convolution as a product of matrices, which also takes no rows at all
+    rows = F.linear(cells, convolution.weight.flatten(1))
+    if type(norm) is nn.BatchNorm2d and len(rows) < 2:
+        return rows * 0.0
+    result: Tensor = relu(norm(rows[:, :, None, None])).flatten(1)
     return result
 
 

@@ -1,0 +1,55 @@
+"""Run by two processes at once: one training step of each on its share of a batch; the results go to a file.
+
+Arguments: rank, file to meet at, file of the results (written by rank 0), JSON of what the recipe changes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from training_material import Pictures, forged, photo, recipe
+
+from ncl_model.batches import make_batch
+from ncl_model.crew import Crew, Group
+from ncl_model.objective import LossConfig
+from ncl_model.recipe import TrainConfig
+from ncl_model.trainer import Trainer
+
+
+def shared_recipe(changes: dict[str, object]) -> TrainConfig:
+    loss = LossConfig(**{"mu": 0.5, "omega": 0.5, "warmup_steps": 0, **changes.pop("loss", {})})  # type: ignore[dict-item]
+    return recipe(**{"loss": loss, "seed": 5, "people": 0.5, "synthetic": 0.0, **changes})
+
+
+def one_step(ours: TrainConfig, crew: Crew, steps: int = 1) -> dict[str, torch.Tensor]:
+    """Gradients, weights and statistics after some steps, in float64 for the comparison."""
+    material = Pictures(tampered=[forged(i) for i in range(4)], authentic=[photo(50 + i) for i in range(4)])
+    trainer = Trainer(ours, crew=crew)
+    for _ in range(steps):
+        batch = make_batch(material, ours, trainer.step, crew.rank, crew.size)
+        trainer.train_step(batch.pixels, batch.masks)
+    look = trainer.tally.look(crew)
+    found = {f"state.{n}": t for n, t in trainer.state()["lesson"].items()}
+    found |= {f"grad.{n}": p.grad for n, p in trainer._lesson.named_parameters() if p.grad is not None}
+    return {n: t.detach().clone() for n, t in found.items()} | {"loss": torch.tensor(look.losses["loss"])}
+
+
+def main() -> None:
+    rank, meeting, results, changes = int(sys.argv[1]), sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=2, timeout=timedelta(seconds=60)
+    )
+    found = one_step(shared_recipe(changes), Group(torch.device("cpu")))
+    if rank == 0:
+        torch.save(found, results)
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
