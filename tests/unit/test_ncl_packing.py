@@ -9,6 +9,7 @@ import os
 import random
 import tarfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,14 @@ def test_unpacking_is_done_once(packed: Path, tmp_path: Path) -> None:
     (packed / "shard-000.tar").unlink()  # not needed any more
     assert unpack(packed, tmp_path / "work") == folders
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*")} == marks
+
+
+def test_several_processes_may_unpack_at_once(packed: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: unpack(packed, tmp_path / "work"), range(4)))
+    assert found[1:] == found[:-1]
+    assert [path.name[:5] for path in (tmp_path / "work").iterdir()] == ["pack-"]
+    assert len(read_source(packed, work=tmp_path / "work")) == 29
 
 
 def test_without_a_place_it_goes_into_the_cache(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
