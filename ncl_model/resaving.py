@@ -49,10 +49,14 @@ def settings_of(data: bytes) -> JpegSettings | None:
 
 def resave(pixels: Pixels, settings: JpegSettings) -> Pixels:
     """(H, W, 3) uint8 through JPEG once, saved as ``settings`` say."""
+    with Image.open(io.BytesIO(saved(pixels, settings))) as image:
+        return np.array(image)
+
+
+def saved(pixels: Pixels, settings: JpegSettings) -> bytes:
+    """(H, W, 3) uint8 as a JPEG file, saved as ``settings`` say."""
     buffer = io.BytesIO()
     tables = [list(table) for table in settings.tables]
     image = Image.fromarray(np.ascontiguousarray(pixels))
     image.save(buffer, "JPEG", qtables=tables, subsampling=settings.subsampling)
-    buffer.seek(0)
-    with Image.open(buffer) as saved:
-        return np.array(saved)
+    return buffer.getvalue()
