@@ -54,9 +54,7 @@ def pack(
         try:
             contents = _write_pack(sources, partial, shard_bytes, progress)
             partial.chmod(0o755)
-            if out.exists():
-                out.rmdir()
-            partial.rename(out)
+            partial.rename(out)  # an empty folder may be there
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:

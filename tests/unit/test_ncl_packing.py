@@ -202,6 +202,12 @@ def test_an_interrupted_packing_leaves_nothing(sources: list[Path], tmp_path: Pa
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_an_empty_folder_may_be_packed_into(sources: list[Path], packed: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    pack(find_sources(sources), tmp_path / "empty")
+    assert (tmp_path / "empty/pack.json").read_bytes() == (packed / "pack.json").read_bytes()
+
+
 def test_what_cannot_be_packed_is_said(sources: list[Path], packed: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetInvalid, match="is there already"):
         pack(find_sources(sources), packed)
