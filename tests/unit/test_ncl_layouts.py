@@ -107,7 +107,7 @@ def test_casia_1_names_the_picture_that_was_published_without_a_mask(tmp_path: P
 def test_casia_gives_no_picture_the_mask_of_another(tmp_path: Path) -> None:
     folder = make_casia2(tmp_path)
     save_photo(folder / f"Tp/{TAMPERED}_D_NRN_S_N_sec00001_sec00002_00100.jpg")  # the number of one that has its mask
-    with pytest.raises(DatasetInvalid, match="no mask .*sec00001_sec00002_00100_gt"):
+    with pytest.raises(DatasetInvalid, match=r"no mask .*sec00001_sec00002_00100_gt"):
         read_source(folder)
 
 
