@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,12 +17,15 @@ from ncl_model.datasets import Source, find_sources
 from ncl_model.duplicates import Fingerprint, fingerprint, near_pairs
 from ncl_model.problems import Problem
 from ncl_model.sample import Sample
+from ncl_model.shortcuts import tables_auc
 
 #: a group with more than this share of a source's photographs makes any split of it coarse [ours]
 _LARGE_GROUP = 0.2
 #: from which ratio on the sizes of tampered and authentic files are noted, with so many of each at least [ours]
 _UNEQUAL = 1.25
 _ENOUGH = 20
+#: from which image AUC of the quantisation tables on they are noted [ours]
+_TOLD_BY_TABLES = 0.7
 #: quantiles of the tampered area that are told
 _QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
@@ -48,6 +52,8 @@ class SourceReport:
     #: smallest, 10 %, median, 90 % and largest share of tampered pixels, 0 to 1; empty without masks
     tampered_area: tuple[float, ...]
     problems: tuple[Problem, ...]
+    #: image AUC of the JPEG quantisation tables alone; None where a class is missing
+    tables_auc: float | None = None
     #: what a user ought to know, in words
     notes: tuple[str, ...] = ()
 
@@ -174,6 +180,12 @@ def _report(source: Source, looks: list[Look], copies_inside: int) -> SourceRepo
             f"tampered files take {ratio:.2f} times the bytes per pixel of authentic ones: they were saved in another "
             "way, and a network may learn that instead of tampering"
         )
+    known = tables_auc(source.samples)
+    if known > _TOLD_BY_TABLES:
+        notes.append(
+            f"the JPEG quantisation tables alone tell tampered from authentic files (AUC {known:.2f}): image-level "
+            "figures on this set say little unless authentic files are saved again (nclscreen evaluate --resave)"
+        )
     if copies_inside:
         notes.append(
             f"{_pairs(copies_inside)} of nearly equal photographs in different groups: give each pair one group, "
@@ -192,6 +204,7 @@ def _report(source: Source, looks: list[Look], copies_inside: int) -> SourceRepo
         formats=dict(Counter(look.format for look in looks if look.format).most_common()),
         tampered_area=tuple(float(q) for q in np.quantile(areas, _QUANTILES)) if areas else (),
         problems=tuple(problem for look in looks for problem in look.problems),
+        tables_auc=None if math.isnan(known) else known,
         notes=tuple(notes),
     )
 
@@ -246,6 +259,7 @@ def _source_dict(source: SourceReport) -> dict[str, Any]:
         "formats": source.formats,
         "tampered_area": [round(area, 6) for area in source.tampered_area],
         "problems": [{"kind": p.kind, "where": p.where, "message": p.message} for p in source.problems],
+        "tables_auc": source.tables_auc,
         "notes": list(source.notes),
     }
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import math
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
-from tiny_model import save_tiny_model
 from training_material import forged, photo
 
-from ncl_model.metrics import auc
-from ncl_model.resaving import JpegSettings
-from ncl_model.shortcuts import main, table_scores
+from ncl_model.datasets import read_source
+from ncl_model.inspection import inspect_sources
+from ncl_model.shortcuts import shares, tables_auc
 
 
 def make_set(folder: Path, *, tampered_quality: int, authentic_quality: int, count: int = 6) -> Path:
@@ -29,50 +27,28 @@ def make_set(folder: Path, *, tampered_quality: int, authentic_quality: int, cou
     return folder
 
 
-def figures(folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, float]:
-    assert main(["--data", str(folder), "--json", *more]) == 0
-    (found,) = json.loads(capsys.readouterr().out)
-    return found  # type: ignore[no-any-return]
+def test_two_programs_give_the_label_away(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "different", tampered_quality=80, authentic_quality=95)
+    assert tables_auc(read_source(folder)) == 1.0
+    (report,) = inspect_sources([folder]).sources
+    assert report.tables_auc == 1.0
+    assert any("quantisation tables" in note for note in report.notes)
 
 
-def test_two_programs_give_the_label_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    different = make_set(tmp_path / "different", tampered_quality=80, authentic_quality=95)
-    assert figures(different, capsys, "--tables-only")["tables_auc"] == 1.0
-    same = make_set(tmp_path / "same", tampered_quality=90, authentic_quality=90)
-    assert figures(same, capsys, "--tables-only")["tables_auc"] <= 0.5, "a file does not count for itself"
+def test_one_program_tells_nothing(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "same", tampered_quality=90, authentic_quality=90)
+    assert tables_auc(read_source(folder)) <= 0.5, "a file does not count for itself"
+    (report,) = inspect_sources([folder]).sources
+    assert not any("quantisation tables" in note for note in report.notes)
 
 
-def test_a_way_of_saving_seen_once_says_nothing() -> None:
-    settings = [JpegSettings(((n,) * 64,), 0) for n in range(1, 9)]
+def test_a_set_of_one_class_has_no_figure(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", tampered_quality=90, authentic_quality=90)
+    tampered = [sample for sample in read_source(folder) if sample.mask is not None]
+    assert math.isnan(tables_auc(tampered))
+
+
+def test_a_kind_seen_once_says_nothing() -> None:
     labels = np.arange(8) % 2 == 0
-    assert auc(table_scores(settings, labels), labels) == 0.5
-    assert table_scores([None, None], np.array([True, False])).tolist() == [1 / 3, 2 / 3]
-
-
-def test_authentic_photographs_are_judged_as_if_saved_like_tampered_ones(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    weights = str(save_tiny_model(tmp_path / "w.safetensors"))
-    as_different = figures(
-        make_set(tmp_path / "different", tampered_quality=30, authentic_quality=98), capsys, "--weights", weights
-    )
-    assert as_different["resaved"] == as_different["authentic"] == 6
-    # what the authentic files hold after being saved again is what these hold from the beginning, but for a rounding
-    as_same = figures(
-        make_set(tmp_path / "same", tampered_quality=30, authentic_quality=30), capsys, "--weights", weights
-    )
-    assert as_different["model_auc_resaved"] == pytest.approx(as_same["model_auc"], abs=0.1)
-
-
-def test_the_table_and_the_progress_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    weights = str(save_tiny_model(tmp_path / "w.safetensors"))
-    folder = make_set(tmp_path / "set", tampered_quality=30, authentic_quality=98)
-    assert main(["--data", str(folder), "--weights", weights]) == 0
-    printed = capsys.readouterr()
-    assert "tables AUC" in printed.out
-    assert "12 of 12" in printed.err
-
-
-def test_what_cannot_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--data", str(tmp_path / "nowhere"), "--tables-only"]) == 1
-    assert "nowhere" in capsys.readouterr().err
+    assert set(shares(range(8), labels)) == {0.5}
+    assert shares("aaab", np.array([True, True, False, False])).tolist() == [0.5, 0.5, 0.75, 0.5]
