@@ -69,11 +69,6 @@ class Copy:
     #: the files are equal byte by byte
     exact: bool
 
-    @property
-    def apart(self) -> bool:
-        """Whether a split may put them on different sides: then one side knows what the other is tested with."""
-        return self.first.group != self.second.group
-
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:

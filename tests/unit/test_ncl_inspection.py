@@ -160,19 +160,26 @@ def test_copies_are_told_where_a_split_could_divide_them(tmp_path: Path) -> None
     found = inspect_sources([people, other])
     assert found.kin == 1
     told = {
-        (f"{c.sources[0]}/{c.first.image.stem}", f"{c.sources[1]}/{c.second.image.stem}", c.exact, c.apart)
-        for c in found.copies
+        (f"{c.sources[0]}/{c.first.image.stem}", f"{c.sources[1]}/{c.second.image.stem}", c.exact) for c in found.copies
     }
     assert told == {
-        ("0/0", "0/6", True, True),
-        ("0/1", "0/6", True, True),
-        ("0/0", "1/5", False, True),
-        ("0/1", "1/5", False, True),
-        ("0/6", "1/5", False, True),
+        ("0/0", "0/6", True),
+        ("0/1", "0/6", True),
+        ("0/0", "1/5", False),
+        ("0/1", "1/5", False),
+        ("0/6", "1/5", False),
     }
     assert any("2 pairs" in note and "different groups" in note for note in found.sources[0].notes)
     assert not any("different groups" in note for note in found.sources[1].notes)
     assert any("3 pairs" in note and "people" in note and "other" in note for note in found.notes)
+
+
+def test_copies_in_two_sources_are_told_even_where_groups_have_one_name(tmp_path: Path) -> None:
+    """A training and a test set of one collection: no split, but people, keep them apart."""
+    train, test = make_indexed(tmp_path / "train/set", 2), make_indexed(tmp_path / "test/set", 2)
+    found = inspect_sources([train, test])
+    assert [(copy.sources, copy.first.group == copy.second.group) for copy in found.copies] == [((0, 1), True)] * 2
+    assert "2 pairs" in found.notes[0]
 
 
 def test_one_picture_listed_twice_is_found(tmp_path: Path) -> None:
