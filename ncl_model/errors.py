@@ -39,6 +39,10 @@ class TrainingDiverged(NclModelError):
         return type(self), (self.in_a_row, self.skipped)
 
 
+class TrainingFailed(NclModelError):
+    """The workers of a run died again and again; what they said last is in the message."""
+
+
 class CheckpointError(NclModelError):
     """A weights file cannot be used; ``path`` names it, the message says what to do."""
 

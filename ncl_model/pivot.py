@@ -5,7 +5,7 @@ Zhou et al., ICCV 2023, section 3.3. Training only; inference never runs it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +50,8 @@ def _run(branch: nn.Sequential, cells: Tensor) -> Tensor:
     """
     convolution, norm, relu = branch
     # the 1x1 convolution as a product of matrices, which also takes no rows at all
-    rows = F.linear(cells, convolution.weight.flatten(1))
+    weight = cast(nn.Conv2d, convolution).weight
+    rows = F.linear(cells, weight.flatten(1))
     if type(norm) is nn.BatchNorm2d and len(rows) < 2:
         return rows * 0.0
     result: Tensor = relu(norm(rows[:, :, None, None])).flatten(1)

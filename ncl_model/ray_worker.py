@@ -1,0 +1,151 @@
+"""What every worker of a run on Ray Train does: the plain loop, on its share of each batch."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+import torch.distributed as dist
+from ray import train
+from ray.train.torch import get_device
+
+from ncl_model.crew import Crew, Group
+from ncl_model.desk import Desk
+from ncl_model.devices import default_loaders, describe
+from ncl_model.errors import NclModelError
+from ncl_model.loading import Loading, batches
+from ncl_model.loop import Loop
+from ncl_model.ray_board import Caller
+from ncl_model.recipe import TrainConfig
+from ncl_model.run_files import STATE, RunFiles
+from ncl_model.run_log import RunLog
+from ncl_model.run_place import RunPlace
+from ncl_model.trainer import Trainer
+from ncl_model.training import load_material
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orders:
+    """What the workers are told; plain data."""
+
+    recipe: dict[str, Any]
+    sources: tuple[str, ...]
+    place: RunPlace
+    board: Any
+    threads: int
+    loaders: int | None
+    leave_out_bad: bool
+    start_from: str | None
+
+
+def work(config: dict[str, Any]) -> None:
+    """Entry point of a worker; ``config["orders"]`` is ``Orders``."""
+    orders: Orders = config["orders"]
+    told = ray.get(orders.board.failure.remote())
+    if told is not None:
+        raise told  # an earlier attempt met it, and this one would again
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            _train(orders, Path(scratch))
+    except NclModelError as error:
+        ray.get(orders.board.fail.remote(error))
+        raise
+
+
+def _train(orders: Orders, scratch: Path) -> None:
+    torch.set_num_threads(orders.threads)
+    recipe, device = TrainConfig.from_dict(orders.recipe), get_device()
+    crew = Group(device) if dist.is_initialized() and dist.get_world_size() > 1 else Crew()
+    trainer = Trainer(recipe, device, crew)
+    resumed = _take_up(trainer, orders.place)
+    if not resumed and orders.start_from is not None:
+        trainer.start_from(Path(orders.start_from))
+    finished = trainer.finished
+    if not finished:
+        finished = _run(orders, trainer, scratch, resumed=resumed)
+    if crew.leads:
+        ray.get(orders.board.post.remote({"finished": finished, "step": trainer.step}))
+
+
+def _run(orders: Orders, trainer: Trainer, scratch: Path, *, resumed: bool) -> bool:
+    recipe, crew = trainer.recipe, trainer.crew
+    local = orders.place.local(scratch) if crew.leads else scratch
+    work_folder = Path(orders.place.path) if orders.place.is_folder else scratch
+    sources = [Path(source) for source in orders.sources]
+    material = load_material(recipe, sources, work_folder, leave_out_bad=orders.leave_out_bad)
+    desk = None
+    if crew.leads:
+        where = f"{describe(trainer.device)}, {crew.size} workers"
+        log = RunLog(local, step=trainer.step, tensorboard=orders.place.is_folder)
+        log.event("start", resumed=resumed, step=trainer.step, device=where, recipe=recipe.to_dict())
+        log.event("material", **material.described)
+        provenance = {"material": material.described, "device": describe(trainer.device), "workers": crew.size}
+        desk = Desk(RunFiles(out=local), log, material.validation, provenance)
+    caller = Caller(orders.board)
+
+    def stop() -> bool:
+        return caller.should_stop({"step": trainer.step, "progress": trainer.progress, "elapsed_s": trainer.elapsed_s})
+
+    def saved(row: dict[str, Any]) -> None:
+        """Every worker reports; the leading one has the state with it."""
+        row = row or {"step": trainer.step}
+        if not crew.leads:
+            train.report(row, checkpoint=None)
+            return
+        orders.place.publish(local)
+        with tempfile.TemporaryDirectory() as folder:
+            _link(local / STATE, Path(folder) / STATE)
+            train.report(row, checkpoint=train.Checkpoint.from_directory(folder))
+
+    loop = Loop(trainer, desk, stop=stop, noted=caller.note, saved=saved)
+    processes = default_loaders(trainer.device) if orders.loaders is None else orders.loaders
+    loading = Loading(processes=processes, pinned=trainer.device.type == "cuda", rank=crew.rank, workers=crew.size)
+    try:
+        finished = loop.run(batches(material, recipe, trainer.step, loading))
+        if desk is not None:
+            desk.log.event("end", finished=finished, step=trainer.step)
+            orders.place.publish(local)
+    finally:
+        if desk is not None:
+            desk.close()
+    return finished
+
+
+def _take_up(trainer: Trainer, place: RunPlace) -> bool:
+    """Load the newest state there is, on all workers the one that the leading worker found."""
+    found: list[Any] = [_newest_state(place)] if trainer.crew.leads else [None]
+    if trainer.crew.size > 1:
+        dist.broadcast_object_list(found, src=0)
+    if found[0] is None:
+        return False
+    state, where = found[0]
+    trainer.load_state(state, where)
+    return True
+
+
+def _newest_state(place: RunPlace) -> tuple[dict[str, Any], str] | None:
+    """Of Ray's last checkpoint and the run's own folder, the one with more steps."""
+    states: list[tuple[dict[str, Any], str]] = []
+    checkpoint = train.get_checkpoint()
+    if checkpoint is not None:
+        with checkpoint.as_directory() as folder:
+            state = RunFiles(out=Path(folder)).load_state()
+            if state is not None:
+                states.append((state, checkpoint.path))
+    if place.is_folder:
+        state = RunFiles(out=Path(place.path)).load_state()
+        if state is not None:
+            states.append((state, place.path))
+    return max(states, key=lambda found: int(found[0].get("step", 0)), default=None)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        target.write_bytes(source.read_bytes())
