@@ -13,7 +13,11 @@ from ncl_model.batches import make_batch
 from ncl_model.errors import DatasetInvalid
 from ncl_model.loading import Loading, batches
 from ncl_model.loop import Loop
+from ncl_model.resaving import JpegSettings, resave
 from ncl_model.trainer import Trainer
+
+COARSE = JpegSettings(((40,) * 64,) * 2, 0)
+PEOPLE = {"people": 1.0, "synthetic": 0, "jpeg": 0, "batch": 40}
 
 
 def test_a_batch_is_the_same_every_time() -> None:
@@ -63,6 +67,39 @@ def test_resizing_shows_all_of_a_photograph() -> None:
     ours = recipe(framing="resize", people=1, synthetic=0, jpeg=0)
     masks = make_batch(material, ours, 0).masks.float()
     torch.testing.assert_close(masks.mean((1, 2, 3)), torch.full((4,), 0.75), atol=0.02, rtol=0)
+
+
+def test_authentic_photographs_are_saved_as_tampered_files_were() -> None:
+    """Saving once more with the same coarse tables changes almost nothing."""
+
+    def saved_before(resaved: float) -> float:
+        batch = make_batch(
+            Pictures(settings=[COARSE]), recipe(batch=60, people=0, synthetic=0, jpeg=0, resaved=resaved), 0
+        )
+        changes = [np.abs(resave(p, COARSE).astype(int) - p).mean() for p in batch.pixels.permute(0, 2, 3, 1).numpy()]
+        return float(np.mean(np.array(changes) < 0.5))
+
+    assert saved_before(0.0) == 0
+    assert 0.5 < saved_before(1.0) < 0.9, "seven of ten; the others are saved at some quality"
+
+
+def test_without_tampered_files_photographs_are_saved_at_some_quality() -> None:
+    plain, again = (
+        make_batch(Pictures(settings=[]), recipe(people=0, synthetic=0, jpeg=0, resaved=share), 0).pixels
+        for share in (0.0, 1.0)
+    )
+    assert all(not torch.equal(a, b) for a, b in zip(plain, again, strict=True))
+
+
+def test_rescaled_photographs_keep_their_masks() -> None:
+    ours = recipe(**PEOPLE, rescaled=1.0)
+    batch = make_batch(Pictures(), ours, 0)
+    assert not torch.equal(batch.pixels, make_batch(Pictures(), recipe(**PEOPLE), 0).pixels)
+    # the tampered rectangle is noise, and stays where the mask says
+    noise = batch.pixels.float().mean(1).diff(dim=2, append=torch.zeros(40, 64, 1)).abs()
+    inside = [float(n[m[0]].mean()) for n, m in zip(noise, batch.masks, strict=True) if m.any()]
+    outside = [float(n[~m[0]].mean()) for n, m in zip(noise, batch.masks, strict=True)]
+    assert np.mean(inside) > 1.3 * np.mean(outside)
 
 
 def test_a_photograph_that_went_bad_is_left_out() -> None:
