@@ -43,8 +43,9 @@ class Desk:
             "learning_rate": trainer.rate,
             "images_per_s": trainer.recipe.batch * look.steps / max(seconds, 1e-9),
             "skipped": look.skipped,
+            "progress": round(trainer.progress, 5),
         }
-        self.log.row("step", row | {"progress": round(trainer.progress, 5)})
+        self.log.row("step", row)
         return row
 
     def save(self, trainer: Trainer, *, validate: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,21 +104,34 @@ def train_on_ray(
             ),
         )
         # not in the main thread: Ray would take Ctrl-C for itself there, and break off instead of saving
-        with ThreadPoolExecutor(1, thread_name_prefix="ray-train") as pool:
-            fitting = pool.submit(_fit, trainer, board)
-            asked = False
-            while True:
-                try:
-                    fitting.result(timeout=_LOOK_S)
-                    break
-                except StillRunning:
-                    noted(ray.get(board.read.remote()))
-                if stop() and not asked:
-                    asked = True
-                    ray.get(board.ask_stop.remote())
+        pool = ThreadPoolExecutor(1, thread_name_prefix="ray-train")
+        fitting = pool.submit(_fit, trainer, board)
+        try:
+            _follow(fitting, board, stop, noted)
+        finally:
+            pool.shutdown(wait=False)  # it ends with the run, or with Ray
     known = ray.get(board.read.remote())
     noted(known)
     return bool(known.get("finished"))
+
+
+def _follow(
+    fitting: Future[None], board: Any, stop: Callable[[], bool], noted: Callable[[dict[str, Any]], None]
+) -> None:
+    """Until the run is over, or was told to stop before its first step."""
+    asked = False
+    while True:
+        try:
+            fitting.result(timeout=_LOOK_S)
+            return
+        except StillRunning:
+            known = ray.get(board.read.remote())
+            noted(known)
+        if stop() and not asked:
+            asked = True
+            ray.get(board.ask_stop.remote())
+            if not known.get("step"):
+                return  # there is nothing to save yet
 
 
 def unseen_by(path: Path) -> list[str]:

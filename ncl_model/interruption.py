@@ -1,14 +1,17 @@
-"""Ctrl-C and SIGTERM ask a run to save and end; a second one ends it at once."""
+"""Ctrl-C and SIGTERM ask a run to save and end; another one, later, ends it at once."""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: people press Ctrl-C twice; what comes within so many seconds is the same wish
+_ONE_WISH_S = 3.0
 
 
 class Stop:
@@ -16,17 +19,20 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        #: when it was asked for, by the monotonic clock
+        self.at = 0.0
 
     def __call__(self) -> bool:
         return self.signal is not None
 
     def ask(self, number: int = signal.SIGINT) -> None:
         self.signal = number
+        self.at = time.monotonic()
 
 
 @contextmanager
 def heeding_signals() -> Iterator[Stop]:
-    """Turn the first SIGINT or SIGTERM into a wish; the second raises KeyboardInterrupt.
+    """Turn the first SIGINT or SIGTERM into a wish; one that comes seconds later raises KeyboardInterrupt.
 
     Outside the main thread, where signals do not arrive, it changes nothing.
     """
@@ -36,9 +42,10 @@ def heeding_signals() -> Iterator[Stop]:
         return
 
     def heed(number: int, frame: FrameType | None) -> None:
-        if stop():
+        if not stop():
+            stop.ask(number)
+        elif time.monotonic() - stop.at > _ONE_WISH_S:
             raise KeyboardInterrupt
-        stop.ask(number)
 
     before = {number: signal.signal(number, heed) for number in _SIGNALS}
     try:

@@ -28,7 +28,7 @@ from ncl_model.run_log import RunLog, no_echo
 from ncl_model.trainer import Trainer
 
 _MB = 1_000_000
-_EPILOG = "Ctrl-C or SIGTERM saves and ends (exit code 130 or 143); a second one ends at once. See docs/training.md."
+_EPILOG = "Ctrl-C or SIGTERM saves and ends (exit code 130 or 143); one more, seconds later, ends at once."
 
 
 @dataclass(frozen=True, kw_only=True)

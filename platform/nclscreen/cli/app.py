@@ -41,7 +41,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
 def build_app() -> typer.Typer:
     """The command tree; modules with heavy imports are loaded by the commands themselves."""
-    from nclscreen.cli import data, demo, doctor, evaluate, query, score, screen
+    from nclscreen.cli import data, demo, doctor, evaluate, query, score, screen, train
 
     app = typer.Typer(
         name="nclscreen",
@@ -69,6 +69,11 @@ def build_app() -> typer.Typer:
             evaluate.evaluate,
             "Examples:\n\n  nclscreen evaluate --data casia1/test/index.csv --out figures\n\n"
             "  nclscreen evaluate --weights new.safetensors --data casia1/test --data nist16/test --out figures",
+        ),
+        (
+            train.train,
+            "Examples:\n\n  nclscreen train small --data casia1/train --data authentic --out run --minutes 25\n\n"
+            "  nclscreen train paper.yaml --data PACK --out s3://models/run1 --workers 4 --gpus",
         ),
         (doctor.doctor, "Example:\n\n  nclscreen doctor --source s3://archive"),
         (demo.demo, "Example:\n\n  nclscreen demo --out demo-output"),
