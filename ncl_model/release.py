@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,11 +21,22 @@ import numpy as np
 from ncl_model.calibration import Calibration
 from ncl_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ncl_model.datasets import find_sources, root_sources, split_by_group
-from ncl_model.errors import CalibrationTooCoarse, DatasetInvalid
+from ncl_model.equal_saving import EqualSaving
+from ncl_model.errors import CalibrationTooCoarse, ConfigInvalid, DatasetInvalid
 from ncl_model.evaluation import summarize
 from ncl_model.predictor import Predictor
-from ncl_model.selection import CRITERION, HEAD, MAP_RULES, Judged, choose_rule, choose_shift, compare_rules
-from ncl_model.survey import Part, looks, survey
+from ncl_model.records import ImageRecord
+from ncl_model.scoring import Rule
+from ncl_model.selection import (
+    CRITERION,
+    RULE_FIGURES,
+    Judged,
+    RuleFigures,
+    choose_rule,
+    choose_shift,
+    compare_rules,
+)
+from ncl_model.survey import Part, Survey, looks, survey
 from ncl_model.tables import text_table, with_interval
 
 #: the parameter that the logit shift is added to
@@ -33,12 +45,21 @@ _LAST_BIAS = "decoder.stride1.head.bias"
 _SHOWN_RATES = (0.01, 0.05, 0.20)
 
 
-def release(run: Checkpoint, labelled: Sequence[Part], authentic: Sequence[Part], version: str) -> Checkpoint:
+def release(
+    run: Checkpoint,
+    labelled: Sequence[Part],
+    authentic: Sequence[Part],
+    version: str,
+    *,
+    rule: str | None = None,
+    device: str = "cpu",
+) -> Checkpoint:
     """The checkpoint to ship.
 
     ``labelled``: validation images of the labelled sets, which decide shift and score rule; ``authentic``: more
-    authentic ones, of other cameras, which join theirs for the calibration. Raises DatasetInvalid when the labelled
-    ones lack a class.
+    authentic ones, of other cameras, which join theirs for the calibration. ``rule``: the score rule in words, as a
+    release prints it, instead of the one the criterion picks. Raises DatasetInvalid when the labelled ones lack a
+    class, ConfigInvalid for a rule that is not among those compared.
     """
     labels = [sample.mask is not None for part in labelled for sample in part.samples]
     if not any(labels) or all(labels):
@@ -46,40 +67,64 @@ def release(run: Checkpoint, labelled: Sequence[Part], authentic: Sequence[Part]
         raise DatasetInvalid(
             f"no {missing} image among the held-out ones of the labelled sources; hold more groups out"
         )
-    shift, shift_figures = _choose_shift(run, labelled)
+    shift, shift_figures = _choose_shift(_predictor(run, device), labelled)
     moved = dataclasses.replace(run, weights={**run.weights, _LAST_BIAS: run.weights[_LAST_BIAS] + shift})
-    found = survey(_predictor(moved), labelled)
+    predictor = _predictor(moved, device)
+    found, others, resaved = survey(predictor, labelled), survey(predictor, authentic), _resaved(predictor, labelled)
     compared = compare_rules(
-        {rule: found.scores[rule] for rule in MAP_RULES},
-        found.scores.get(HEAD),
+        found.scores,
         [record.label for record in found.records],
         [record.group for record in found.records],
+        resaved=resaved.scores,
+        others=others.scores,
     )
-    rule = choose_rule(compared).rule
-    ruled = dataclasses.replace(moved, config=rule.set_in(moved.config))
-    judged, others = found.judged_by(rule), survey(_predictor(ruled), authentic)
-    pairs = [*zip(judged, found.sources, strict=True), *zip(others.records, others.sources, strict=True)]
-    scores = np.array([record.score for record, _ in pairs if not record.label])
-    sources = Counter(source for record, source in pairs if not record.label)
-    calibration = Calibration.fit(scores, sources=sources, rule=str(rule))
-    chosen = {
+    chosen = choose_rule(compared).rule if rule is None else _named_rule(rule, compared)
+    judged = found.judged_by(chosen)
+    calibration = _calibration([(judged, found.sources), (others.judged_by(chosen), others.sources)], chosen)
+    notes = {
         "logit_shift": shift,
         "logit_shift_pixel_f1": {str(k): round(v, 4) for k, v in shift_figures.items()},
-        "score_rule": str(rule),
-        "score_rule_criterion": CRITERION,
+        "score_rule": str(chosen),
+        "score_rule_criterion": CRITERION if rule is None else "as asked",
         "score_rules": [each.to_dict() for each in compared],
     }
     return dataclasses.replace(
-        ruled,
+        moved,
+        config=chosen.set_in(moved.config),
         version=version,
         metrics={
             "validation": _known(dataclasses.asdict(summarize(judged, rounds=0))),
             "suggested_threshold": {f"fpr_{rate:.2f}": calibration.suggested(rate) for rate in (0.05, 0.20)},
-            "suggested_threshold_from": f"{len(scores)} authentic validation images",
+            "suggested_threshold_from": f"{calibration.photographs} authentic validation images",
         },
         calibration=calibration.to_dict(),
-        provenance={**run.provenance, "chosen_on_validation": chosen},
+        provenance={**run.provenance, "chosen_on_validation": notes},
     )
+
+
+def _calibration(parts: Sequence[tuple[Sequence[ImageRecord], Sequence[str]]], rule: Rule) -> Calibration:
+    """Fitted on the authentic ones among records, each list with the source of each."""
+    pairs = [pair for records, sources in parts for pair in zip(records, sources, strict=True) if not pair[0].label]
+    scores = np.array([record.score for record, _ in pairs])
+    return Calibration.fit(scores, sources=Counter(source for _, source in pairs), rule=str(rule))
+
+
+def _resaved(predictor: Predictor, labelled: Sequence[Part]) -> Survey:
+    """The authentic images of the labelled sources, each saved as a tampered one of its own source was."""
+    found = Survey()
+    for part in labelled:
+        saving = EqualSaving.like(part.samples)
+        untouched = [sample for sample in part.samples if sample.mask is None]
+        if saving.settings:
+            found.add(survey(predictor, [Part(name=part.name, samples=untouched)], saving))
+    return found
+
+
+def _named_rule(words: str, compared: Sequence[RuleFigures]) -> Rule:
+    for figures in compared:
+        if str(figures.rule) == words:
+            return figures.rule
+    raise ConfigInvalid("score_rule", f"{words!r} is not one of {', '.join(str(f.rule) for f in compared)}")
 
 
 def held_out_parts(paths: Sequence[Path], *, held_out: float, seed: int) -> tuple[list[Part], list[Part]]:
@@ -93,15 +138,15 @@ def held_out_parts(paths: Sequence[Path], *, held_out: float, seed: int) -> tupl
     return labelled, authentic
 
 
-def _choose_shift(run: Checkpoint, labelled: Sequence[Part]) -> tuple[float, dict[float, float]]:
+def _choose_shift(predictor: Predictor, labelled: Sequence[Part]) -> tuple[float, dict[float, float]]:
     """Runs the tampered images alone: the shift has to stand before any score means anything."""
     tampered = [sample for part in labelled for sample in part.samples if sample.mask is not None]
-    seen = looks(_predictor(run), tampered)
+    seen = looks(predictor, tampered)
     return choose_shift(Judged(probabilities=look.probabilities, mask=look.mask) for _, look, _ in seen)
 
 
-def _predictor(checkpoint: Checkpoint) -> Predictor:
-    return Predictor(checkpoint.build(checkpoint.name), checkpoint, "float32")
+def _predictor(checkpoint: Checkpoint, device: str) -> Predictor:
+    return Predictor(checkpoint.build(checkpoint.name), checkpoint, "float32", device)
 
 
 def _known(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,12 +163,14 @@ def _sources(data: Sequence[Path]) -> list[Path]:
 
 def rules_table(chosen: Mapping[str, Any]) -> str:
     """The comparison of score rules as a text table; ``chosen`` is ``provenance["chosen_on_validation"]``."""
-    names = ("image_auc", "recall_at_fpr1", "recall_at_fpr5")
-    rows = [
-        [each["rule"], *(with_interval(each[name], tuple(each["intervals"][name])) for name in names)]
-        for each in chosen["score_rules"]
-    ]
-    return text_table(["score rule", "image AUC", "recall at 1 %", "recall at 5 %"], rows)
+    rows = [[each["rule"], *(_cell(each, name) for name in RULE_FIGURES)] for each in chosen["score_rules"]]
+    return text_table(["score rule", *RULE_FIGURES.values()], rows)
+
+
+def _cell(figures: Mapping[str, Any], name: str) -> str:
+    value, ends = figures[name], figures["intervals"].get(name)
+    known = ends is not None and None not in ends
+    return with_interval(math.nan if value is None else value, tuple(ends) if known else None)
 
 
 def _report(shipped: Checkpoint) -> dict[str, Any]:
@@ -153,6 +200,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="append",
         help="more authentic photographs for the calibration, none of them trained on; may be repeated",
     )
+    parser.add_argument("--rule", help="score rule, in the words this prints (default: by the criterion)")
+    parser.add_argument(
+        "--device", default="cpu", help="cpu, cuda, cuda:1 ...; scores of a GPU differ in the last digits"
+    )
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     parser.add_argument("--name", help="name to write into the file (default: the run's)")
     parser.add_argument("--version", default="1", help="version to write into the file")
@@ -162,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     labelled, authentic = held_out_parts(_sources(given.data), held_out=recipe["held_out"], seed=recipe["seed"])
     authentic += [Part(name=source.name, samples=source.samples) for source in find_sources(given.authentic)]
     named = run if given.name is None else dataclasses.replace(run, name=given.name)
-    shipped = release(named, labelled, authentic, given.version)
+    shipped = release(named, labelled, authentic, given.version, rule=given.rule, device=given.device)
     save_checkpoint(given.out, shipped)
     chosen = shipped.provenance["chosen_on_validation"]
     sys.stderr.write(f"{rules_table(chosen)}chosen: {chosen['score_rule']}\n")

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from ncl_model.intervals import ROUNDS, Figure, Interval, group_bootstrap
 from ncl_model.metrics import auc, pixel_f1, recall_at_fpr
 from ncl_model.records import at_size
-from ncl_model.scoring import FloatMap, Rule, map_score, mean_logit
+from ncl_model.scoring import FloatMap, Rule, map_score
+
+#: scores by rule, equally long
+Scores = Mapping[Rule, Sequence[float]]
 
 #: candidates for what is added to the last logit
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
@@ -53,17 +56,31 @@ class RuleFigures:
     """How well the scores of one rule tell tampered from authentic images."""
 
     rule: Rule
+    #: against the authentic images of the labelled sources: what the choice is made by
     image_auc: float
     recall_at_fpr1: float
     recall_at_fpr5: float
-    #: 95 % bootstrap intervals over groups, by figure
+    #: against the same authentic images saved as tampered ones were (``equal_saving``); NaN where there are none
+    resaved_auc: float = math.nan
+    #: against all authentic images, those of other cameras included; NaN without others
+    recall_at_fpr5_of_all: float = math.nan
+    #: 95 % bootstrap intervals over groups, of the first three
     intervals: Mapping[str, Interval]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, rounded, with the rule in words."""
-        names = ("image_auc", "recall_at_fpr1", "recall_at_fpr5")
-        intervals = {name: [round(end, 4) for end in self.intervals[name]] for name in names}
-        return {"rule": str(self.rule), **{n: round(getattr(self, n), 4) for n in names}, "intervals": intervals}
+        """Plain JSON types, rounded, with the rule in words; undefined figures are None."""
+        intervals = {name: [_rounded(end) for end in ends] for name, ends in self.intervals.items()}
+        return {"rule": str(self.rule), **{n: _rounded(getattr(self, n)) for n in RULE_FIGURES}, "intervals": intervals}
+
+
+#: figures of a rule and their heads in a table
+RULE_FIGURES = {
+    "image_auc": "image AUC",
+    "recall_at_fpr1": "recall at 1 %",
+    "recall_at_fpr5": "recall at 5 %",
+    "resaved_auc": "AUC, resaved",
+    "recall_at_fpr5_of_all": "recall at 5 % of all",
+}
 
 
 def shifted(probabilities: FloatMap, shift: float) -> FloatMap:
@@ -96,30 +113,51 @@ def scores_of(probabilities: FloatMap) -> dict[Rule, float]:
     return {rule: map_score(rule.map_rule, probabilities, rule.number) for rule in MAP_RULES if rule.map_rule}
 
 
+def column(scores: Scores, rule: Rule) -> NDArray[np.float64]:
+    """(N,) scores by a rule, as verdicts have them (float32); one that asks map and head is joined from the two."""
+    count = len(next(iter(scores.values())))
+    of_map = [None] * count if rule.map_rule is None else scores[dataclasses.replace(rule, head=False)]
+    head = scores[HEAD] if rule.head else [None] * count
+    joined = [rule.joined(value, logit) for value, logit in zip(of_map, head, strict=True)]
+    return np.array(joined, dtype=np.float32).astype(np.float64)
+
+
 def compare_rules(
-    scores: Mapping[Rule, Sequence[float]],
-    head: Sequence[float] | None,
+    scores: Scores,
     labels: Sequence[bool],
     groups: Sequence[str],
     *,
+    resaved: Scores | None = None,
+    others: Scores | None = None,
     rounds: int = ROUNDS,
 ) -> list[RuleFigures]:
     """Figures of every rule on validation images, in the order of the candidates.
 
-    ``scores``: by map rule, one per image; ``head``: the image head's probabilities in [0, 1], None without a head.
-    With a head, the head alone and the head with the best map rule join the candidates. ``labels`` True = tampered.
-    Raises ValueError when a class is missing: nothing can be chosen then.
+    ``scores``: one per image by each map rule, and the head's probability under ``HEAD`` where there is a head: then
+    the head alone and the head with the best map rule join the candidates. ``labels`` True = tampered. ``resaved``
+    and ``others``: scores of more authentic images, for the figures named so. Raises ValueError when a class is
+    missing: nothing can be chosen then.
     """
     truth = np.array(labels, dtype=np.bool_)
     if truth.all() or not truth.any():
         raise ValueError("validation needs tampered and authentic images to choose a score rule")
-    columns = {rule: np.array(values, dtype=np.float64) for rule, values in scores.items()}
-    if head is not None:
-        best = choose_rule([_figures(rule, values, truth, groups, 0) for rule, values in columns.items()]).rule
-        both = [mean_logit(score, p) for score, p in zip(scores[best], head, strict=True)]
-        columns[HEAD] = np.array(head, dtype=np.float64)
-        columns[dataclasses.replace(best, head=True)] = np.array(both, dtype=np.float64)
-    return [_figures(rule, values, truth, groups, rounds) for rule, values in columns.items()]
+    rules = list(MAP_RULES)
+    if HEAD in scores:
+        best = choose_rule([_figures(rule, column(scores, rule), truth, groups, 0) for rule in rules]).rule
+        rules += [HEAD, dataclasses.replace(best, head=True)]
+    compared = []
+    for rule in rules:
+        values = column(scores, rule)
+        figures = _figures(rule, values, truth, groups, rounds)
+        if resaved:
+            again = column(resaved, rule)
+            figures = dataclasses.replace(figures, resaved_auc=auc(*_against(values[truth], again)))
+        if others:
+            everybody = np.concatenate([values[~truth], column(others, rule)])
+            recall = recall_at_fpr(*_against(values[truth], everybody), 0.05)
+            figures = dataclasses.replace(figures, recall_at_fpr5_of_all=recall)
+        compared.append(figures)
+    return compared
 
 
 def choose_rule(figures: Sequence[RuleFigures]) -> RuleFigures:
@@ -143,6 +181,17 @@ def _figures(
         **{name: figure(everything) for name, figure in figures.items()},
         intervals=group_bootstrap(groups, figures, rounds=rounds) if rounds else unknown,
     )
+
+
+def _against(
+    tampered: NDArray[np.float64], authentic: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores and labels of the two together."""
+    return np.concatenate([tampered, authentic]), np.arange(tampered.size + authentic.size) < tampered.size
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)
 
 
 def _size(mask: NDArray[np.bool_]) -> tuple[int, int]:

@@ -7,14 +7,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
 from ncl_model.predictor import Predictor
-from ncl_model.records import ImageRecord, Look, examine, record_of
+from ncl_model.records import Distort, ImageRecord, Look, examine, record_of
 from ncl_model.sample import Sample
 from ncl_model.scoring import Rule
-from ncl_model.selection import HEAD, scores_of
+from ncl_model.selection import HEAD, column, scores_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,20 +32,24 @@ class Survey:
     #: by map rule, and the image head's probability under ``HEAD`` where the network has a head
     scores: dict[Rule, list[float]] = field(default_factory=dict)
 
+    def add(self, more: Survey) -> None:
+        """Append another survey by the same predictor."""
+        self.records += more.records
+        self.sources += more.sources
+        for rule, scores in more.scores.items():
+            self.scores.setdefault(rule, []).extend(scores)
+
     def judged_by(self, rule: Rule) -> list[ImageRecord]:
         """The records with the scores of one rule, as verdicts would have them (float32)."""
-        nothing = [None] * len(self.records)
-        of_map = nothing if rule.map_rule is None else self.scores[dataclasses.replace(rule, head=False)]
-        head = self.scores[HEAD] if rule.head else nothing
-        scores = [float(np.float32(rule.joined(m, h))) for m, h in zip(of_map, head, strict=True)]
-        return [dataclasses.replace(r, score=score) for r, score in zip(self.records, scores, strict=True)]
+        scores = column(self.scores, rule) if self.records else []
+        return [dataclasses.replace(r, score=float(score)) for r, score in zip(self.records, scores, strict=True)]
 
 
-def survey(predictor: Predictor, parts: Sequence[Part]) -> Survey:
-    """Run every image of the parts; a record's own score is by the predictor's rule."""
+def survey(predictor: Predictor, parts: Sequence[Part], distort: Distort | None = None) -> Survey:
+    """Run every image of the parts, through ``distort`` if given; a record's own score is by the predictor's rule."""
     found = Survey()
     for part in parts:
-        for sample, look, size in looks(predictor, part.samples):
+        for sample, look, size in looks(predictor, part.samples, distort):
             found.records.append(record_of(sample, sample.image.name, look, size))
             found.sources.append(part.name)
             for rule, score in scores_of(look.probabilities).items():
@@ -57,12 +59,15 @@ def survey(predictor: Predictor, parts: Sequence[Part]) -> Survey:
     return found
 
 
-def looks(predictor: Predictor, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Look, int]]:
+def looks(
+    predictor: Predictor, samples: Sequence[Sample], distort: Distort | None = None
+) -> Iterator[tuple[Sample, Look, int]]:
     """(sample, look, bytes of the file), one after the other; what cannot be read is named on standard error."""
     for sample in samples:
         try:
             data = sample.image.read_bytes()
-            look = examine(predictor, sample, data)
+            seen = data if distort is None else distort(data)
+            look = examine(predictor, sample, seen, resized=distort is not None)
         except (OSError, ImageUnreadable, DatasetInvalid) as error:
             sys.stderr.write(f"left out: {sample.image}: {error}\n")
             continue

@@ -18,13 +18,15 @@ from PIL import Image
 from tiny_model import save_tiny_model
 
 from ncl_model.calibration import Calibration
-from ncl_model.checkpoint import load_checkpoint, save_checkpoint
+from ncl_model.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint
+from ncl_model.config import NclConfig
 from ncl_model.decoding import decode_photo
 from ncl_model.equal_saving import EqualSaving
-from ncl_model.errors import DatasetInvalid, OutputUnwritable
+from ncl_model.errors import ConfigInvalid, DatasetInvalid, OutputUnwritable
 from ncl_model.evaluation import LabelledSet, evaluate, judged, main, summarize
 from ncl_model.examination import Examination, file_stem, read_sets
 from ncl_model.metrics import auc, pixel_f1
+from ncl_model.network import NclNetwork
 from ncl_model.predictor import Predictor
 from ncl_model.records import ImageRecord, at_size, judge
 from ncl_model.release import main as release_main
@@ -350,6 +352,7 @@ def test_release_chooses_on_validation_and_stores_the_calibration(
     report = json.loads(told.out)
     assert "head" not in told.err
     assert told.err.count("\n") == 1 + 16 + 1
+    assert "AUC, resaved" in told.err
     shipped = load_checkpoint(out)
     shipped.build(out)
     assert shipped.version == "7"
@@ -368,6 +371,52 @@ def test_release_chooses_on_validation_and_stores_the_calibration(
     ready = Predictor.setup(out)
     scores = [judge(ready, sample, "x").score for sample in read_sets([more])[0].samples]
     assert set(scores) <= {score for score, _ in calibration.knots}
+
+
+def test_release_compares_the_head_and_takes_the_rule_that_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = NclConfig(
+        backbone="resnet18",
+        width=8,
+        output_stride=16,
+        aspp_channels=8,
+        decoder_channels=8,
+        geometry="fit",
+        head="pooled",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        packed = pack_weights(NclNetwork(config).state_dict())
+    run, out = tmp_path / "run.safetensors", tmp_path / "shipped.safetensors"
+    provenance = {"recipe": {"held_out": 0.5, "seed": 1}}
+    save_checkpoint(run, Checkpoint(config=config, weights=packed, name="headed", version="0", provenance=provenance))
+    labelled = save_as_jpeg(make_indexed(tmp_path / "labelled", count=24), {True: 50, False: 95})
+    command = ["--run", str(run), "--data", str(labelled), "--out", str(out)]
+
+    assert release_main([*command, "--rule", "head"]) == 0
+
+    shipped = load_checkpoint(out)
+    chosen = shipped.provenance["chosen_on_validation"]
+    assert (shipped.config.score_rule, chosen["score_rule"], chosen["score_rule_criterion"]) == (
+        "head",
+        "head",
+        "as asked",
+    )
+    rules = {each["rule"]: each for each in chosen["score_rules"]}
+    assert len(rules) == 18
+    assert sum(name.startswith("head + ") for name in rules) == 1
+    assert rules["head"]["resaved_auc"] is not None
+    assert rules["head"]["recall_at_fpr5_of_all"] is None  # no photographs of other cameras were given
+    (sample, *_) = read_sets([labelled])[0].samples
+    ready = Predictor.setup(out)
+    image = ready.decode(sample.image.read_bytes())
+    head = ready.ask(image.pixels[None], [(image.valid_height, image.valid_width)]).head
+    assert head is not None
+    assert ready.localize([image])[0].score == pytest.approx(1 / (1 + math.exp(-float(head[0]))), abs=1e-6)
+    capsys.readouterr()
+    with pytest.raises(ConfigInvalid, match=r"'best' is not one of top_mean 0\.001, "):
+        release_main([*command, "--rule", "best"])
 
 
 def test_release_without_one_of_the_classes_says_what_is_missing(weights: Path, tmp_path: Path) -> None:

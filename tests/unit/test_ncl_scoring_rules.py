@@ -207,7 +207,7 @@ def validation(head_knows: bool) -> tuple[dict[Rule, list[float]], list[float], 
 
 def test_the_rule_that_ranks_best_is_chosen() -> None:
     scores, _, labels, groups = validation(False)
-    compared = compare_rules(scores, None, labels, groups, rounds=50)
+    compared = compare_rules(scores, labels, groups, rounds=50)
     assert [figures.rule for figures in compared] == list(MAP_RULES)
     by_rule = {figures.rule: figures for figures in compared}
     chosen = choose_rule(compared)
@@ -221,10 +221,24 @@ def test_the_rule_that_ranks_best_is_chosen() -> None:
 
 def test_the_head_joins_alone_and_with_the_best_map_rule() -> None:
     scores, head, labels, groups = validation(True)
-    compared = compare_rules(scores, head, labels, groups, rounds=0)
+    compared = compare_rules({**scores, HEAD: head}, labels, groups, rounds=0)
     extra = [figures.rule for figures in compared[len(MAP_RULES) :]]
     best = choose_rule(compared[: len(MAP_RULES)]).rule
     assert extra == [HEAD, dataclasses.replace(best, head=True)]
+
+
+def test_more_authentic_images_have_figures_of_their_own() -> None:
+    """A head that knows the labelled set alone: it alarms on photographs of other cameras, and on resaved ones."""
+    scores, head, labels, groups = validation(True)
+    calm = {rule: [0.0] * 30 for rule in MAP_RULES}
+    others = {**calm, HEAD: [1.0] * 30}
+    compared = compare_rules({**scores, HEAD: head}, labels, groups, others=others, resaved=others, rounds=0)
+    by_rule = {figures.rule: figures for figures in compared}
+    alarmed, quiet = by_rule[HEAD], by_rule[Rule(map_rule="peak", number=8)]
+    assert (alarmed.image_auc, alarmed.resaved_auc, alarmed.recall_at_fpr5_of_all) == (1.0, 0.0, 0.0)
+    assert (quiet.resaved_auc, quiet.recall_at_fpr5_of_all) == (1.0, 1.0)
+    without = compare_rules(scores, labels, groups, rounds=0)[0]
+    assert without.to_dict()["resaved_auc"] is None
 
 
 def test_near_the_best_auc_the_recall_decides() -> None:
@@ -240,4 +254,4 @@ def test_near_the_best_auc_the_recall_decides() -> None:
 def test_without_both_classes_nothing_can_be_chosen() -> None:
     scores, _, labels, groups = validation(False)
     with pytest.raises(ValueError, match="tampered and authentic"):
-        compare_rules(scores, None, [True] * len(labels), groups)
+        compare_rules(scores, [True] * len(labels), groups)
