@@ -60,10 +60,9 @@ def train(
     if minutes is not None and steps is not None:
         raise typer.BadParameter("give --minutes or --steps, not both")
     from ncl_model.interruption import heeding_signals
-    from ncl_model.recipe import TrainConfig
 
     wiring = wire()
-    recipe = TrainConfig.load(config).with_budget(minutes=minutes, steps=steps)
+    recipe = _recipe(config, minutes, steps)
     place = run_place(out, wiring.settings.s3)
     if workers == 0 and not place.is_folder:
         raise typer.BadParameter("--workers 0 trains into a folder; for s3:// take at least one worker")
@@ -83,6 +82,16 @@ def train(
     if stop.signal is not None and not finished:
         output.err.print("interrupted: all is saved; the same command goes on from there")
         raise Terminated if stop.signal == signal.SIGTERM else KeyboardInterrupt
+
+
+def _recipe(config: str, minutes: float | None, steps: int | None) -> TrainConfig:
+    from ncl_model.errors import ConfigInvalid
+    from ncl_model.recipe import TrainConfig
+
+    try:
+        return TrainConfig.load(config).with_budget(minutes=minutes, steps=steps)
+    except ConfigInvalid as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _telling(view: TrainingView, stop: Stop) -> Stop:
