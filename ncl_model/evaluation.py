@@ -23,6 +23,7 @@ from ncl_model.metrics import auc, recall_at_fpr
 from ncl_model.predictor import Predictor
 from ncl_model.records import Distort, ImageRecord, judge
 from ncl_model.sample import Sample
+from ncl_model.tables import one_line
 
 #: the figures of a set, in the order they are shown, and their heads in tables
 FIGURES = {
@@ -199,7 +200,7 @@ class _Lines:
         now = time.monotonic()
         if now - self._told >= self._every_s or done == total:
             self._told = now
-            sys.stderr.write(f"{name}: {done}/{total} images\n")
+            sys.stderr.write(f"{one_line(name)}: {done}/{total} images\n")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ _INTERVALS = "In parentheses: 95 % bootstrap intervals over groups of images tha
 def figures_text(results: Sequence[SetResult]) -> str:
     """For a terminal: figures alone, then whatever could not be read."""
     rows = [row for result in results for row in _rows(result, intervals=False)]
-    return text_table(_head(), rows) + "".join(f"{line}\n" for result in results for line in notes(result))
+    return text_table(_head(), rows) + "".join(f"{one_line(line)}\n" for result in results for line in notes(result))
 
 
 def figures_markdown(predictor: Predictor, results: Sequence[SetResult]) -> str:

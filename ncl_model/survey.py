@@ -13,6 +13,7 @@ from ncl_model.records import Distort, ImageRecord, Look, examine, record_of
 from ncl_model.sample import Sample
 from ncl_model.scoring import Rule
 from ncl_model.selection import HEAD, column, scores_of
+from ncl_model.tables import one_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,9 @@ class Survey:
 
     def judged_by(self, rule: Rule) -> list[ImageRecord]:
         """The records with the scores of one rule, as verdicts would have them (float32)."""
-        scores = column(self.scores, rule) if self.records else []
+        if not self.records:
+            return []
+        scores = column(self.scores, rule)
         return [dataclasses.replace(r, score=float(score)) for r, score in zip(self.records, scores, strict=True)]
 
 
@@ -69,6 +72,6 @@ def looks(
             seen = data if distort is None else distort(data)
             look = examine(predictor, sample, seen, resized=distort is not None)
         except (OSError, ImageUnreadable, DatasetInvalid) as error:
-            sys.stderr.write(f"left out: {sample.image}: {error}\n")
+            sys.stderr.write(one_line(f"left out: {sample.image}: {error}") + "\n")
             continue
         yield sample, look, len(data)

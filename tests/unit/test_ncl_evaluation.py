@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -312,6 +313,21 @@ def test_names_of_files_cannot_break_the_tables() -> None:
     assert "\\|" in table
     assert "\\<b\\>" in table
     assert text_table(["n"], [["a\x1b[31m\nb"]]).count("\n") == 2
+
+
+def test_names_of_files_cannot_write_to_the_terminal(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a\x1b[31mset"
+    make_authentic(folder, count=3, regions=False)
+    (folder / "b\x1b[32m.jpg").write_bytes(b"")
+    (folder / os.fsdecode(b"\xff.jpg")).write_bytes(b"")
+    assert main(["--weights", str(weights), "--data", str(folder), "--out", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr()
+    assert "\x1b" not in told.out + told.err
+    assert "b\\x1b[32m.jpg" in told.out
+    assert "2 of 5 images" in (tmp_path / "out/figures.md").read_text(encoding="utf-8")
+    assert len(rows_of(tmp_path / "out/images.csv")) == 5
 
 
 # --- the program ---
