@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -28,6 +29,14 @@ class Crew:
     def agree(self, values: Sequence[float]) -> list[float]:
         """What worker 0 passed, on every worker. Never waits for a GPU."""
         return list(values)
+
+    def share(self, thing: Any) -> Any:
+        """What worker 0 passed, on every worker: anything that can be pickled."""
+        return thing
+
+    def gather(self, thing: Any) -> list[Any]:
+        """What every worker passed, by rank, on each of them."""
+        return [thing]
 
     def average(self, value: Tensor) -> Tensor:
         """The mean of a scalar over the workers, on each of them."""
@@ -58,6 +67,16 @@ class Group(Crew):
         said = torch.tensor(values, dtype=torch.float64)
         dist.broadcast(said, src=0, group=self._words)
         return [float(value) for value in said]
+
+    def share(self, thing: Any) -> Any:
+        things = [thing if self.leads else None]
+        dist.broadcast_object_list(things, src=0, group=self._words)
+        return things[0]
+
+    def gather(self, thing: Any) -> list[Any]:
+        things: list[Any] = [None] * self.size
+        dist.all_gather_object(things, thing, group=self._words)
+        return things
 
     def average(self, value: Tensor) -> Tensor:
         total = value.detach().clone()

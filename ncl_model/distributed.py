@@ -176,10 +176,13 @@ def _check(recipe: TrainConfig, place: RunPlace, workers: Workers) -> None:
 
 
 def _fit(trainer: TorchTrainer, board: Any) -> None:
+    failed: TrainingFailedError | None = None
     try:
         trainer.fit()
     except TrainingFailedError as error:
-        told = ray.get(board.failure.remote())
-        if told is not None:
-            raise told from None
-        raise TrainingFailed(str(error)) from error
+        failed = error
+    told = ray.get(board.failure.remote())
+    if told is not None:
+        raise told
+    if failed is not None:
+        raise TrainingFailed(f"the workers kept dying: {failed}") from failed

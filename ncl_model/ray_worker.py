@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 import torch
@@ -17,7 +18,7 @@ from ray.train.torch import get_device
 from ncl_model.crew import Crew, Group
 from ncl_model.desk import Desk
 from ncl_model.devices import default_loaders, describe
-from ncl_model.errors import NclModelError
+from ncl_model.errors import ConfigInvalid, NclModelError, TrainingDiverged
 from ncl_model.loading import Loading, batches
 from ncl_model.loop import Loop
 from ncl_model.ray_board import Caller
@@ -27,6 +28,12 @@ from ncl_model.run_log import RunLog
 from ncl_model.run_place import RunPlace
 from ncl_model.trainer import Trainer
 from ncl_model.training import load_material
+
+_T = TypeVar("_T")
+
+
+class _AllMeetIt(Exception):
+    """An error before the first step, of which every worker knows; the cause is the error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +53,16 @@ class Orders:
 def work(config: dict[str, Any]) -> None:
     """Entry point of a worker; ``config["orders"]`` is ``Orders``."""
     orders: Orders = config["orders"]
-    told = ray.get(orders.board.failure.remote())
-    if told is not None:
-        raise told  # an earlier attempt met it, and this one would again
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            _train(orders, Path(scratch))
+        if ray.get(orders.board.failure.remote()) is None:
+            with tempfile.TemporaryDirectory() as scratch:
+                _train(orders, Path(scratch))
+    except (_AllMeetIt, ConfigInvalid, TrainingDiverged) as error:
+        # told, and not raised: Ray would only start again what fails again
+        ray.get(orders.board.fail.remote(error.__cause__ or error))
     except NclModelError as error:
         ray.get(orders.board.fail.remote(error))
-        raise
+        raise  # the other workers wait for this one: its end is what ends them
 
 
 def _train(orders: Orders, scratch: Path) -> None:
@@ -62,9 +70,7 @@ def _train(orders: Orders, scratch: Path) -> None:
     recipe, device = TrainConfig.from_dict(orders.recipe), get_device()
     crew = Group(device) if dist.is_initialized() and dist.get_world_size() > 1 else Crew()
     trainer = Trainer(recipe, device, crew)
-    resumed = _take_up(trainer, orders.place)
-    if not resumed and orders.start_from is not None:
-        trainer.start_from(Path(orders.start_from))
+    resumed = _together(crew, lambda: _take_up(trainer, orders))
     finished = trainer.finished
     if not finished:
         finished = _run(orders, trainer, scratch, resumed=resumed)
@@ -77,7 +83,7 @@ def _run(orders: Orders, trainer: Trainer, scratch: Path, *, resumed: bool) -> b
     local = orders.place.local(scratch) if crew.leads else scratch
     work_folder = Path(orders.place.path) if orders.place.is_folder else scratch
     sources = [Path(source) for source in orders.sources]
-    material = load_material(recipe, sources, work_folder, leave_out_bad=orders.leave_out_bad)
+    material = _together(crew, lambda: load_material(recipe, sources, work_folder, leave_out_bad=orders.leave_out_bad))
     desk = None
     if crew.leads:
         where = f"{describe(trainer.device)}, {crew.size} workers"
@@ -116,16 +122,31 @@ def _run(orders: Orders, trainer: Trainer, scratch: Path, *, resumed: bool) -> b
     return finished
 
 
-def _take_up(trainer: Trainer, place: RunPlace) -> bool:
-    """Load the newest state there is, on all workers the one that the leading worker found."""
-    found: list[Any] = [_newest_state(place)] if trainer.crew.leads else [None]
-    if trainer.crew.size > 1:
-        dist.broadcast_object_list(found, src=0)
-    if found[0] is None:
-        return False
-    state, where = found[0]
-    trainer.load_state(state, where)
-    return True
+def _together(crew: Crew, do: Callable[[], _T]) -> _T:
+    """Do something that may fail on some workers and not on others. Raises _AllMeetIt on all of them then."""
+    done: list[_T] = []
+    problem: NclModelError | None = None
+    try:
+        done.append(do())
+    except NclModelError as error:
+        problem = error
+    for met in crew.gather(problem):
+        if met is not None:
+            raise _AllMeetIt from met
+    return done[0]
+
+
+def _take_up(trainer: Trainer, orders: Orders) -> bool:
+    """Load the newest state there is, on all workers the one that the leading worker found; else what to start from."""
+    crew = trainer.crew
+    found = _together(crew, lambda: _newest_state(orders.place) if crew.leads else None)
+    shared = crew.share(found)
+    if shared is not None:
+        trainer.load_state(*shared)
+        return True
+    if orders.start_from is not None:
+        trainer.start_from(Path(orders.start_from))
+    return False
 
 
 def _newest_state(place: RunPlace) -> tuple[dict[str, Any], str] | None:

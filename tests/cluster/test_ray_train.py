@@ -11,8 +11,11 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from servers.s3_server import S3Bucket
 from training_material import recipe, write_source
 
+from jobs.domain import ImageKey
+from jobs.storage import open_storage
 from ncl_model.checkpoint import load_checkpoint
 from ncl_model.distributed import Workers, train_on_ray, unseen_by
 from ncl_model.errors import ConfigInvalid, DatasetInvalid
@@ -22,6 +25,7 @@ from ncl_model.run_files import RunFiles
 from ncl_model.run_log import read_metrics
 from ncl_model.run_place import RunPlace
 from ncl_model.training import Place, train
+from nclscreen.run_storage import run_place
 from nclscreen.runtime import RuntimeOptions, connected_ray
 
 pytestmark = pytest.mark.cluster
@@ -39,9 +43,15 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """A local Ray whose Train looks often whether its workers live."""
+def cluster(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A local Ray whose Train looks often whether its workers live, and that may use the store."""
+    try:
+        env = request.getfixturevalue("s3_server").env
+    except pytest.skip.Exception:  # no store on this machine: its own test is left out, not all of them
+        env = {}
     with pytest.MonkeyPatch.context() as patch:
+        for name, value in env.items():
+            patch.setenv(name, value)
         patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
         patch.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         with connected_ray(RuntimeOptions(address=None, needed_cpus=4)):
@@ -126,6 +136,28 @@ def test_what_is_wrong_with_the_data_is_told_as_by_the_plain_loop(cluster: None,
     (source / "4.jpg").write_bytes(b"no picture")
     with pytest.raises(DatasetInvalid, match=r"4\.jpg"):
         train_on_ray(RECIPE, [source], RunPlace(path=str(tmp_path / "run")), Workers(timeout_s=60, max_failures=1))
+
+
+@pytest.mark.s3
+def test_a_run_is_kept_in_a_bucket(cluster: None, source: Path, tmp_path: Path, s3_bucket: S3Bucket) -> None:
+    """Two sittings; between them everything is in the bucket alone."""
+    out = f"{s3_bucket.container}/models/run 1"
+    place, workers = run_place(out, s3_bucket.options), Workers(timeout_s=60)
+    seen: list[dict[str, Any]] = []
+    assert train_on_ray(RECIPE.with_budget(steps=2), [source], place, workers)
+    assert train_on_ray(RECIPE, [source], place, workers, noted=seen.append)
+    assert seen[-1]["step"] == 5
+    storage = open_storage(s3_bucket.container, s3_bucket.options)
+
+    def fetch(name: str) -> Path:
+        path = tmp_path / name
+        path.write_bytes(storage.read(ImageKey(f"models/run 1/{name}"), max_bytes=100_000_000))
+        return path
+
+    assert [row["step"] for row in read_metrics(fetch("metrics.csv")) if "loss" in row] == [1, 2, 3, 4, 5]
+    assert load_checkpoint(fetch("weights.safetensors")).provenance["steps"] == 5
+    assert fetch("log.jsonl").read_text().count('"event": "start"') == 2
+    assert fetch("curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_cannot_be_is_refused_before_anything_starts(cluster: None, source: Path, tmp_path: Path) -> None:
