@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ncl_model.run_files import STATE, WEIGHTS
+from ncl_model.run_files import WEIGHTS
 from ncl_model.run_log import CURVES, LOG, METRICS
 
 #: what a resumed run adds to
@@ -53,12 +53,6 @@ class RunPlace:
                     self.filesystem.open_output_stream(f"{self.path}/{name}") as to,
                 ):
                     shutil.copyfileobj(source, to)
-
-    @property
-    def state(self) -> Path | None:
-        """The state that a loop in one process has left in the folder, or a run on Ray that was killed."""
-        path = Path(self.path) / STATE
-        return path if self.is_folder and path.is_file() else None
 
     def _has(self, name: str) -> bool:
         info = self.filesystem.get_file_info([f"{self.path}/{name}"])[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,11 @@ def test_a_ready_recipe_is_found_by_its_name_and_survives_json(name: str) -> Non
     found = TrainConfig.load(name)
     assert found.name == name
     assert TrainConfig.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_every_ready_recipe_is_in_the_documents() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text()
+    assert re.findall(r"^\| `([a-z]+)` \| ", page.split("## Recipes")[1].split("## ")[0], re.M) == ready_recipes()
 
 
 def test_the_paper_recipe_is_the_paper() -> None:

@@ -27,7 +27,10 @@ Stop = Callable[[], bool]
 
 
 def train(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML or JSON file, or paper, small or smoke.")],
+    config: Annotated[
+        str,
+        typer.Argument(metavar="CONFIG", help="A YAML or JSON file, or a ready recipe: small, large, paper, smoke."),
+    ],
     data: Annotated[
         list[Path],
         typer.Option(
@@ -69,7 +72,9 @@ def train(
     with training_view() as view, heeding_signals() as stop:
         arguments: dict[str, Any] = {"leave_out_bad": leave_out_bad, "start_from": start_from}
         wish = _telling(view, stop)
-        if workers == 0:
+        if _was_finished(recipe, place):
+            finished = True
+        elif workers == 0:
             finished = _plain(recipe, data, place, view, wish, gpus=gpus, loaders=loaders, **arguments)
         else:
             counts = {"count": workers, "gpu": gpus, "loaders": loaders}
@@ -92,6 +97,27 @@ def _recipe(config: str, minutes: float | None, steps: int | None) -> TrainConfi
         return TrainConfig.load(config).with_budget(minutes=minutes, steps=steps)
     except ConfigInvalid as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def _was_finished(recipe: TrainConfig, place: RunPlace) -> bool:
+    """Whether the folder holds this run's end already, so that nothing needs to be started."""
+    from ncl_model.checkpoint import load_checkpoint
+    from ncl_model.errors import CheckpointError
+    from ncl_model.run_files import WEIGHTS
+
+    weights = Path(place.path) / WEIGHTS
+    if not place.is_folder or not weights.is_file():
+        return False
+    try:
+        checkpoint = load_checkpoint(weights)
+    except CheckpointError:
+        return False  # it is written anew by the run
+    done = checkpoint.provenance
+    if checkpoint.config != recipe.network or "elapsed_s" not in done:
+        return False
+    if recipe.steps is not None:
+        return bool(done["steps"] >= recipe.steps)
+    return bool(done["elapsed_s"] >= 60 * (recipe.minutes or 0) - 0.1)  # rounded when it was written
 
 
 def _telling(view: TrainingView, stop: Stop) -> Stop:

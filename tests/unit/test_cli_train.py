@@ -1,0 +1,60 @@
+"""Parts of `nclscreen train`: what it shows, and when it need not start anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from training_material import recipe, write_source
+
+from ncl_model.run_place import RunPlace
+from ncl_model.training import Place, train
+from nclscreen.cli import output
+from nclscreen.cli.app import run
+from nclscreen.cli.train import _was_finished
+from nclscreen.cli.training_view import TrainingView, training_view
+
+
+def test_the_line_says_loss_speed_time_left_and_validation() -> None:
+    view = TrainingView(None)
+    assert view.line == "starting: workers, data"
+    view.note({"step": 1200, "loss": 0.8312, "images_per_s": 12.34, "progress": 0.25, "elapsed_s": 100.0, "skipped": 0})
+    assert view.line == "step 1,200, loss 0.831, 12.3 images/s, 5 min 00 s left"
+    view.note({"pixel_f1": 0.4, "pixel_auc": 0.8, "image_auc": float("nan"), "skipped": 2})
+    assert view.line.endswith("validation F1 0.400, pixel AUC 0.800, 2 steps left out")
+
+
+def test_a_terminal_gets_a_bar_and_a_file_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    for terminal in (True, False):
+        console = Console(force_terminal=terminal, width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+        monkeypatch.setattr(output, "err", console)
+        with training_view() as view:
+            view.note({"step": 3, "loss": 1.5, "progress": 0.5, "elapsed_s": 10.0})
+            view.saving()
+            view.saving()
+        shown = console.export_text()
+        assert shown.count("saving, then stopping") == 1
+        assert ("step 3, loss 1.500, 10 s left" in shown) != terminal or "━" in shown
+        console.file.close()
+
+
+def test_a_finished_run_is_known_without_starting_anything(tmp_path: Path) -> None:
+    source, out = write_source(tmp_path / "set"), tmp_path / "run"
+    place = RunPlace(path=str(out))
+    assert not _was_finished(recipe(), place)
+    train(recipe(steps=2), [source], out, Place(device="cpu", tensorboard=False))
+    assert _was_finished(recipe(steps=2), place)
+    assert not _was_finished(recipe(steps=3), place)
+    assert not _was_finished(recipe(steps=None, minutes=5), place)
+    assert not _was_finished(recipe(steps=2, network=recipe().network.__class__()), place)
+    (out / "weights.safetensors").write_bytes(b"broken")
+    assert not _was_finished(recipe(steps=2), place)
+
+
+def test_a_wrong_recipe_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.yaml").write_text("batch: none")
+    assert run(["train", str(tmp_path / "mine.yaml"), "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    told = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "batch" in told
+    assert "a whole number from 2 to 65536" in told
