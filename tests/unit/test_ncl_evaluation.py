@@ -181,7 +181,11 @@ def test_everything_is_written(predictor: Predictor, folder: Path, tmp_path: Pat
     examination = Examination(predictor, out, robustness=True)
     seen: list[tuple[int, int, str]] = []
 
-    examination.run(read_sets([folder, photographs]), lambda *step: seen.append(step))
+    def look(*step: object) -> None:
+        seen.append(step)  # type: ignore[arg-type]
+        assert len(rows_of(out / "images.csv")) == len(seen)  # on disk as soon as it is judged
+
+    examination.run(read_sets([folder, photographs]), look)
 
     assert seen[-1] == (6, 6, "sets/others")
     stems = {"sets-one", "sets-others"}
@@ -377,6 +381,8 @@ def test_release_chooses_on_validation_and_stores_the_calibration(
     assert calibration.sources[f"{tmp_path.name}/more"] == 5  # none of them was trained on: all count
     assert calibration.sources[f"{tmp_path.name}/others"] < 12
     assert calibration.photographs == sum(calibration.sources.values())
+    # of the labelled set, the authentic ones alone
+    assert calibration.sources[f"{tmp_path.name}/labelled"] == shipped.metrics["validation"]["authentic"]
     chosen = shipped.provenance["chosen_on_validation"]
     assert chosen["score_rule"] == calibration.rule == str(Predictor.setup(out).rule)
     assert len(chosen["score_rules"]) == 16
@@ -433,6 +439,32 @@ def test_release_compares_the_head_and_takes_the_rule_that_is_asked(
     capsys.readouterr()
     with pytest.raises(ConfigInvalid, match=r"'best' is not one of top_mean 0\.001, "):
         release_main([*command, "--rule", "best"])
+
+
+def test_release_makes_a_timid_network_bolder(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its maps seldom reach 0.5; what is added to the last logit is in the weights, and in the figures."""
+    bias = "decoder.stride1.head.bias"
+    loaded = load_checkpoint(weights)
+    labelled = make_indexed(tmp_path / "labelled", count=24)
+    predictor = Predictor.setup(weights)
+    canvases = [predictor.decode(s.image.read_bytes()).pixels[None] for s in read_sets([labelled])[0].samples]
+    typical = float(np.median([np.median(predictor.predict(canvas)[0, :32, :48]) for canvas in canvases]))
+    timid = loaded.weights[bias] - math.log(typical / (1 - typical)) - 0.9
+    run, out = tmp_path / "run.safetensors", tmp_path / "shipped.safetensors"
+    recipe = {"recipe": {"held_out": 0.5, "seed": 1}}
+    changed = dataclasses.replace(loaded, weights={**loaded.weights, bias: timid}, provenance=recipe)
+    save_checkpoint(run, changed)
+
+    assert release_main(["--run", str(run), "--data", str(labelled), "--out", str(out)]) == 0
+
+    shift = json.loads(capsys.readouterr().out)["logit_shift"]
+    assert shift > 0
+    shipped = load_checkpoint(out)
+    assert float(shipped.weights[bias]) == pytest.approx(float(timid) + shift, abs=1e-6)
+    figures = shipped.provenance["chosen_on_validation"]["logit_shift_pixel_f1"]
+    assert shipped.metrics["validation"]["pixel_f1"] == pytest.approx(figures[str(shift)], abs=1e-3)
 
 
 def test_release_without_one_of_the_classes_says_what_is_missing(weights: Path, tmp_path: Path) -> None:

@@ -183,6 +183,14 @@ def test_the_smallest_shift_that_is_as_good_is_chosen() -> None:
     shift, figures = choose_shift(iter([Judged(probabilities=timid, mask=mask), authentic]))
     assert shift == 0.75
     assert (figures[0.0], figures[0.75]) == (0.0, 1.0)
+    # one pixel in a thousand more is no reason to be bolder
+    larger = np.zeros((100, 100), np.bool_)
+    larger[:30] = True
+    almost = np.where(larger, 0.6, 0.05).astype(np.float32)
+    almost[0, :2] = 0.2
+    shift, figures = choose_shift([Judged(probabilities=almost, mask=larger)])
+    assert max(figures.values()) > figures[0.0]
+    assert shift == 0.0
     with pytest.raises(ValueError, match="no tampered"):
         choose_shift([authentic])
 
