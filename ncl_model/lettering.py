@@ -26,7 +26,7 @@ def font(size: int) -> Font:
 
 def drawable(text: str, face: Font) -> str:
     """The text on one line; characters that are invisible, or that the font lacks, as escapes such as ``\\u6587``."""
-    return "".join(char if _has(face, char) else char.encode("ascii", "backslashreplace").decode() for char in text)
+    return "".join(char if _has(face, char) else char.encode("unicode_escape").decode() for char in text)
 
 
 @lru_cache(maxsize=4096)
