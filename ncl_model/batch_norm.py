@@ -48,6 +48,8 @@ class SyncedBatchNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(x)
         values, mean, variance, count = _Normalize.apply(x, self.weight, self.bias, self.eps, self.group)  # type: ignore[no-untyped-call]
+        if count < 2:  # nothing to normalise by, on any worker
+            return cast(Tensor, values * 0.0)
         self._remember(mean, variance, count)
         return cast(Tensor, values)
 
@@ -63,53 +65,70 @@ class SyncedBatchNorm(nn.BatchNorm2d):
 
 
 class _Normalize(torch.autograd.Function):
-    """(x - mean) / sqrt(variance + eps) * weight + bias, with the statistics of all workers."""
+    """(x - mean) / sqrt(variance + eps) * weight + bias, with the statistics of all workers.
+
+    Made of the passes that torch's own batch norm has for CPUs, which are several times as fast as arithmetic on
+    whole tensors, and keep float32 inside also where x is bfloat16.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, group: dist.ProcessGroup
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        values = x.float()
-        mean, variance, count = _statistics(values, group)
-        scale = torch.rsqrt(variance + eps)
-        ctx.save_for_backward(x, weight, mean, scale, count)
-        ctx.group = group
-        normalized = torch.addcmul(
-            _wide(bias - mean * scale * weight), values, _wide(scale * weight)
-        )  # bias + (x - mean) * scale * weight in one pass
+        mean, variance, count = _statistics(x, weight, bias, eps, group)
+        ctx.save_for_backward(x, weight, mean, variance, count)
+        ctx.eps, ctx.group = eps, group
         ctx.mark_non_differentiable(mean, variance, count)
-        return normalized.to(x.dtype), mean, variance, count
+        return _affine(x, weight, bias, mean, variance, eps), mean, variance, count
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, mean, scale, count = ctx.saved_tensors
-        given = gradients[0].float()
-        standard = (x.float() - _wide(mean)) * _wide(scale)
-        to_bias = given.sum((0, 2, 3))
-        to_weight = (given * standard).sum((0, 2, 3))
-        sums = torch.stack([to_bias, to_weight])
+        x, weight, mean, variance, count = ctx.saved_tensors
+        given, scale = gradients[0], torch.rsqrt(variance + ctx.eps)
+        to_weight, to_bias = torch.zeros_like(mean), torch.zeros_like(mean)
+        if x.numel():
+            _, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(
+                given, x, weight, None, None, mean, scale, True, ctx.eps, [False, True, True]
+            )
+        means = torch.stack([to_weight, to_bias])
         # the parameters' own gradients stay this worker's: DDP averages them
-        dist.all_reduce(sums, group=ctx.group)
-        means = sums / count.clamp_min(1)
-        inner = given - _wide(means[0]) - standard * _wide(means[1])
-        return (inner * _wide(scale * weight)).to(x.dtype), to_weight, to_bias, None, None
+        dist.all_reduce(means, group=ctx.group)
+        means /= count.clamp_min(1)
+        to_x = torch.zeros_like(x)
+        if x.numel():
+            # weight * scale * (given - mean of given - standardised x * mean of (given * standardised x))
+            to_x, _, _ = torch.ops.aten.native_batch_norm_backward(
+                given, x, weight, mean, variance, None, None, False, ctx.eps, [True, False, False]
+            )
+            factor = -weight * scale
+            to_x = to_x + _affine(x, factor * means[0], factor * means[1], mean, variance, ctx.eps)
+        return to_x, to_weight, to_bias, None, None
 
 
-def _statistics(values: Tensor, group: dist.ProcessGroup) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean (C,), biased variance (C,) and number of values per channel () over all workers.
+def _affine(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    """(x - mean) / sqrt(variance + eps) * weight + bias, in one pass."""
+    if not x.numel():
+        return x.clone()
+    values: Tensor = torch.native_batch_norm(x, weight, bias, mean, variance, False, 0.0, eps)[0]
+    return values
 
-    In two passes, since the difference of E[x^2] and E[x]^2 loses all digits when the mean is large.
+
+def _statistics(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float, group: dist.ProcessGroup
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean (C,), biased variance (C,) and number of values per channel () over all workers, float32.
+
+    From each worker's own mean and variance; sums of squares would lose all digits where the mean is large.
     """
-    channels = values.shape[1]
-    mine = values.numel() // channels
-    sums = torch.cat([values.sum((0, 2, 3)), values.new_tensor([float(mine)])])
+    mine = float(x.numel() // x.shape[1])
+    mean, variance = torch.zeros_like(weight), torch.zeros_like(weight)
+    if mine:
+        _, mean, scale = torch.native_batch_norm(x, weight, bias, None, None, True, 0.0, eps)
+        variance = (scale.square().reciprocal() - eps).clamp_min(0)
+    sums = torch.cat([mean * mine, mean.new_tensor([mine])])
     dist.all_reduce(sums, group=group)
     count = sums[-1]
-    mean = sums[:-1] / count.clamp_min(1)
-    squares = (values - _wide(mean)).square().sum((0, 2, 3))
-    dist.all_reduce(squares, group=group)
-    return mean, squares / count.clamp_min(1), count
-
-
-def _wide(vector: Tensor) -> Tensor:
-    return vector.view(1, -1, 1, 1)
+    common = sums[:-1] / count.clamp_min(1)
+    spread = (variance + (mean - common).square()) * mine
+    dist.all_reduce(spread, group=group)
+    return common, spread / count.clamp_min(1), count
