@@ -41,7 +41,7 @@ class Checkpoint:
     config: NclConfig
     #: parameters and batch-norm statistics by name, CPU; float16 for kernels, float32 for vectors
     weights: Mapping[str, Tensor]
-    #: short name of the model, for example "preview"
+    #: short name of the model, for example "small"
     name: str
     #: version of that name
     version: str
@@ -81,8 +81,8 @@ class Checkpoint:
 
 
 def shipped_weights() -> Path:
-    """Path of the preview weights that come with the package."""
-    return Path(__file__).parent / "weights" / "preview.safetensors"
+    """Path of the weights that come with the package."""
+    return Path(__file__).parent / "weights" / "small.safetensors"
 
 
 def pack_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -46,7 +46,7 @@ def compare(exact: Predictor, half: Predictor, files: Sequence[Path]) -> dict[st
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; prints one JSON object."""
     parser = argparse.ArgumentParser(prog="python -m ncl_model.precision", description=__doc__)
-    parser.add_argument("--weights", type=Path, help="safetensors file (default: the shipped preview)")
+    parser.add_argument("--weights", type=Path, help="safetensors file (default: the shipped weights)")
     parser.add_argument("--data", type=Path, required=True, help="index.csv whose images are compared")
     parser.add_argument("--side", type=int, default=512, help="canvas side for the speed, in pixels")
     parser.add_argument("--images", type=int, default=20, help="forward passes to time")

@@ -78,7 +78,7 @@ class Predictor:
         *,
         device: str = "cpu",
     ) -> Self:
-        """Load a checkpoint (None: the shipped preview) and build its network.
+        """Load a checkpoint (None: the shipped weights) and build its network.
 
         ``threads`` sets torch's CPU threads for the whole process. Raises the errors of
         ``load_checkpoint``, and ValueError for an unknown precision.

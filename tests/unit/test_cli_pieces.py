@@ -97,7 +97,7 @@ def test_which_threshold_counts(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("NCLSCREEN_THRESHOLD")
     shipped = Wiring(load_settings())
     assert 0.5 < shipped.threshold() < 1
-    assert shipped.model.name.startswith("preview")
+    assert shipped.model.name.startswith("small")
 
 
 def test_score_needs_no_database_and_judges_each_file_alone(

@@ -254,9 +254,27 @@ def test_near_the_best_auc_the_recall_decides() -> None:
         rule = Rule(map_rule="top_mean", number=number)
         return RuleFigures(rule=rule, image_auc=area, recall_at_fpr1=0, recall_at_fpr5=recall, intervals={})
 
-    high, near, far = figures(0.1, 0.85, 0.3), figures(0.2, 0.845, 0.4), figures(0.3, 0.80, 0.9)
+    high, near, far = figures(0.1, 0.85, 0.3), figures(0.2, 0.846, 0.4), figures(0.3, 0.80, 0.9)
     assert choose_rule([high, near, far]) == near
     assert choose_rule([high, figures(0.4, 0.85, 0.3)]) == high  # equal: the earlier
+
+
+def test_what_tells_only_how_files_were_saved_is_not_chosen() -> None:
+    def figures(number: float, area: float, resaved: float, of_all: float) -> RuleFigures:
+        rule = Rule(map_rule="top_mean", number=number)
+        return RuleFigures(
+            rule=rule,
+            image_auc=area,
+            recall_at_fpr1=0,
+            recall_at_fpr5=area,
+            resaved_auc=resaved,
+            recall_at_fpr5_of_all=of_all,
+            intervals={},
+        )
+
+    shortcut, honest, calm = figures(0.1, 1.0, 0.6, 0.9), figures(0.2, 0.9, 0.8, 0.3), figures(0.3, 0.9, 0.797, 0.4)
+    assert choose_rule([shortcut, honest]) == honest
+    assert choose_rule([shortcut, honest, calm]) == calm
 
 
 def test_without_both_classes_nothing_can_be_chosen() -> None:
