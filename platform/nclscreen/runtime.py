@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -69,13 +69,19 @@ def connected_ray(options: RuntimeOptions) -> Iterator[None]:
     """Ray alone: a local one of our own, or a connection to a cluster. Raises ClusterUnreachable."""
     import ray
 
+    before = set(psutil.Process().children())
+    rays: set[psutil.Process] = set()
     try:
-        with _own_sigterm():
-            _connect(ray, options)
+        try:
+            with _own_sigterm():
+                _connect(ray, options)
+        finally:
+            # whatever else this process starts, before or after, is not Ray's and not ours to end
+            rays = set(psutil.Process().children()) - before
         yield
     finally:
         with uninterrupted():
-            started = psutil.Process().children(recursive=True) if options.address is None else []
+            started = [*rays, *_descendants(rays)] if options.address is None else []
             ray.shutdown()
             _see_off(started)
 
@@ -94,6 +100,12 @@ def _connect(ray: Any, options: RuntimeOptions) -> None:
             f"no Ray cluster answers at {options.address!r} ({error}); check NCLSCREEN_RAY_ADDRESS, or unset it to "
             "use a local one"
         ) from None
+
+
+def _descendants(processes: Iterable[psutil.Process]) -> Iterator[psutil.Process]:
+    for process in processes:
+        with suppress(psutil.Error):
+            yield from process.children(recursive=True)
 
 
 def _see_off(processes: list[psutil.Process]) -> None:
