@@ -51,6 +51,8 @@ class Program:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # a shell that runs the tests in the background ignores Ctrl-C, and its children would too
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - nothing else happens between fork and exec
         )
         self._started.append(process)
         return process
@@ -62,6 +64,10 @@ class Program:
             process.communicate()
         for left in processes_of(self):
             left.kill()
+
+
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def press_ctrl_c(process: subprocess.Popen[str]) -> tuple[int, str, str]:
