@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 #: fonts with many scripts, looked for in the system's font folders; Pillow's own has little more than ASCII
-_WANTED = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial.ttf")
+_WANTED = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "Arial.ttf")
 _ROUGH = ImageDraw.Draw(Image.new("L", (1, 1)))
 _LONGEST = 400
 

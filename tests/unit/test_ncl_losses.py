@@ -8,9 +8,9 @@ import pytest
 import torch
 from slow_ncl import class_term, patches_by_kind, pivot_consistent, pivot_terms
 from torch import Tensor
+from training_material import TINY
 
 from ncl_model.backbone import Backbone
-from ncl_model.config import NclConfig
 from ncl_model.contrast import class_contrast, enough, pivot_contrast
 from ncl_model.decoder import Logits
 from ncl_model.errors import ConfigInvalid
@@ -191,15 +191,7 @@ def test_training_the_pivot_lowers_its_own_loss() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_nan_in_bfloat16(kind: str) -> None:
     torch.manual_seed(0)
-    config = NclConfig(
-        backbone="resnet18",
-        width=8,
-        output_stride=16,
-        aspp_channels=8,
-        decoder_channels=8,
-        head="pooled",
-        compression="dct",
-    )
+    config = dataclasses.replace(TINY, head="pooled", compression="dct")
     network = NclNetwork(config).train()
     objective = Objective(LossConfig(warmup_steps=0), Backbone(config).channels[1])
     mask = torch.nn.functional.interpolate(masks(kind), scale_factor=2)

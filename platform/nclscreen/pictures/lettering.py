@@ -1,48 +1,11 @@
-"""Text on pictures: a font of this machine if there is a good one, and no character that it cannot draw."""
+"""Text on pictures, as wide and as long as there is room; what a font can draw is for ``ncl_model.lettering``."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from PIL import Image, ImageDraw, ImageFont
-
+from ncl_model.lettering import Font, drawable, font, width
 from nclscreen.visible_text import shorten_middle
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-#: fonts with many scripts, looked for in the system's font folders
-_WANTED = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "Arial.ttf")
-#: a noncharacter: no font has it, so it is drawn as the font's "missing" box
-_MISSING = "\uffff"
-_ROUGH = ImageDraw.Draw(Image.new("L", (1, 1)))
-
-
-@lru_cache(maxsize=16)
-def font(size: int) -> Font:
-    """The best font at hand, `size` pixels high. Pillow's own has little more than ASCII."""
-    for name in _WANTED:
-        try:
-            return ImageFont.truetype(name, size, layout_engine=ImageFont.Layout.BASIC)
-        except OSError:
-            continue
-    return ImageFont.load_default(size)
-
-
-def drawable(text: str, face: Font) -> str:
-    """The text with every character the font lacks written as an escape such as ``\\u6587``."""
-    return "".join(char if _has(face, char) else char.encode("ascii", "backslashreplace").decode() for char in text)
-
-
-@lru_cache(maxsize=4096)
-def _has(face: Font, char: str) -> bool:
-    if " " <= char <= "~":
-        return True
-    box, missing = face.getmask(char), face.getmask(_MISSING)
-    return box.size != missing.size or bytes(box) != bytes(missing)
-
-
-def width(text: str, face: Font) -> float:
-    """Pixels from the left to the right end of the text."""
-    return _ROUGH.textlength(text, font=face)
+__all__ = ["Font", "drawable", "fitted", "font", "width", "wrapped"]
 
 
 def fitted(text: str, face: Font, room: float) -> str:
