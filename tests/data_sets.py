@@ -190,3 +190,16 @@ def make_imd2020(root: Path) -> Path:
             save_photo(root / f"{folder}/{name}", seed=i + 1)
             save_mask(root / f"{folder}/{Path(name).stem}_mask.png")
     return root
+
+
+def save_as_jpeg(folder: Path, quality: dict[bool, int]) -> Path:
+    """The photographs of a set as JPEG files, tampered and authentic ones at a quality of their own."""
+    lines = (folder / "index.csv").read_text().splitlines()
+    changed = [lines[0]]
+    for line in lines[1:]:
+        name, mask, group = line.split(",")
+        with Image.open(folder / name) as image:
+            image.save(folder / name.replace(".png", ".jpg"), quality=quality[bool(mask)])
+        changed.append(f"{name.replace('.png', '.jpg')},{mask},{group}")
+    (folder / "index.csv").write_text("\n".join(changed) + "\n")
+    return folder

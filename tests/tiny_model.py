@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import torch
 
-from ncl_model.checkpoint import Checkpoint, pack_weights, save_checkpoint
+from ncl_model.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from ncl_model.config import NclConfig
 from ncl_model.network import NclNetwork
 
@@ -21,4 +22,14 @@ def save_tiny_model(path: Path, *, seed: int = 0) -> Path:
         network = NclNetwork(config)
     weights = pack_weights(network.state_dict())
     save_checkpoint(path, Checkpoint(config=config, weights=weights, name="tiny", version=str(seed)))
+    return path
+
+
+def save_lively_model(path: Path) -> Path:
+    """A tiny model whose maps differ from pixel to pixel."""
+    checkpoint = load_checkpoint(save_tiny_model(path))
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        lively = {k: torch.randn_like(v) if "head.weight" in k else v for k, v in checkpoint.weights.items()}
+    save_checkpoint(path, dataclasses.replace(checkpoint, weights=lively))
     return path

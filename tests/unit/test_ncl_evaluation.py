@@ -1,4 +1,4 @@
-"""The evaluation of sets: figures at native size, bad files, files that are left behind, and the whole release."""
+"""The evaluation of sets: figures at native size, bad files, and what is left behind."""
 
 from __future__ import annotations
 
@@ -13,24 +13,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from data_sets import make_authentic, make_indexed, mask_pixels
+from data_sets import make_authentic, make_indexed, mask_pixels, save_as_jpeg
 from PIL import Image
-from tiny_model import save_tiny_model
+from tiny_model import save_lively_model
 
-from ncl_model.calibration import Calibration
-from ncl_model.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint
-from ncl_model.config import NclConfig
 from ncl_model.decoding import decode_photo
 from ncl_model.equal_saving import EqualSaving
-from ncl_model.errors import ConfigInvalid, DatasetInvalid, OutputUnwritable
+from ncl_model.errors import DatasetInvalid, OutputUnwritable
 from ncl_model.evaluation import LabelledSet, evaluate, judged, main, summarize
 from ncl_model.examination import Examination, file_stem, read_sets
 from ncl_model.metrics import auc, pixel_f1
-from ncl_model.network import NclNetwork
 from ncl_model.predictor import Predictor
 from ncl_model.records import ImageRecord, at_size, judge
-from ncl_model.release import main as release_main
 from ncl_model.resaving import resave, settings_of
 from ncl_model.sample import Sample
 from ncl_model.tables import csv_row, markdown_table, text_table
@@ -38,14 +32,7 @@ from ncl_model.tables import csv_row, markdown_table, text_table
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model whose maps differ from pixel to pixel."""
-    path = save_tiny_model(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
-    checkpoint = load_checkpoint(path)
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        lively = {k: torch.randn_like(v) if "head.weight" in k else v for k, v in checkpoint.weights.items()}
-    save_checkpoint(path, dataclasses.replace(checkpoint, weights=lively))
-    return path
+    return save_lively_model(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -224,19 +211,6 @@ def test_distortions_change_the_photograph_and_not_the_mask(predictor: Predictor
     assert all(r.problem is None for records in result.distorted.values() for r in records)
 
 
-def save_as_jpeg(folder: Path, quality: dict[bool, int]) -> Path:
-    """The photographs of a set as JPEG files, tampered and authentic ones at a quality of their own."""
-    lines = (folder / "index.csv").read_text().splitlines()
-    changed = [lines[0]]
-    for line in lines[1:]:
-        name, mask, group = line.split(",")
-        with Image.open(folder / name) as image:
-            image.save(folder / name.replace(".png", ".jpg"), quality=quality[bool(mask)])
-        changed.append(f"{name.replace('.png', '.jpg')},{mask},{group}")
-    (folder / "index.csv").write_text("\n".join(changed) + "\n")
-    return folder
-
-
 def test_authentic_photographs_are_saved_again_as_tampered_ones_were(
     predictor: Predictor, folder: Path, tmp_path: Path
 ) -> None:
@@ -352,129 +326,6 @@ def test_the_program_prints_figures_and_says_what_it_could_not_read(
     told = capsys.readouterr()
     assert "1 of 8 images could not be judged" in told.out
     assert "8/8" in told.err
-
-
-def test_release_chooses_on_validation_and_stores_the_calibration(
-    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    labelled = make_indexed(tmp_path / "labelled", count=24)
-    others = make_authentic(tmp_path / "others", count=12)
-    more = make_authentic(tmp_path / "more", count=5, seed=300)
-    run = tmp_path / "run.safetensors"
-    recipe = {"held_out": 0.5, "seed": 1}
-    save_checkpoint(run, dataclasses.replace(load_checkpoint(weights), provenance={"recipe": recipe}))
-    out = tmp_path / "shipped.safetensors"
-    command = ["--run", str(run), "--data", str(labelled), "--data", str(others), "--authentic", str(more)]
-
-    assert release_main([*command, "--out", str(out), "--version", "7"]) == 0
-
-    told = capsys.readouterr()
-    report = json.loads(told.out)
-    assert "head" not in told.err
-    assert told.err.count("\n") == 1 + 16 + 1
-    assert "AUC, resaved" in told.err
-    shipped = load_checkpoint(out)
-    shipped.build(out)
-    assert shipped.version == "7"
-    calibration = Calibration.from_dict(shipped.calibration)
-    assert set(calibration.sources) == {f"{tmp_path.name}/{name}" for name in ("labelled", "others", "more")}
-    assert calibration.sources[f"{tmp_path.name}/more"] == 5  # none of them was trained on: all count
-    assert calibration.sources[f"{tmp_path.name}/others"] < 12
-    assert calibration.photographs == sum(calibration.sources.values())
-    # of the labelled set, the authentic ones alone
-    assert calibration.sources[f"{tmp_path.name}/labelled"] == shipped.metrics["validation"]["authentic"]
-    chosen = shipped.provenance["chosen_on_validation"]
-    assert chosen["score_rule"] == calibration.rule == str(Predictor.setup(out).rule)
-    assert len(chosen["score_rules"]) == 16
-    assert shipped.metrics["validation"]["tampered"] > 0
-    assert shipped.metrics["suggested_threshold"]["fpr_0.20"] <= shipped.metrics["suggested_threshold"]["fpr_0.05"]
-    assert "cannot be promised" in report["max_fpr"]["0.01"]
-    # the calibration speaks of the scores that the shipped file gives
-    ready = Predictor.setup(out)
-    scores = [judge(ready, sample, "x").score for sample in read_sets([more])[0].samples]
-    assert set(scores) <= {score for score, _ in calibration.knots}
-
-
-def test_release_compares_the_head_and_takes_the_rule_that_is_asked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = NclConfig(
-        backbone="resnet18",
-        width=8,
-        output_stride=16,
-        aspp_channels=8,
-        decoder_channels=8,
-        geometry="fit",
-        head="pooled",
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        packed = pack_weights(NclNetwork(config).state_dict())
-    run, out = tmp_path / "run.safetensors", tmp_path / "shipped.safetensors"
-    provenance = {"recipe": {"held_out": 0.5, "seed": 1}}
-    save_checkpoint(run, Checkpoint(config=config, weights=packed, name="headed", version="0", provenance=provenance))
-    labelled = save_as_jpeg(make_indexed(tmp_path / "labelled", count=24), {True: 50, False: 95})
-    command = ["--run", str(run), "--data", str(labelled), "--out", str(out)]
-
-    assert release_main([*command, "--rule", "head"]) == 0
-
-    shipped = load_checkpoint(out)
-    chosen = shipped.provenance["chosen_on_validation"]
-    assert (shipped.config.score_rule, chosen["score_rule"], chosen["score_rule_criterion"]) == (
-        "head",
-        "head",
-        "as asked",
-    )
-    rules = {each["rule"]: each for each in chosen["score_rules"]}
-    assert len(rules) == 18
-    assert sum(name.startswith("head + ") for name in rules) == 1
-    assert rules["head"]["resaved_auc"] is not None
-    assert rules["head"]["recall_at_fpr5_of_all"] is None  # no photographs of other cameras were given
-    (sample, *_) = read_sets([labelled])[0].samples
-    ready = Predictor.setup(out)
-    image = ready.decode(sample.image.read_bytes())
-    head = ready.ask(image.pixels[None], [(image.valid_height, image.valid_width)]).head
-    assert head is not None
-    assert ready.localize([image])[0].score == pytest.approx(1 / (1 + math.exp(-float(head[0]))), abs=1e-6)
-    capsys.readouterr()
-    with pytest.raises(ConfigInvalid, match=r"'best' is not one of top_mean 0\.001, "):
-        release_main([*command, "--rule", "best"])
-
-
-def test_release_makes_a_timid_network_bolder(
-    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Its maps seldom reach 0.5; what is added to the last logit is in the weights, and in the figures."""
-    bias = "decoder.stride1.head.bias"
-    loaded = load_checkpoint(weights)
-    labelled = make_indexed(tmp_path / "labelled", count=24)
-    predictor = Predictor.setup(weights)
-    canvases = [predictor.decode(s.image.read_bytes()).pixels[None] for s in read_sets([labelled])[0].samples]
-    typical = float(np.median([np.median(predictor.predict(canvas)[0, :32, :48]) for canvas in canvases]))
-    timid = loaded.weights[bias] - math.log(typical / (1 - typical)) - 0.9
-    run, out = tmp_path / "run.safetensors", tmp_path / "shipped.safetensors"
-    recipe = {"recipe": {"held_out": 0.5, "seed": 1}}
-    changed = dataclasses.replace(loaded, weights={**loaded.weights, bias: timid}, provenance=recipe)
-    save_checkpoint(run, changed)
-
-    assert release_main(["--run", str(run), "--data", str(labelled), "--out", str(out)]) == 0
-
-    shift = json.loads(capsys.readouterr().out)["logit_shift"]
-    assert shift > 0
-    shipped = load_checkpoint(out)
-    assert float(shipped.weights[bias]) == pytest.approx(float(timid) + shift, abs=1e-6)
-    figures = shipped.provenance["chosen_on_validation"]["logit_shift_pixel_f1"]
-    assert shipped.metrics["validation"]["pixel_f1"] == pytest.approx(figures[str(shift)], abs=1e-3)
-
-
-def test_release_without_one_of_the_classes_says_what_is_missing(weights: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run.safetensors"
-    recipe = {"held_out": 0.5, "seed": 1}
-    save_checkpoint(run, dataclasses.replace(load_checkpoint(weights), provenance={"recipe": recipe}))
-    others = make_authentic(tmp_path / "others", count=8)
-    with pytest.raises(DatasetInvalid, match="no tampered image"):
-        release_main(["--run", str(run), "--data", str(others), "--out", str(tmp_path / "x")])
-    assert not (tmp_path / "x").exists()
 
 
 def test_evaluation_and_release_need_nothing_but_the_four_libraries() -> None:
