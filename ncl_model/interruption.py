@@ -34,7 +34,8 @@ class Stop:
 def heeding_signals() -> Iterator[Stop]:
     """Turn the first SIGINT or SIGTERM into a wish; one that comes seconds later raises KeyboardInterrupt.
 
-    Outside the main thread, where signals do not arrive, it changes nothing.
+    After a wish SIGINT stays heeded, so that the second press of somebody impatient does not break off the program's
+    ending. Outside the main thread, where signals do not arrive, nothing is changed.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -52,4 +53,5 @@ def heeding_signals() -> Iterator[Stop]:
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if not (stop() and number == signal.SIGINT):
+                signal.signal(number, handler)

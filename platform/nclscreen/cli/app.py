@@ -121,7 +121,10 @@ def _options(
 def main() -> NoReturn:
     """Entry point of the program."""
     signal.signal(signal.SIGTERM, terminate)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code in (output.INTERRUPTED, output.TERMINATED):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not change how the program ends
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
