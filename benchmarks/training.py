@@ -1,7 +1,9 @@
-"""Images per second of training on Ray Train, with 1 and 2 workers, against the bare loop in this process.
+"""Images per second of training on Ray Train, with 1 and 2 workers, against the same without Ray.
 
-The three take turns, several rounds in one run of this program, so that whatever else the machine does meets all of
-them. A round trains for some seconds; only steps after the first ones count. Photographs are made up.
+One worker is held against the bare loop in this process; two against two processes that torch.distributed alone holds
+together, so that the ratio is what Ray costs, and not what sharing a batch costs. All take turns, several rounds in
+one run of this program, so that whatever else the machine does meets all of them. A round trains for some seconds;
+only steps after the first ones count. Photographs are made up.
 Run: python benchmarks/training.py [--seconds 20] [--rounds 3] [--json]
 """
 
@@ -18,10 +20,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from PIL import Image
 
-from ncl_model.recipe import TrainConfig
-from ncl_model.run_log import read_metrics
+from ncl_model.training.recipe import TrainConfig
+from ncl_model.training.run_log import read_metrics
 
 #: rows of the metrics at the start of a round that do not count: kernels are chosen, queues are filled
 _WARM_UP_ROWS = 1
@@ -53,11 +57,36 @@ def speed(out: Path) -> float:
     return (last["samples"] - first["samples"]) / (last["elapsed_s"] - first["elapsed_s"])
 
 
+def train_beside(rank: int, count: int, threads: int, recipe: TrainConfig, source: Path, out: Path) -> None:
+    """One of ``count`` processes that train together without Ray."""
+    from ncl_model.training.loading import Loading, batches
+    from ncl_model.training.loop import Loop
+    from ncl_model.training.plain import load_material
+    from ncl_model.training.run_files import RunFiles
+    from ncl_model.training.run_log import RunLog
+    from ncl_model.training.run_recorder import RunRecorder
+    from ncl_model.training.trainer import Trainer
+    from ncl_model.training.worker_group import DistributedGroup
+
+    torch.set_num_threads(threads)
+    dist.init_process_group("gloo", init_method=f"file://{out}-meeting", rank=rank, world_size=count)
+    device = torch.device("cpu")
+    trainer = Trainer(recipe, device, DistributedGroup(device))
+    material = load_material(recipe, [source], out, leave_out_bad=False)
+    log = RunLog(out, step=0, tensorboard=False) if rank == 0 else None
+    recorder = None if log is None else RunRecorder(RunFiles(out=out), log, material.validation, {})
+    loading = Loading(processes=0, pinned=False, rank=rank, workers=count)
+    Loop(trainer, recorder).run(batches(material, recipe, 0, loading))
+    if log is not None:
+        log.close()
+    dist.destroy_process_group()
+
+
 def measure(recipe: TrainConfig, source: Path, work: Path, rounds: int, cpus: int) -> dict[str, list[float]]:
     """Images per second of every round, by who trained."""
-    from ncl_model.distributed import Workers, train_on_ray
-    from ncl_model.run_place import RunPlace
-    from ncl_model.training import Place, train
+    from ncl_model.distributed.launch import Workers, train_on_ray
+    from ncl_model.distributed.run_place import RunPlace
+    from ncl_model.training.plain import Place, train
     from nclscreen.runtime import RuntimeOptions, connected_ray
 
     def bare(out: Path) -> None:
@@ -68,7 +97,15 @@ def measure(recipe: TrainConfig, source: Path, work: Path, rounds: int, cpus: in
         each = Workers(count=workers, cpus=max(1, cpus // workers))
         return lambda out: void(train_on_ray(recipe, [source], RunPlace(path=str(out)), each))
 
-    ways = {"bare loop": bare, "Ray Train, 1 worker": on_ray(1), "Ray Train, 2 workers": on_ray(2)}
+    def two_processes(out: Path) -> None:
+        mp.spawn(train_beside, (2, max(1, cpus // 2), recipe, source, out), nprocs=2)
+
+    ways = {
+        "bare loop": bare,
+        "Ray Train, 1 worker": on_ray(1),
+        "torch.distributed, 2": two_processes,
+        "Ray Train, 2 workers": on_ray(2),
+    }
     found: dict[str, list[float]] = {name: [] for name in ways}
     with connected_ray(RuntimeOptions(address=None, needed_cpus=2 * cpus)):
         for number in range(rounds):
@@ -103,9 +140,10 @@ def main() -> None:
         print(json.dumps(found))
         return
     print(f"{recipe.name}: batch {recipe.batch}, {recipe.size} px, {arguments.cpus} threads in all")
-    print(f"{'':24} {'images/s':>9} {'of the bare loop, round by round':>34} {'median':>8}")
+    against = {"Ray Train, 2 workers": "torch.distributed, 2"}
+    print(f"{'':24} {'images/s':>9} {'of the bare loop, or of torch':>34} {'median':>8}")
     for name, speeds in found.items():
-        ratios = [ours / theirs for ours, theirs in zip(speeds, found["bare loop"], strict=True)]
+        ratios = [ours / theirs for ours, theirs in zip(speeds, found[against.get(name, "bare loop")], strict=True)]
         told = "  ".join(f"{ratio:.3f}" for ratio in ratios)
         print(f"{name:24} {statistics.median(speeds):>9.2f} {told:>34} {statistics.median(ratios):>8.3f}")
 

@@ -20,11 +20,11 @@ from typing import Any
 
 from ncl_model.checkpoint import load_checkpoint
 from ncl_model.errors import ConfigInvalid, NclModelError
-from ncl_model.interruption import heeding_signals
-from ncl_model.loop import never
-from ncl_model.recipe import TrainConfig, ready_recipes
-from ncl_model.tables import csv_text, markdown_table
-from ncl_model.training import Place, train
+from ncl_model.evaluation.tables import csv_text, markdown_table
+from ncl_model.training.interruption import heeding_signals
+from ncl_model.training.loop import never
+from ncl_model.training.plain import Place, train
+from ncl_model.training.recipe import TrainConfig, ready_recipes
 
 #: by comparison and arm: what the arm changes in the recipe; "loss" and "network" hold changes of their own
 COMPARISONS: dict[str, dict[str, dict[str, Any]]] = {

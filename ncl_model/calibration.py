@@ -6,6 +6,10 @@ reaches a threshold just above the next lower score is at most that, whatever th
 Vovk et al., Algorithmic Learning in a Random World, 2005). It is a step function on purpose: between two known scores
 nothing is known, and interpolating would promise more than the photographs show. Nothing below 1 / (N + 1) can be
 promised.
+
+An editing program that merely saves a photograph once more moves its score. A calibration can therefore hold for both:
+each photograph counts with the larger of its scores as it is and saved once more, and the promise is kept in either
+state [ours].
 """
 
 from __future__ import annotations
@@ -38,13 +42,17 @@ class Policy:
     #: authentic photographs of the calibration that reach the threshold, and all of them
     reached: int
     photographs: int
+    #: whether the promise also holds for photographs that were saved once more
+    resaved: bool
     #: with 95 % confidence the true rate on such photographs is not above this (Clopper-Pearson, one-sided)
     upper_bound: float
 
     def __str__(self) -> str:
+        states = ", as they are or saved once more" if self.resaved else ""
         return (
             f"threshold {self.threshold:.4f} for at most {100 * self.max_fpr:g} % false positives: {self.reached} of "
-            f"{self.photographs} authentic photographs reach it (95 % upper bound {100 * self.upper_bound:.2g} %)"
+            f"{self.photographs} authentic photographs reach it{states} "
+            f"(95 % upper bound {100 * self.upper_bound:.2g} %)"
         )
 
 
@@ -60,6 +68,8 @@ class Calibration:
     rule: str
     #: (score, photographs that reach it), scores falling and counts rising
     knots: tuple[tuple[float, int], ...]
+    #: whether each photograph counts with the larger of its scores as it is and saved once more
+    resaved: bool = False
 
     def __post_init__(self) -> None:
         scores, counts = [s for s, _ in self.knots], [c for _, c in self.knots]
@@ -71,10 +81,11 @@ class Calibration:
             raise CalibrationInvalid("calibration: scores must fall and counts rise up to the number of photographs")
 
     @classmethod
-    def fit(cls, scores: NDArray[np.floating], *, sources: Mapping[str, int], rule: str) -> Self:
+    def fit(cls, scores: NDArray[np.floating], *, sources: Mapping[str, int], rule: str, resaved: bool = False) -> Self:
         """Fit on the scores (N,) of authentic photographs, ``sources`` saying where they come from.
 
-        They must be photographs that neither trained the model nor chose anything. Raises ValueError without any.
+        ``resaved``: the scores are the larger of two, as described above. They must be photographs that neither
+        trained the model nor chose anything. Raises ValueError without any.
         """
         if scores.size == 0:
             raise ValueError("no authentic photographs to calibrate on")
@@ -82,7 +93,7 @@ class Calibration:
         values, counts = np.unique(scores.astype(np.float32), return_counts=True)
         reached = np.cumsum(counts[::-1])
         knots = tuple((float(s), int(c)) for s, c in zip(values[::-1], reached, strict=True))
-        return cls(photographs=int(scores.size), sources=dict(sources), rule=rule, knots=knots)
+        return cls(photographs=int(scores.size), sources=dict(sources), rule=rule, knots=knots, resaved=resaved)
 
     @property
     def least_rate(self) -> float:
@@ -117,6 +128,7 @@ class Calibration:
             max_fpr=max_fpr,
             reached=reached,
             photographs=self.photographs,
+            resaved=self.resaved,
             upper_bound=upper_bound(reached, self.photographs),
         )
 
@@ -132,6 +144,7 @@ class Calibration:
             "sources": dict(self.sources),
             "rule": self.rule,
             "knots": [list(knot) for knot in self.knots],
+            "resaved": self.resaved,
         }
 
     @classmethod
@@ -145,6 +158,7 @@ class Calibration:
                 sources={str(name): int(count) for name, count in values["sources"].items()},
                 rule=str(values["rule"]),
                 knots=tuple((float(score), int(count)) for score, count in values["knots"]),
+                resaved=bool(values.get("resaved", False)),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CalibrationInvalid(f"calibration: cannot be read ({type(error).__name__}: {error})") from error

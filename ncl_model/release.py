@@ -20,14 +20,11 @@ import numpy as np
 
 from ncl_model.calibration import Calibration
 from ncl_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from ncl_model.datasets import find_sources, root_sources, split_by_group
-from ncl_model.equal_saving import EqualSaving
+from ncl_model.data.datasets import find_sources, root_sources, split_by_group
 from ncl_model.errors import CalibrationTooCoarse, ConfigInvalid, DatasetInvalid
-from ncl_model.evaluation import summarize
-from ncl_model.predictor import Predictor
-from ncl_model.records import ImageRecord
-from ncl_model.scoring import Rule
-from ncl_model.selection import (
+from ncl_model.evaluation.equal_saving import EqualSaving
+from ncl_model.evaluation.figures import summarize
+from ncl_model.evaluation.selection import (
     CRITERION,
     RULE_FIGURES,
     Judged,
@@ -36,8 +33,10 @@ from ncl_model.selection import (
     choose_shift,
     compare_rules,
 )
-from ncl_model.survey import Part, Survey, looks, survey
-from ncl_model.tables import text_table, with_interval
+from ncl_model.evaluation.survey import Part, Survey, looks, survey
+from ncl_model.evaluation.tables import text_table, with_interval
+from ncl_model.predictor import Predictor
+from ncl_model.scoring import Rule
 
 #: the parameter that the logit shift is added to
 _LAST_BIAS = "decoder.stride1.head.bias"
@@ -71,6 +70,7 @@ def release(
     moved = dataclasses.replace(run, weights={**run.weights, _LAST_BIAS: run.weights[_LAST_BIAS] + shift})
     predictor = _predictor(moved, device)
     found, others, resaved = survey(predictor, labelled), survey(predictor, authentic), _resaved(predictor, labelled)
+    others_resaved = _resaved(predictor, authentic, like=labelled)
     compared = compare_rules(
         found.scores,
         [record.label for record in found.records],
@@ -80,7 +80,7 @@ def release(
     )
     chosen = choose_rule(compared).rule if rule is None else _named_rule(rule, compared)
     judged = found.judged_by(chosen)
-    calibration = _calibration([(judged, found.sources), (others.judged_by(chosen), others.sources)], chosen)
+    calibration = _calibration([(found, resaved), (others, others_resaved)], chosen)
     notes = {
         "logit_shift": shift,
         "logit_shift_pixel_f1": {str(k): round(v, 4) for k, v in shift_figures.items()},
@@ -102,18 +102,32 @@ def release(
     )
 
 
-def _calibration(parts: Sequence[tuple[Sequence[ImageRecord], Sequence[str]]], rule: Rule) -> Calibration:
-    """Fitted on the authentic ones among records, each list with the source of each."""
-    pairs = [pair for records, sources in parts for pair in zip(records, sources, strict=True) if not pair[0].label]
-    scores = np.array([record.score for record, _ in pairs])
-    return Calibration.fit(scores, sources=Counter(source for _, source in pairs), rule=str(rule))
+def _calibration(pairs: Sequence[tuple[Survey, Survey]], rule: Rule) -> Calibration:
+    """Fitted on the authentic images of (as they are, the authentic ones of them saved once more).
+
+    An image counts with the larger of its two scores, so that the promise holds in both states.
+    """
+    scores: list[float] = []
+    sources: list[str] = []
+    once_more = False
+    for found, resaved in pairs:
+        again = {
+            (source, record.name): record.score
+            for source, record in zip(resaved.sources, resaved.judged_by(rule), strict=True)
+        }
+        once_more = once_more or bool(again)
+        for source, record in zip(found.sources, found.judged_by(rule), strict=True):
+            if not record.label:
+                scores.append(max(record.score, again.get((source, record.name), 0.0)))
+                sources.append(source)
+    return Calibration.fit(np.array(scores), sources=Counter(sources), rule=str(rule), resaved=once_more)
 
 
-def _resaved(predictor: Predictor, labelled: Sequence[Part]) -> Survey:
-    """The authentic images of the labelled sources, each saved as a tampered one of its own source was."""
+def _resaved(predictor: Predictor, parts: Sequence[Part], *, like: Sequence[Part] = ()) -> Survey:
+    """The authentic images of the parts, each saved as a tampered one of its own part was, or of ``like``."""
     found = Survey()
-    for part in labelled:
-        saving = EqualSaving.like(part.samples)
+    for part in parts:
+        saving = EqualSaving.like([sample for each in like or [part] for sample in each.samples])
         untouched = [sample for sample in part.samples if sample.mask is None]
         if saving.settings:
             found.add(survey(predictor, [Part(name=part.name, samples=untouched)], saving))

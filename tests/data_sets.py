@@ -10,8 +10,8 @@ import numpy as np
 from odd_images import photo
 from PIL import Image
 
-from ncl_model.masks import decode_mask
-from ncl_model.sample import Sample
+from ncl_model.data.masks import decode_mask
+from ncl_model.data.sample import Sample
 
 WIDTH, HEIGHT = 48, 32
 

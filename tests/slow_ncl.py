@@ -1,6 +1,6 @@
 """The losses of NCL written as slowly and as plainly as the paper's formulas: loops over patches, no tricks.
 
-What the vectorised losses are held against. Shapes as in ``ncl_model.contrast``; one image at a time.
+What the vectorised losses are held against. Shapes as in ``ncl_model.losses.contrast``; one image at a time.
 """
 
 from __future__ import annotations

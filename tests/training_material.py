@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ncl_model.config import NclConfig
+from ncl_model.data.resaving import JpegSettings
 from ncl_model.errors import ImageUnreadable
-from ncl_model.objective import LossConfig
-from ncl_model.recipe import TrainConfig
-from ncl_model.resaving import JpegSettings
+from ncl_model.losses.objective import LossConfig
+from ncl_model.training.recipe import TrainConfig
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]

@@ -13,11 +13,11 @@ import torch
 import torch.distributed as dist
 from training_material import Pictures, forged, photo, recipe
 
-from ncl_model.batches import make_batch
-from ncl_model.crew import Crew, Group
-from ncl_model.objective import LossConfig
-from ncl_model.recipe import TrainConfig
-from ncl_model.trainer import Trainer
+from ncl_model.losses.objective import LossConfig
+from ncl_model.training.batches import make_batch
+from ncl_model.training.recipe import TrainConfig
+from ncl_model.training.trainer import Trainer
+from ncl_model.training.worker_group import DistributedGroup, WorkerGroup
 
 
 def shared_recipe(changes: dict[str, object]) -> TrainConfig:
@@ -25,17 +25,17 @@ def shared_recipe(changes: dict[str, object]) -> TrainConfig:
     return recipe(**{"loss": loss, "seed": 5, "people": 0.5, "synthetic": 0.0, **changes})
 
 
-def one_step(ours: TrainConfig, crew: Crew, steps: int = 1) -> dict[str, torch.Tensor]:
+def one_step(ours: TrainConfig, group: WorkerGroup, steps: int = 1) -> dict[str, torch.Tensor]:
     """Gradients, weights and statistics after some steps, in float64 for the comparison."""
     material = Pictures(tampered=[forged(i) for i in range(4)], authentic=[photo(50 + i) for i in range(4)])
-    trainer = Trainer(ours, crew=crew)
+    trainer = Trainer(ours, group=group)
     for _ in range(steps):
-        batch = make_batch(material, ours, trainer.step, crew.rank, crew.size)
+        batch = make_batch(material, ours, trainer.step, group.rank, group.size)
         trainer.train_step(batch.pixels, batch.masks)
-    look = trainer.tally.look(crew)
-    found = {f"state.{n}": t for n, t in trainer.state()["lesson"].items()}
-    found |= {f"grad.{n}": p.grad for n, p in trainer._lesson.named_parameters() if p.grad is not None}
-    return {n: t.detach().clone() for n, t in found.items()} | {"loss": torch.tensor(look.losses["loss"])}
+    means = trainer.totals.means(group)
+    found = {f"state.{n}": t for n, t in trainer.state()["module"].items()}
+    found |= {f"grad.{n}": p.grad for n, p in trainer._module.named_parameters() if p.grad is not None}
+    return {n: t.detach().clone() for n, t in found.items()} | {"loss": torch.tensor(means.losses["loss"])}
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     dist.init_process_group(
         "gloo", init_method=f"file://{meeting}", rank=rank, world_size=2, timeout=timedelta(seconds=60)
     )
-    found = one_step(shared_recipe(changes), Group(torch.device("cpu")))
+    found = one_step(shared_recipe(changes), DistributedGroup(torch.device("cpu")))
     if rank == 0:
         torch.save(found, results)
     dist.barrier()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from jobs.errors import InvalidSource
 from jobs.storage import S3Options, parse_source
-from ncl_model.run_place import RunPlace
+from ncl_model.distributed.run_place import RunPlace
 
 
 def run_place(out: str, options: S3Options) -> RunPlace:

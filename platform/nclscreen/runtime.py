@@ -87,7 +87,7 @@ def connected_ray(options: RuntimeOptions) -> Iterator[None]:
 
 
 def _connect(ray: Any, options: RuntimeOptions) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a screening desk's machines do not phone home
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a screening recorder's machines do not phone home
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default; silences its warning
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if options.address is None:

@@ -17,14 +17,14 @@ from training_material import recipe, write_source
 from jobs.domain import ImageKey
 from jobs.storage import open_storage
 from ncl_model.checkpoint import load_checkpoint
-from ncl_model.distributed import Workers, train_on_ray, unseen_by
+from ncl_model.distributed.launch import Workers, train_on_ray, unseen_by
+from ncl_model.distributed.run_place import RunPlace
 from ncl_model.errors import ConfigInvalid, DatasetInvalid
-from ncl_model.objective import LossConfig
-from ncl_model.recipe import TrainConfig
-from ncl_model.run_files import RunFiles
-from ncl_model.run_log import read_metrics
-from ncl_model.run_place import RunPlace
-from ncl_model.training import Place, train
+from ncl_model.losses.objective import LossConfig
+from ncl_model.training.plain import Place, train
+from ncl_model.training.recipe import TrainConfig
+from ncl_model.training.run_files import RunFiles
+from ncl_model.training.run_log import read_metrics
 from nclscreen.run_storage import run_place
 from nclscreen.runtime import RuntimeOptions, connected_ray
 
@@ -63,13 +63,13 @@ def unbroken(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     """What the plain loop gives."""
     out = tmp_path_factory.mktemp("plain")
     assert train(RECIPE, [source], out, Place(device="cpu", tensorboard=False))
-    return lesson(out)
+    return module(out)
 
 
-def lesson(out: Path) -> dict[str, torch.Tensor]:
+def module(out: Path) -> dict[str, torch.Tensor]:
     state = RunFiles(out=out).load_state()
     assert state is not None
-    return {**state["lesson"], **{f"average.{n}": t for n, t in state["average"].items()}}
+    return {**state["module"], **{f"average.{n}": t for n, t in state["average"].items()}}
 
 
 def apart(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
@@ -99,7 +99,7 @@ def test_a_killed_worker_costs_nothing(
     assert checkpoint.provenance["steps"] == 5
     assert checkpoint.provenance["workers"] == 2
     assert "pixel_auc" in checkpoint.metrics["validation"]
-    assert apart(unbroken, lesson(tmp_path)) < 1e-3
+    assert apart(unbroken, module(tmp_path)) < 1e-3
     assert [row["step"] for row in read_metrics(tmp_path / "metrics.csv") if "loss" in row] == [1, 2, 3, 4, 5]
     assert (tmp_path / "log.jsonl").read_text().count('"event": "start"') == 2
     assert (tmp_path / "curves.png").stat().st_size > 0

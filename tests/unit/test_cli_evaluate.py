@@ -15,7 +15,7 @@ from tiny_model import save_tiny_model
 
 from ncl_model.calibration import Calibration
 from ncl_model.checkpoint import load_checkpoint, save_checkpoint
-from ncl_model.examination import Examination
+from ncl_model.evaluation.evaluation_run import EvaluationRun
 from nclscreen.cli.app import run
 from nclscreen.wiring import Wiring, load_settings, wire
 
@@ -93,16 +93,16 @@ def test_evaluate_judges_the_rest_when_a_photograph_is_bad(
 def test_evaluate_interrupted_says_what_is_left_behind(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = Examination.run
+    whole = EvaluationRun.run
 
-    def interrupted(self: Examination, sets: object, progress: object) -> None:
+    def interrupted(self: EvaluationRun, sets: object, progress: object) -> None:
         def stop(done: int, total: int, name: str) -> None:
             if done == 2:
                 raise KeyboardInterrupt
 
         whole(self, sets, stop)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Examination, "run", interrupted)
+    monkeypatch.setattr(EvaluationRun, "run", interrupted)
     folder = make_indexed(tmp_path / "sets/one", count=6)
     assert run(["evaluate", "--data", str(folder), "--out", str(tmp_path / "out")]) == 130
     told = capsys.readouterr().err

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 from training_material import recipe, write_source
 
-from ncl_model.run_place import RunPlace
-from ncl_model.training import Place, train
+from ncl_model.distributed.run_place import RunPlace
+from ncl_model.training.plain import Place, train
 from nclscreen.cli import output
 from nclscreen.cli.app import run
 from nclscreen.cli.train import _was_finished

@@ -9,12 +9,12 @@ import pytest
 import torch
 from training_material import Pictures, WentBad, photo, recipe
 
-from ncl_model.batches import make_batch
+from ncl_model.data.resaving import JpegSettings, resave
 from ncl_model.errors import DatasetInvalid
-from ncl_model.loading import Loading, batches
-from ncl_model.loop import Loop
-from ncl_model.resaving import JpegSettings, resave
-from ncl_model.trainer import Trainer
+from ncl_model.training.batches import make_batch
+from ncl_model.training.loading import Loading, batches
+from ncl_model.training.loop import Loop
+from ncl_model.training.trainer import Trainer
 
 COARSE = JpegSettings(((40,) * 64,) * 2, 0)
 PEOPLE = {"people": 1.0, "synthetic": 0, "jpeg": 0, "batch": 40}

@@ -19,16 +19,16 @@ from data_sets import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ncl_model.datasets import (
+from ncl_model.data.datasets import (
     find_sources,
     read_folder,
     read_index,
     read_source,
     split_by_group,
 )
+from ncl_model.data.index_file import write_index
+from ncl_model.data.sample import Sample
 from ncl_model.errors import DatasetInvalid
-from ncl_model.index_file import write_index
-from ncl_model.sample import Sample
 
 
 def listed(folder: Path, text: str) -> Path:
@@ -112,7 +112,7 @@ names = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_chara
 
 @given(st.lists(st.tuples(names, st.booleans(), names, st.sampled_from(["white", "black", "green"])), min_size=1))
 def test_a_written_list_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list) -> None:
-    from ncl_model.index_file import parse_index
+    from ncl_model.data.index_file import parse_index
 
     folder = tmp_path_factory.mktemp("list")
     samples = [

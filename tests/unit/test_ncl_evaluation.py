@@ -17,17 +17,18 @@ from data_sets import make_authentic, make_indexed, mask_pixels, save_as_jpeg
 from PIL import Image
 from tiny_model import save_lively_model
 
+from ncl_model.data.resaving import resave, settings_of
+from ncl_model.data.sample import Sample
 from ncl_model.decoding import decode_photo
-from ncl_model.equal_saving import EqualSaving
 from ncl_model.errors import DatasetInvalid, OutputUnwritable
-from ncl_model.evaluation import LabelledSet, evaluate, judged, main, summarize
-from ncl_model.examination import Examination, file_stem, read_sets
+from ncl_model.evaluation.__main__ import main
+from ncl_model.evaluation.equal_saving import EqualSaving
+from ncl_model.evaluation.evaluation_run import EvaluationRun, file_stem, read_sets
+from ncl_model.evaluation.figures import LabelledSet, evaluate, judged, summarize
+from ncl_model.evaluation.records import ImageRecord, at_size, judge
+from ncl_model.evaluation.tables import csv_row, markdown_table, text_table
 from ncl_model.metrics import auc, pixel_f1
 from ncl_model.predictor import Predictor
-from ncl_model.records import ImageRecord, at_size, judge
-from ncl_model.resaving import resave, settings_of
-from ncl_model.sample import Sample
-from ncl_model.tables import csv_row, markdown_table, text_table
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,7 @@ def test_everything_is_written(predictor: Predictor, folder: Path, tmp_path: Pat
     photographs = make_authentic(tmp_path / "sets" / "others")
     (folder / "images/0.png").write_bytes(b"")
     out = tmp_path / "new" / "out"
-    examination = Examination(predictor, out, robustness=True)
+    examination = EvaluationRun(predictor, out, robustness=True)
     seen: list[tuple[int, int, str]] = []
 
     def look(*step: object) -> None:
@@ -201,7 +202,7 @@ def test_everything_is_written(predictor: Predictor, folder: Path, tmp_path: Pat
 
 
 def test_distortions_change_the_photograph_and_not_the_mask(predictor: Predictor, folder: Path) -> None:
-    examination = Examination(predictor, robustness=True)
+    examination = EvaluationRun(predictor, robustness=True)
     examination.run([one(folder)])
     (result,) = examination.results
     clean, small = result.distorted["clean"], result.distorted["resize 0.25"]
@@ -228,7 +229,7 @@ def test_authentic_photographs_are_saved_again_as_tampered_ones_were(
     np.testing.assert_array_equal(decode_photo(saving(data)), expected)
 
     out = tmp_path / "out"
-    examination = Examination(predictor, out, resave=True)
+    examination = EvaluationRun(predictor, out, resave=True)
     examination.run([labelled])
     (result,) = examination.results
     pairs = [(a.score, b.score) for a, b in zip(result.records, result.resaved, strict=True) if not a.label]
@@ -241,7 +242,7 @@ def test_authentic_photographs_are_saved_again_as_tampered_ones_were(
 
 
 def test_without_tampered_jpeg_files_there_is_nothing_to_save_like(predictor: Predictor, folder: Path) -> None:
-    examination = Examination(predictor, resave=True)
+    examination = EvaluationRun(predictor, resave=True)
     examination.run([one(folder)])  # PNG
     assert examination.results[0].resaved_evaluation is None
     assert EqualSaving.like([])(b"as it is") == b"as it is"
@@ -252,7 +253,7 @@ def test_ctrl_c_leaves_what_was_judged(predictor: Predictor, folder: Path, tmp_p
         if done == 5:
             raise KeyboardInterrupt
 
-    examination = Examination(predictor, tmp_path / "out")
+    examination = EvaluationRun(predictor, tmp_path / "out")
     with pytest.raises(KeyboardInterrupt):
         examination.run([one(folder)], stop)
 
@@ -266,7 +267,7 @@ def test_ctrl_c_leaves_what_was_judged(predictor: Predictor, folder: Path, tmp_p
 def test_a_folder_that_cannot_be_written_is_named(predictor: Predictor, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputUnwritable, match="file"):
-        Examination(predictor, tmp_path / "file").run([one(folder)])
+        EvaluationRun(predictor, tmp_path / "file").run([one(folder)])
 
 
 def test_sets_with_one_name_are_told_apart(tmp_path: Path) -> None:
@@ -333,7 +334,7 @@ def test_evaluation_and_release_need_nothing_but_the_four_libraries() -> None:
     blocked = "{'typer', 'rich', 'ray', 'sqlalchemy', 'boto3', 'pydantic', 'yaml', 'tensorboard', 'sklearn', 'scipy'}"
     code = f"""
 import sys
-import ncl_model.evaluation, ncl_model.examination, ncl_model.release
+import ncl_model.evaluation.figures, ncl_model.evaluation.evaluation_run, ncl_model.release
 loaded = {{name.partition('.')[0] for name in sys.modules}}
 sys.exit(', '.join(sorted(loaded & {blocked})) or 0)
 """

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ncl_model.charts import SERIES_COLOURS, bar_chart
-from ncl_model.colours import coloured, scale_colours
-from ncl_model.figures import Column, Panel, chosen_cases, draw_sheet
-from ncl_model.lettering import drawable, fitted, font, width
-from ncl_model.records import ImageRecord
+from ncl_model.evaluation.charts import SERIES_COLOURS, bar_chart
+from ncl_model.evaluation.colours import coloured, scale_colours
+from ncl_model.evaluation.lettering import drawable, fitted, font, width
+from ncl_model.evaluation.records import ImageRecord
+from ncl_model.evaluation.sheet import Column, Panel, chosen_cases, draw_sheet
 
 
 def record(name: str, *, f1: float = math.nan, score: float = 0.5, label: bool = True) -> ImageRecord:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from odd_images import photo
 from PIL import Image, ImageDraw
 
-from ncl_model.duplicates import MAX_DIFFERENCE, MAX_DISTANCE, Fingerprint, fingerprint, near_pairs
-from ncl_model.inspection import inspect_sources
+from ncl_model.data.duplicates import MAX_DIFFERENCE, MAX_DISTANCE, Fingerprint, fingerprint, near_pairs
+from ncl_model.data.inspection import inspect_sources
 
 
 def prints(*pictures: Image.Image) -> list[Fingerprint]:
@@ -89,7 +89,7 @@ def test_the_banded_index_finds_what_comparing_all_with_all_finds(
 
 
 def test_many_equal_pictures_are_compared_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ncl_model.duplicates._CHUNK", 7)
+    monkeypatch.setattr("ncl_model.data.duplicates._CHUNK", 7)
     flat = np.zeros((16, 16), np.uint8)
     found = set(near_pairs([Fingerprint(bits=5, thumbnail=flat)] * 12))
     assert found == {(i, j) for i in range(12) for j in range(i + 1, 12)}

@@ -6,7 +6,7 @@ import pytest
 
 ENDING = """
 import signal, time
-from ncl_model.interruption import heeding_signals
+from ncl_model.training.interruption import heeding_signals
 with heeding_signals() as stop:
     signal.raise_signal(signal.SIGINT)
     print("asked", stop(), flush=True)
@@ -33,7 +33,7 @@ def test_the_second_press_does_not_break_off_the_ending() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_without_a_wish_the_handlers_are_as_before(number: signal.Signals) -> None:
     told = run(
-        "import signal\nfrom ncl_model.interruption import heeding_signals\n"
+        "import signal\nfrom ncl_model.training.interruption import heeding_signals\n"
         f"before = signal.getsignal({int(number)})\n"
         "with heeding_signals():\n    pass\n"
         f"print(signal.getsignal({int(number)}) is before)"

@@ -25,11 +25,11 @@ from data_sets import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ncl_model.datasets import find_sources, read_source
+from ncl_model.data.datasets import find_sources, read_source
+from ncl_model.data.grouping import Groups
+from ncl_model.data.layouts import LAYOUTS, find_layout
+from ncl_model.data.sample import Sample
 from ncl_model.errors import DatasetInvalid
-from ncl_model.grouping import Groups
-from ncl_model.layouts import LAYOUTS, find_layout
-from ncl_model.sample import Sample
 
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "CASIA": make_casia2,

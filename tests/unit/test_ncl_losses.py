@@ -11,14 +11,14 @@ from torch import Tensor
 from training_material import TINY
 
 from ncl_model.backbone import Backbone
-from ncl_model.contrast import class_contrast, enough, pivot_contrast
 from ncl_model.decoder import Logits
 from ncl_model.errors import ConfigInvalid
-from ncl_model.losses import pivot_consistent_loss
+from ncl_model.losses.contrast import class_contrast, enough, pivot_contrast
+from ncl_model.losses.objective import LossConfig, Objective
+from ncl_model.losses.patches import Kind, choose, label_patches
+from ncl_model.losses.pivot import PivotNetwork, Pivots
+from ncl_model.losses.pivot_consistent import pivot_consistent_loss
 from ncl_model.network import NclNetwork, NclOutput
-from ncl_model.objective import LossConfig, Objective
-from ncl_model.patches import Kind, choose, label_patches
-from ncl_model.pivot import PivotNetwork, Pivots
 
 SIDE = 32
 CHANNELS = 5

@@ -23,13 +23,13 @@ from data_sets import (
 from PIL import Image
 from training_material import write_source
 
-from ncl_model import material as material_module
-from ncl_model.checking import look_at
-from ncl_model.datasets import read_source, split_by_group
+from ncl_model.data.checking import look_at
+from ncl_model.data.datasets import read_source, split_by_group
+from ncl_model.data.sample import Sample
 from ncl_model.decoding import decode_photo
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
-from ncl_model.material import Material
-from ncl_model.sample import Sample
+from ncl_model.training import material as material_module
+from ncl_model.training.material import Material
 
 
 def load(*sources: Path, **options: object) -> Material:

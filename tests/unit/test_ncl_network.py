@@ -10,7 +10,7 @@ import torch
 from ncl_model.backbone import ResidualFilters
 from ncl_model.config import NclConfig
 from ncl_model.errors import ConfigInvalid
-from ncl_model.losses import contour, pivot_consistent_loss
+from ncl_model.losses.pivot_consistent import contour, pivot_consistent_loss
 from ncl_model.network import NclNetwork
 
 

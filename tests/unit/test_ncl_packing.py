@@ -18,13 +18,13 @@ from data_sets import make_authentic, make_casia2, make_columbia, make_indexed, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ncl_model import unpacking
-from ncl_model.datasets import find_sources, read_source, split_by_group
+from ncl_model.data import unpacking
+from ncl_model.data.datasets import find_sources, read_source, split_by_group
+from ncl_model.data.packing import pack
+from ncl_model.data.sample import Sample
+from ncl_model.data.unpacking import unpack
 from ncl_model.errors import DatasetInvalid
-from ncl_model.material import Material
-from ncl_model.packing import pack
-from ncl_model.sample import Sample
-from ncl_model.unpacking import unpack
+from ncl_model.training.material import Material
 
 
 @pytest.fixture

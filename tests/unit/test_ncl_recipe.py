@@ -14,10 +14,10 @@ import yaml
 from training_material import TINY, recipe
 
 from ncl_model.errors import ConfigInvalid
-from ncl_model.optimization import learning_rate, make_optimizer, set_learning_rate
-from ncl_model.recipe import RECIPES, TrainConfig, ready_recipes
-from ncl_model.recipe_text import parse_plain
-from ncl_model.trainer import Trainer
+from ncl_model.training.optimization import learning_rate, make_optimizer, set_learning_rate
+from ncl_model.training.recipe import RECIPES, TrainConfig, ready_recipes
+from ncl_model.training.recipe_text import parse_plain
+from ncl_model.training.trainer import Trainer
 
 
 @pytest.mark.parametrize("name", ["paper", "small", "smoke"])
@@ -69,8 +69,8 @@ def test_the_plain_loop_needs_neither_yaml_nor_ray() -> None:
         "import sys\n"
         "for name in ('yaml', 'ray', 'tensorboard', 'tensorboardX', 'pyarrow', 'sqlalchemy', 'rich'):\n"
         "    sys.modules[name] = None\n"
-        "from ncl_model.training import main\n"
-        "from ncl_model.recipe import TrainConfig\n"
+        "from ncl_model.training.__main__ import main\n"
+        "from ncl_model.training.recipe import TrainConfig\n"
         "print(TrainConfig.load('paper').network.backbone)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
@@ -150,12 +150,12 @@ def test_the_learning_rate_warms_up_and_ends_near_zero() -> None:
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_pyramid_decoder_and_pivot_learn_faster_and_only_kernels_decay(name: str) -> None:
     ours = recipe(optimizer=name, head_factor=10, weight_decay=0.01, network=TINY)
-    lesson = Trainer(ours)._lesson
-    optimizer = make_optimizer(ours, lesson)
+    module = Trainer(ours)._module
+    optimizer = make_optimizer(ours, module)
     set_learning_rate(optimizer, 0.5)
     of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    assert len(of) == len(list(lesson.parameters()))
-    for parameter_name, parameter in lesson.named_parameters():
+    assert len(of) == len(list(module.parameters()))
+    for parameter_name, parameter in module.named_parameters():
         head = any(part in parameter_name for part in ("pyramid", "decoder", "pivot"))
         assert of[id(parameter)]["lr"] == (5.0 if head else 0.5), parameter_name
         assert of[id(parameter)]["weight_decay"] == (0.01 if parameter.ndim > 1 else 0.0), parameter_name

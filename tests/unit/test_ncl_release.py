@@ -17,10 +17,12 @@ from training_material import TINY
 from ncl_model.calibration import Calibration
 from ncl_model.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from ncl_model.errors import ConfigInvalid, DatasetInvalid
-from ncl_model.examination import read_sets
+from ncl_model.evaluation.equal_saving import EqualSaving
+from ncl_model.evaluation.evaluation_run import read_sets
+from ncl_model.evaluation.records import judge
 from ncl_model.network import NclNetwork
 from ncl_model.predictor import Predictor
-from ncl_model.records import judge
+from ncl_model.release import held_out_parts
 from ncl_model.release import main as release_main
 
 
@@ -68,6 +70,31 @@ def test_release_chooses_on_validation_and_stores_the_calibration(
     ready = Predictor.setup(out)
     scores = [judge(ready, sample, "x").score for sample in read_sets([more])[0].samples]
     assert set(scores) <= {score for score, _ in calibration.knots}
+    assert not calibration.resaved  # no tampered file is a JPEG, so nothing says how to save once more
+
+
+def test_the_calibration_holds_for_photographs_that_were_saved_once_more(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = save_as_jpeg(make_indexed(tmp_path / "labelled", count=24), {True: 40, False: 95})
+    others = make_authentic(tmp_path / "others", count=12)
+    run, out = tmp_path / "run.safetensors", tmp_path / "shipped.safetensors"
+    recipe = {"held_out": 0.5, "seed": 1}
+    save_checkpoint(run, dataclasses.replace(load_checkpoint(weights), provenance={"recipe": recipe}))
+
+    assert release_main(["--run", str(run), "--data", str(labelled), "--data", str(others), "--out", str(out)]) == 0
+
+    calibration = Calibration.from_dict(load_checkpoint(out).calibration)
+    parts = [part for kind in held_out_parts([labelled, others], held_out=0.5, seed=1) for part in kind]
+    saving = EqualSaving.like([sample for part in parts for sample in part.samples])
+    ready = Predictor.setup(out)
+    untouched = [sample for part in parts for sample in part.samples if sample.mask is None]
+    pairs = [(judge(ready, sample, "x").score, judge(ready, sample, "x", saving).score) for sample in untouched]
+    assert calibration.resaved
+    assert any(again > once for once, again in pairs)
+    larger = sorted((max(pair) for pair in pairs), reverse=True)
+    assert [calibration.reached(score) for score in larger] == list(range(1, len(larger) + 1))
+    assert "as they are or saved once more" in json.loads(capsys.readouterr().out)["max_fpr"]["0.2"]
 
 
 def test_release_compares_the_head_and_takes_the_rule_that_is_asked(

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ncl_model.augmentation import rescale
-from ncl_model.removal import continued, remove
+from ncl_model.data.augmentation import rescale
+from ncl_model.data.removal import continued, remove
 
 
 def hole(height: int = 96, width: int = 128) -> np.ndarray:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ncl_model.resaving import JpegSettings, resave, settings_of
+from ncl_model.data.resaving import JpegSettings, resave, settings_of
 
 
 def photo(seed: int = 0) -> np.ndarray:

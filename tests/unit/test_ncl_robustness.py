@@ -11,7 +11,7 @@ from PIL import Image
 
 from ncl_model.decoding import decode_photo
 from ncl_model.errors import ImageUnreadable
-from ncl_model.robustness import SUITE, Distortion, blurred, noisy, resized
+from ncl_model.evaluation.robustness import SUITE, Distortion, blurred, noisy, resized
 
 DATA = encoded(photo(), "JPEG")
 PIXELS = decode_photo(DATA)

@@ -17,10 +17,7 @@ from numpy.typing import NDArray
 from ncl_model.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint, shipped_weights
 from ncl_model.config import NclConfig
 from ncl_model.errors import ConfigInvalid
-from ncl_model.network import ImageHead, NclNetwork
-from ncl_model.predictor import Predictor
-from ncl_model.scoring import Rule, area_score, image_score, mean_logit, peak_score
-from ncl_model.selection import (
+from ncl_model.evaluation.selection import (
     HEAD,
     MAP_RULES,
     Judged,
@@ -31,6 +28,9 @@ from ncl_model.selection import (
     scores_of,
     shifted,
 )
+from ncl_model.network import ImageHead, NclNetwork
+from ncl_model.predictor import Predictor
+from ncl_model.scoring import Rule, area_score, image_score, mean_logit, peak_score
 
 TINY = NclConfig(
     backbone="resnet18", width=8, output_stride=16, aspp_channels=8, decoder_channels=8, geometry="fit", input_size=128

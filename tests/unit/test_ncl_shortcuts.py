@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 from training_material import forged, photo
 
-from ncl_model.datasets import read_source
-from ncl_model.inspection import inspect_sources
-from ncl_model.shortcuts import shares, tables_auc
+from ncl_model.data.datasets import read_source
+from ncl_model.data.inspection import inspect_sources
+from ncl_model.data.shortcuts import shares, tables_auc
 
 
 def make_set(folder: Path, *, tampered_quality: int, authentic_quality: int, count: int = 6) -> Path:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from training_material import photo
 
-from ncl_model.augmentation import augment, crop_window, recompress
-from ncl_model.synthesis import synthesize
+from ncl_model.data.augmentation import augment, crop_window, recompress
+from ncl_model.data.synthesis import synthesize
 
 
 def test_synthesis_is_deterministic_and_changes_only_around_the_mask() -> None:

@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 from training_material import TINY, Pictures, forged, recipe
 
-from ncl_model.batches import make_batch
 from ncl_model.checkpoint import save_checkpoint
 from ncl_model.config import NclConfig
 from ncl_model.errors import CheckpointMismatch, ConfigInvalid, TrainingDiverged
+from ncl_model.losses.objective import LossConfig
 from ncl_model.metrics import pixel_f1
-from ncl_model.objective import LossConfig
-from ncl_model.recipe import TrainConfig
-from ncl_model.trainer import Trainer
+from ncl_model.training.batches import make_batch
+from ncl_model.training.recipe import TrainConfig
+from ncl_model.training.trainer import Trainer
 
 
 def snapshot(trainer: Trainer) -> dict[str, Tensor]:
     """Everything that steps change."""
     state = trainer.state()
-    tensors = {f"lesson.{n}": t.clone() for n, t in state["lesson"].items()}
+    tensors = {f"module.{n}": t.clone() for n, t in state["module"].items()}
     tensors |= {f"average.{n}": t.clone() for n, t in state["average"].items()}
     for index, values in state["optimizer"]["state"].items():
         tensors |= {f"optimizer.{index}.{n}": t.clone() for n, t in values.items() if isinstance(t, Tensor)}
@@ -86,21 +86,21 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(monkeypatch: p
     assert [n for n in changed if not n.endswith("num_batches_tracked")] == []
     assert all(torch.isfinite(t).all() for t in after.values())
     assert trainer.step == 3
-    look = trainer.tally.look(trainer.crew)
-    assert (look.steps, look.skipped) == (3, 1)
-    assert np.isfinite(look.losses["loss"])
+    means = trainer.totals.means(trainer.group)
+    assert (means.steps, means.skipped) == (3, 1)
+    assert np.isfinite(means.losses["loss"])
     run(trainer, 1, material)
-    assert not torch.equal(parameter, before["lesson.network.backbone.stem.0.weight"])
+    assert not torch.equal(parameter, before["module.network.backbone.stem.0.weight"])
 
 
 def test_a_loss_that_stays_beyond_all_numbers_ends_the_run() -> None:
     trainer, material = Trainer(recipe()), Pictures()
     trainer.network.backbone.stem.register_forward_hook(lambda m, i, o: o * torch.nan)
     run(trainer, 19, material)
-    trainer.tally.check()
+    trainer.totals.check()
     run(trainer, 1, material)
     with pytest.raises(TrainingDiverged, match=r"20 steps in a row.*learning_rate"):
-        trainer.tally.check()
+        trainer.totals.check()
 
 
 def test_accumulated_gradients_are_those_of_the_parts() -> None:
@@ -110,7 +110,7 @@ def test_accumulated_gradients_are_those_of_the_parts() -> None:
     grads = []
     for accumulate in (1, 2):
         trainer = Trainer(recipe(accumulate=accumulate, loss=loss))
-        trainer._lesson.eval()
+        trainer._module.eval()
         trainer.optimizer.zero_grad()
         trainer._accumulate(batch.pixels, batch.masks)
         grads.append([p.grad for p in trainer.network.parameters()])
@@ -119,13 +119,13 @@ def test_accumulated_gradients_are_those_of_the_parts() -> None:
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
-    from ncl_model.crew import Crew
+    from ncl_model.training.worker_group import WorkerGroup
 
-    class Three(Crew):
+    class Three(WorkerGroup):
         size = 3
 
     with pytest.raises(ConfigInvalid, match=r"'batch'.*4 cannot be shared by 3 workers"):
-        Trainer(recipe(), crew=Three())
+        Trainer(recipe(), group=Three())
 
 
 def test_float16_is_refused_on_a_cpu() -> None:
@@ -168,9 +168,9 @@ def test_starting_from_weights_of_an_equal_network(tmp_path: Path) -> None:
 def test_every_arm_of_the_ablation_trains(contrast: str, stages: str) -> None:
     trainer = Trainer(recipe(loss=LossConfig(contrast=contrast, stages=stages, warmup_steps=0)))  # type: ignore[arg-type]
     run(trainer, 2, Pictures())
-    look = trainer.tally.look(trainer.crew)
-    assert look.skipped == 0
-    assert (look.losses["contrast"] > 0) == (contrast != "none")
+    means = trainer.totals.means(trainer.group)
+    assert means.skipped == 0
+    assert (means.losses["contrast"] > 0) == (contrast != "none")
 
 
 def test_a_hundred_steps_fit_eight_images() -> None:

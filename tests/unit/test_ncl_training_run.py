@@ -19,13 +19,13 @@ from training_material import recipe, write_source
 
 from ncl_model.checkpoint import load_checkpoint
 from ncl_model.errors import CheckpointCorrupt, CheckpointMissing, DatasetInvalid
-from ncl_model.parts import has_parts, join_parts, split_file
-from ncl_model.parts import main as parts_main
-from ncl_model.precision import main as precision_main
-from ncl_model.recipe import TrainConfig
-from ncl_model.run_files import RunFiles
-from ncl_model.run_log import read_metrics
-from ncl_model.training import Place, main, train
+from ncl_model.training.__main__ import main
+from ncl_model.training.parts import has_parts, join_parts, split_file
+from ncl_model.training.parts import main as parts_main
+from ncl_model.training.plain import Place, train
+from ncl_model.training.recipe import TrainConfig
+from ncl_model.training.run_files import RunFiles
+from ncl_model.training.run_log import read_metrics
 
 QUICK = Place(device="cpu", tensorboard=False)
 
@@ -51,7 +51,7 @@ def stop_after(steps: int) -> Callable[[], bool]:
 def tensors(out: Path) -> dict[str, torch.Tensor]:
     state = RunFiles(out=out).load_state()
     assert state is not None
-    return {**state["lesson"], **{f"average.{n}": t for n, t in state["average"].items()}}
+    return {**state["module"], **{f"average.{n}": t for n, t in state["average"].items()}}
 
 
 def test_a_run_writes_its_files(source: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -249,12 +249,3 @@ def test_a_bad_file_stops_a_run_before_it_starts_unless_told_otherwise(tmp_path:
 
 def test_the_smoke_recipe_runs_as_it_is(source: Path, tmp_path: Path) -> None:
     assert train(TrainConfig.load("smoke"), [source], tmp_path, QUICK)
-
-
-def test_precisions_are_compared(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train(recipe(steps=1), [source], tmp_path, QUICK)
-    weights, index = str(tmp_path / "weights.safetensors"), str(source / "index.csv")
-    assert precision_main(["--weights", weights, "--data", index, "--side", "64", "--images", "2"]) == 0
-    figures = json.loads(capsys.readouterr().out)
-    assert figures["float32_images_per_s"] > 0
-    assert figures["score_difference_mean"] <= figures["score_difference_max"] < 0.05

@@ -13,7 +13,7 @@ from ncl_model.checkpoint import Checkpoint, pack_weights, save_checkpoint
 from ncl_model.config import NclConfig
 from ncl_model.errors import CheckpointMismatch
 from ncl_model.network import NclNetwork
-from ncl_model.warm_start import adopt
+from ncl_model.training.warm_start import adopt
 
 GROWN = dataclasses.replace(TINY, compression="dct", compression_channels=8, head="pooled")
 

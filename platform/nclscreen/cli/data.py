@@ -15,8 +15,8 @@ from nclscreen.cli.counting import counting
 from nclscreen.visible_text import visible_text
 
 if TYPE_CHECKING:
-    from ncl_model.inspection import Copy, Inspection, SourceReport
-    from ncl_model.problems import Problem
+    from ncl_model.data.inspection import Copy, Inspection, SourceReport
+    from ncl_model.data.problems import Problem
 
 #: problems and copies spelled out; --json has all
 _SHOWN = 20
@@ -38,7 +38,7 @@ def inspect(sources: Sources, grey_masks: GreyMasks = False, work: Work = None, 
 
     Exit code 1 when a file cannot be used as it is.
     """
-    from ncl_model.inspection import inspect_sources
+    from ncl_model.data.inspection import inspect_sources
 
     with counting("photographs") as count:
         found = inspect_sources(
@@ -66,9 +66,9 @@ def pack(
 
     Every file is looked into first; nothing is written when one has a problem, unless it may be left out.
     """
-    from ncl_model.checking import usable_sources
-    from ncl_model.packing import check_free
-    from ncl_model.packing import pack as write_pack
+    from ncl_model.data.checking import usable_sources
+    from ncl_model.data.packing import check_free
+    from ncl_model.data.packing import pack as write_pack
 
     check_free(out)
 
@@ -156,6 +156,6 @@ def _told(copy: Copy) -> str:
 
 def _lines(problems: list[Problem]) -> Text:
     """The first problems, one a line; what they quote is untrusted."""
-    from ncl_model.problems import tell
+    from ncl_model.data.problems import tell
 
     return Text("\n".join(visible_text(line) for line in tell(problems, shown=_SHOWN).splitlines()))

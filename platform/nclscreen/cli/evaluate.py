@@ -13,7 +13,7 @@ from nclscreen.cli.endings import Terminated
 from nclscreen.wiring import wire
 
 if TYPE_CHECKING:
-    from ncl_model.examination import Examination
+    from ncl_model.evaluation.evaluation_run import EvaluationRun
 
 
 def evaluate(
@@ -44,21 +44,21 @@ def evaluate(
 
     Exit code 1 when photographs could not be read; they are listed, and the others are judged all the same.
     """
-    from ncl_model.examination import Examination, read_sets
+    from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
+    from ncl_model.evaluation.reporting import document, figures_text, robustness_text
     from ncl_model.predictor import Predictor
-    from ncl_model.reporting import document, figures_text, robustness_text
 
     wiring = wire()
     sets = read_sets(data, limit)
     predictor = Predictor.setup(weights or wiring.weights, precision or wiring.settings.precision, device=device)
-    examination = Examination(predictor, out, robustness=robustness, resave=resave)
+    run = EvaluationRun(predictor, out, robustness=robustness, resave=resave)
     try:
         with counting() as progress:
-            examination.run(sets, progress)
+            run.run(sets, progress)
     except (KeyboardInterrupt, Terminated):
-        _tell_broken_off(examination, out)
+        _tell_broken_off(run, out)
         raise
-    results = examination.results
+    results = run.results
     if as_json:
         output.print_json(document(predictor, results) | {"out": str(out)})
     else:
@@ -70,10 +70,10 @@ def evaluate(
         raise typer.Exit(output.FAILED)
 
 
-def _tell_broken_off(examination: Examination, out: Path) -> None:
-    from ncl_model.reporting import figures_text
+def _tell_broken_off(run: EvaluationRun, out: Path) -> None:
+    from ncl_model.evaluation.reporting import figures_text
 
-    judged = sum(len(result.records) for result in examination.results)
+    judged = sum(len(result.records) for result in run.results)
     if judged:
-        output.err.print(figures_text(examination.results), markup=False, end="")
+        output.err.print(figures_text(run.results), markup=False, end="")
     output.err.print(f"interrupted: {judged:,} images were judged; what is known of them is in {out}", markup=False)

@@ -20,8 +20,8 @@ from nclscreen.run_storage import run_place
 from nclscreen.wiring import Wiring, wire
 
 if TYPE_CHECKING:
-    from ncl_model.recipe import TrainConfig
-    from ncl_model.run_place import RunPlace
+    from ncl_model.distributed.run_place import RunPlace
+    from ncl_model.training.recipe import TrainConfig
 
 Stop = Callable[[], bool]
 
@@ -62,7 +62,7 @@ def train(
     """Train a model. The same command goes on with an interrupted run; a finished one is left as it is."""
     if minutes is not None and steps is not None:
         raise typer.BadParameter("give --minutes or --steps, not both")
-    from ncl_model.interruption import heeding_signals
+    from ncl_model.training.interruption import heeding_signals
 
     wiring = wire()
     recipe = _recipe(config, minutes, steps)
@@ -91,7 +91,7 @@ def train(
 
 def _recipe(config: str, minutes: float | None, steps: int | None) -> TrainConfig:
     from ncl_model.errors import ConfigInvalid
-    from ncl_model.recipe import TrainConfig
+    from ncl_model.training.recipe import TrainConfig
 
     try:
         return TrainConfig.load(config).with_budget(minutes=minutes, steps=steps)
@@ -103,7 +103,7 @@ def _was_finished(recipe: TrainConfig, place: RunPlace) -> bool:
     """Whether the folder holds this run's end already, so that nothing needs to be started."""
     from ncl_model.checkpoint import load_checkpoint
     from ncl_model.errors import CheckpointError
-    from ncl_model.run_files import WEIGHTS
+    from ncl_model.training.run_files import WEIGHTS
 
     weights = Path(place.path) / WEIGHTS
     if not place.is_folder or not weights.is_file():
@@ -141,7 +141,7 @@ def _plain(
     leave_out_bad: bool,
     start_from: Path | None,
 ) -> bool:
-    from ncl_model.training import Place, train
+    from ncl_model.training.plain import Place, train
 
     where = Place(device="cuda" if gpus else "cpu", loaders=loaders, leave_out_bad=leave_out_bad)
     return train(recipe, data, Path(place.path), where, start_from=start_from, stop=wish, noted=view.note)
@@ -164,7 +164,7 @@ def _on_ray(
     # a worker's CPUs are its threads; on a machine of our own all of them are for training
     cpus = max(1, (os.cpu_count() or 1) // counts["count"]) if address is None else 1
     with connected_ray(RuntimeOptions(address=address, needed_cpus=cpus * counts["count"])):
-        from ncl_model.distributed import Workers, train_on_ray
+        from ncl_model.distributed.launch import Workers, train_on_ray
 
         workers = Workers(cpus=cpus, **counts)
         return train_on_ray(recipe, data, place, workers, stop=wish, noted=view.note, **arguments)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ncl_model.colours import ANCHORS
+from ncl_model.evaluation.colours import ANCHORS
 
 #: below this probability the photograph shows untouched; from `_FULL_FROM` on the colour is as dense as it gets
 _CLEAR_UP_TO = 0.05

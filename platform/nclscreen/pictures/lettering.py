@@ -1,20 +1,10 @@
-"""Text on pictures, as wide and as long as there is room; what a font can draw is for ``ncl_model.lettering``."""
+"""Text on pictures, as wide as there is room; what a font can draw: ``ncl_model.evaluation.lettering``."""
 
 from __future__ import annotations
 
-from ncl_model.lettering import Font, drawable, font, width
-from nclscreen.visible_text import shorten_middle
+from ncl_model.evaluation.lettering import Font, drawable, fitted, font, width
 
 __all__ = ["Font", "drawable", "fitted", "font", "width", "wrapped"]
-
-
-def fitted(text: str, face: Font, room: float) -> str:
-    """The text, shortened in its middle until it is at most `room` pixels wide."""
-    text = shorten_middle(text, 1000)  # a bound on the work, far beyond any picture's width
-    while len(text) > 3 and width(text, face) > room:
-        keep = int(len(text) * room / width(text, face))
-        text = shorten_middle(text.replace("…", "", 1), max(3, min(keep, len(text) - 1)))
-    return text
 
 
 def wrapped(text: str, face: Font, room: float) -> list[str]:

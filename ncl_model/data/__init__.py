@@ -1,0 +1,1 @@
+"""Labelled photographs: sources, checks, PACKs, groups, and manipulations made by program."""

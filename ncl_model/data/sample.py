@@ -1,0 +1,30 @@
+"""One labelled photograph, as every reader gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ncl_model.data.masks import MaskColour
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One labelled photograph; nothing of it is read yet."""
+
+    image: Path
+    #: picture of the same size that marks what was tampered with; None = authentic
+    mask: Path | None
+    #: samples of one group share source photographs and stay on one side of any split
+    group: str
+    #: PNG of the same size, one grey value per region a person drew: object shapes to cut; None = there is none
+    regions: Path | None = None
+    #: what is tampered in the mask
+    tampered_colour: MaskColour = "white"
+    #: where the sample is named, for messages: a list and its line
+    origin: str = field(default="", compare=False)
+
+    @property
+    def where(self) -> str:
+        """The origin, or the image itself when no list names it."""
+        return self.origin or str(self.image)

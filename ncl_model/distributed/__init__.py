@@ -1,0 +1,1 @@
+"""The training loop on Ray Train. Nothing else here imports Ray."""

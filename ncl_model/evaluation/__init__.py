@@ -1,0 +1,1 @@
+"""Figures of a model on labelled photographs, as numbers, tables and pictures."""

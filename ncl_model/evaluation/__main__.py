@@ -1,0 +1,68 @@
+"""Figures of a weights file on labelled sets: ``python -m ncl_model.evaluation --data SOURCE --out DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
+from ncl_model.evaluation.reporting import document, figures_text, robustness_text
+from ncl_model.evaluation.tables import one_line
+from ncl_model.predictor import Predictor
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; exit code 0, 1 when images could not be judged, 130 after Ctrl-C (what was judged is kept)."""
+    given = _parser().parse_args(arguments)
+    sets = read_sets(given.data, given.limit)
+    predictor = Predictor.setup(given.weights, given.precision, device=given.device)
+    run = EvaluationRun(predictor, given.out, robustness=given.robustness, resave=given.resave)
+    interrupted = False
+    try:
+        run.run(sets, _Lines())
+    except KeyboardInterrupt:
+        interrupted = True
+    results = run.results
+    if given.json:
+        sys.stdout.write(json.dumps(document(predictor, results), indent=2) + "\n")
+    else:
+        sys.stdout.write(figures_text(results) + (f"\n{robustness_text(results)}" if given.robustness else ""))
+    if interrupted:
+        return 130
+    return int(any(result.problems for result in results))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ncl_model.evaluation", description=__doc__)
+    parser.add_argument("--weights", type=Path, help="safetensors file (default: the shipped weights)")
+    parser.add_argument("--data", type=Path, required=True, action="append", help="a source; may be repeated")
+    parser.add_argument("--out", type=Path, help="folder for tables, records and figure sheets")
+    parser.add_argument("--robustness", action="store_true", help="also under distortions: nine times as long")
+    parser.add_argument("--resave", action="store_true", help="also with authentic photographs saved as tampered ones")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    parser.add_argument("--limit", type=int, help="at most so many images of each set, spread evenly")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+class _Lines:
+    """Progress as a line on standard error now and then."""
+
+    def __init__(self, every_s: float = 10.0) -> None:
+        self._every_s = every_s
+        self._told = time.monotonic()
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        now = time.monotonic()
+        if now - self._told >= self._every_s or done == total:
+            self._told = now
+            sys.stderr.write(f"{one_line(name)}: {done}/{total} images\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""A whole evaluation: from sources to tables, records, figure sheets and the robustness suite, in one folder.
+
+Whatever stops it, what was judged until then is on disk: records are written line by line, everything else is put
+in place whole.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from PIL import Image
+
+from ncl_model.data.datasets import find_sources
+from ncl_model.decoding import decode_photo
+from ncl_model.errors import DatasetInvalid, ImageUnreadable, OutputUnwritable
+from ncl_model.evaluation.equal_saving import EqualSaving
+from ncl_model.evaluation.figures import LabelledSet, judged
+from ncl_model.evaluation.records import ImageRecord, examine, judge
+from ncl_model.evaluation.reporting import (
+    figures_csv,
+    figures_markdown,
+    robustness_chart,
+    robustness_csv,
+    robustness_markdown,
+    sheet_titles,
+)
+from ncl_model.evaluation.results import SetResult
+from ncl_model.evaluation.robustness import SUITE
+from ncl_model.evaluation.sheet import Panel, chosen_cases, draw_sheet
+from ncl_model.evaluation.tables import csv_row
+from ncl_model.predictor import Predictor
+
+#: called after each image: images of this set done, images of this set, name of the set
+Progress = Callable[[int, int, str], None]
+
+_RECORD_COLUMNS = tuple(f.name for f in fields(ImageRecord))
+
+
+def read_sets(paths: Sequence[Path], limit: int | None = None) -> list[LabelledSet]:
+    """The sets at the given sources, under names that differ; at most ``limit`` images of each, spread evenly.
+
+    Raises DatasetInvalid for a path that is no source. Files that its lists name and that are missing show up as
+    images that cannot be read.
+    """
+    sets: list[LabelledSet] = []
+    taken: set[str] = set()
+    for source in find_sources(paths):
+        folders = [str(sample.image.parent) for sample in source.samples]
+        if not folders:
+            raise DatasetInvalid(f"{source.name}: no images")
+        name, number = source.name, 2
+        while file_stem(name) in taken:
+            name, number = f"{source.name} ({number})", number + 1
+        taken.add(file_stem(name))
+        labelled = LabelledSet(name=name, samples=source.samples, root=Path(os.path.commonpath(folders)))
+        sets.append(labelled.limited(limit))
+    return sets
+
+
+def file_stem(name: str) -> str:
+    """A set's name as part of a file name: letters, digits, dots and dashes."""
+    kept = "".join(char if char.isascii() and (char.isalnum() or char in ".-") else "-" for char in name)
+    return "-".join(part for part in kept.split("-") if part.strip(".")) or "set"
+
+
+class EvaluationRun:
+    """Judges sets one after the other and writes what it finds into ``out`` (None: nothing is written)."""
+
+    def __init__(
+        self, predictor: Predictor, out: Path | None = None, *, robustness: bool = False, resave: bool = False
+    ) -> None:
+        """``robustness``: also under the suite. ``resave``: image-level figures also after ``EqualSaving``."""
+        self.predictor = predictor
+        self.results: list[SetResult] = []
+        self._out = out
+        self._suite = SUITE if robustness else ()
+        self._resave = resave
+
+    def run(self, sets: Sequence[LabelledSet], progress: Progress = lambda done, total, name: None) -> None:
+        """Judge every set. Whatever is raised inside (Ctrl-C too) leaves the figures of what was judged behind.
+
+        Raises OutputUnwritable when the folder cannot be written.
+        """
+        with _guarded(self._out), _RecordFile(self._out) as file:
+            for labelled in sets:
+                result = SetResult(labelled=labelled)
+                self.results.append(result)
+                try:
+                    self._judge(result, file, progress)
+                finally:
+                    result.summarize()
+                    self._write()
+                self._draw(result)
+
+    def _judge(self, result: SetResult, file: _RecordFile, progress: Progress) -> None:
+        labelled = result.labelled
+        saving = EqualSaving.like(labelled.samples) if self._resave else None
+        for sample, record in zip(labelled.samples, judged(self.predictor, labelled), strict=True):
+            worn = {
+                distortion.name: record
+                if distortion.kind == "clean"
+                else judge(self.predictor, sample, record.name, distortion)
+                for distortion in (self._suite if record.problem is None else ())
+            }
+            if saving is not None and saving.settings:
+                again = record.problem is None and not record.label
+                result.resaved.append(judge(self.predictor, sample, record.name, saving) if again else record)
+            for name, each in worn.items():
+                result.distorted.setdefault(name, []).append(each)
+            result.records.append(record)
+            file.add(labelled.name, record)
+            progress(len(result.records), len(labelled.samples), labelled.name)
+
+    def _write(self) -> None:
+        if self._out is None:
+            return
+        place(self._out / "figures.csv", figures_csv(self.results).encode())
+        place(self._out / "figures.md", figures_markdown(self.predictor, self.results).encode())
+        if self._suite:
+            place(self._out / "robustness.csv", robustness_csv(self.results).encode())
+            place(self._out / "robustness.md", robustness_markdown(self.predictor, self.results).encode())
+
+    def _draw(self, result: SetResult) -> None:
+        if self._out is None:
+            return
+        stem = file_stem(result.labelled.name)
+        if bands := chosen_cases(result.records):
+            sheet = draw_sheet(*sheet_titles(self.predictor, result), bands, self._panels(result.labelled))
+            place(self._out / f"sheet_{stem}.jpg", sheet)
+        if self._suite:
+            place(self._out / f"robustness_{stem}.png", robustness_chart(self.predictor, result))
+
+    def _panels(self, labelled: LabelledSet) -> Callable[[ImageRecord], Panel]:
+        """Maps are not kept: the few that are shown are computed once more."""
+        by_name = {labelled.name_of(sample): sample for sample in labelled.samples}
+
+        def panel(record: ImageRecord) -> Panel:
+            sample = by_name[record.name]
+            try:
+                data = sample.image.read_bytes()
+                look = examine(self.predictor, sample, data)
+                return Panel(photo=decode_photo(data), mask=look.mask, probabilities=look.probabilities)
+            except (OSError, ImageUnreadable, DatasetInvalid):  # it went away since it was judged
+                return Panel(
+                    photo=np.full((3, 4, 3), 128, np.uint8), mask=None, probabilities=np.zeros((3, 4), np.float32)
+                )
+
+        return panel
+
+
+def place(path: Path, content: bytes | Image.Image) -> None:
+    """Write whole or not at all: a reader sees the old file or the new one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    if isinstance(content, bytes):
+        partial.write_bytes(content)
+    else:
+        kind = "PNG" if path.suffix == ".png" else "JPEG"
+        content.save(partial, format=kind, **({"quality": 90} if kind == "JPEG" else {}))
+    partial.replace(path)
+
+
+class _RecordFile:
+    """``images.csv``: one line per image, on disk as soon as it is judged."""
+
+    def __init__(self, out: Path | None) -> None:
+        self._path = None if out is None else out / "images.csv"
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> _RecordFile:
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("w", encoding="utf-8", newline="")
+            self._file.write(csv_row(("set", *_RECORD_COLUMNS)))
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, set_name: str, record: ImageRecord) -> None:
+        """Append one image."""
+        if self._file is not None:
+            self._file.write(csv_row([set_name, *(getattr(record, column) for column in _RECORD_COLUMNS)]))
+            self._file.flush()
+
+
+@contextmanager
+def _guarded(out: Path | None) -> Iterator[None]:
+    """Trouble with the output folder as OutputUnwritable; reading of photographs is handled where it happens."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputUnwritable(out, error.strerror or str(error)) from error

@@ -1,0 +1,204 @@
+"""The results of an evaluation as text, CSV, Markdown, JSON and a chart. No files are written here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from ncl_model.evaluation.charts import bar_chart
+from ncl_model.evaluation.figures import FIGURES, Evaluation
+from ncl_model.evaluation.results import SetResult
+from ncl_model.evaluation.tables import (
+    csv_text,
+    markdown_table,
+    markdown_text,
+    number,
+    one_line,
+    text_table,
+    with_interval,
+)
+from ncl_model.predictor import Predictor
+
+#: what the robustness tables show of each distortion
+SUITE_FIGURES = ("pixel_auc", "pixel_f1", "image_auc")
+#: name of the line with equal saving, see ``equal_saving``
+RESAVED = "authentic resaved"
+#: unreadable images that a table names; images.csv has them all
+NAMED = 20
+
+_INTERVALS = "In parentheses: 95 % bootstrap intervals over groups of images that share source photographs."
+
+
+def figures_text(results: Sequence[SetResult]) -> str:
+    """For a terminal: figures alone, then whatever could not be read."""
+    rows = [row for result in results for row in _rows(result, intervals=False)]
+    return text_table(_head(), rows) + "".join(f"{one_line(line)}\n" for result in results for line in notes(result))
+
+
+def figures_markdown(predictor: Predictor, results: Sequence[SetResult]) -> str:
+    """The table with intervals, under what was evaluated."""
+    text = f"# Evaluation\n\n{_described(predictor)}\n\n"
+    text += markdown_table(_head(), [row for result in results for row in _rows(result, intervals=True)])
+    text += (
+        f"\n{_INTERVALS}\nPixel figures: per image at the native size of the mask, F1 and IoU at 0.5, mean over "
+        "tampered images. Recall: at 1 % and 5 % false positives among the authentic images of the same set.\n"
+    )
+    if any(result.resaved_evaluation is not None for result in results):
+        text += (
+            f'"{RESAVED}": every authentic photograph saved once more with the JPEG settings of a tampered one of the '
+            "set, so that the last saving gives nothing away.\n"
+        )
+    lines = [line for result in results for line in notes(result)]
+    return text + ("\n" + "".join(f"- {markdown_text(line)}\n" for line in lines) if lines else "")
+
+
+def figures_csv(results: Sequence[SetResult]) -> str:
+    """One line per set: counts, figures, and the ends of the intervals."""
+    bounds = [f"{name}{end}" for name in FIGURES for end in ("", "_low", "_high")]
+    columns = ["set", "complete", "tampered", "authentic", "with_pixels", "unreadable", *bounds]
+    rows = [
+        _flat(name, evaluation) | {"complete": result.complete}
+        for result in results
+        for name, evaluation in _lines(result)
+    ]
+    return csv_text(rows, columns)
+
+
+def robustness_text(results: Sequence[SetResult]) -> str:
+    """For a terminal: one table per set."""
+    return "\n".join(
+        f"{one_line(result.labelled.name)}\n{text_table(_suite_head(), _suite_rows(result, intervals=False))}"
+        for result in results
+    )
+
+
+def robustness_markdown(predictor: Predictor, results: Sequence[SetResult]) -> str:
+    """One table per set, with intervals."""
+    text = f"# Robustness\n\n{_described(predictor)}\n\n"
+    for result in results:
+        table = markdown_table(_suite_head(), _suite_rows(result, intervals=True))
+        text += f"## {markdown_text(result.labelled.name)}\n\n{table}\n"
+    return text + f"{_INTERVALS}\n"
+
+
+def robustness_csv(results: Sequence[SetResult]) -> str:
+    """One line per set and distortion."""
+    bounds = [f"{name}{end}" for name in SUITE_FIGURES for end in ("", "_low", "_high")]
+    rows = [
+        _flat(result.labelled.name, evaluation) | {"distortion": name}
+        for result in results
+        for name, evaluation in result.robustness.items()
+    ]
+    return csv_text(rows, ["set", "distortion", "tampered", "authentic", "unreadable", *bounds])
+
+
+def robustness_chart(predictor: Predictor, result: SetResult) -> Image.Image:
+    """Bars of pixel AUC, pixel F1 and image AUC by distortion."""
+    series = [(FIGURES[f], [getattr(e, f) for e in result.robustness.values()]) for f in SUITE_FIGURES]
+    title = f"Robustness on {result.labelled.name}"
+    return bar_chart(title, _described(predictor), list(result.robustness), series)
+
+
+def sheet_titles(predictor: Predictor, result: SetResult) -> tuple[str, str]:
+    """Title and subtitle of a figure sheet."""
+    evaluation = result.evaluation
+    shown = [f"{head} {number(getattr(evaluation, name), 2)}" for name, head in FIGURES.items()] if evaluation else []
+    return f"{result.labelled.name}: {', '.join(shown)}", _described(predictor)
+
+
+def document(predictor: Predictor, results: Sequence[SetResult]) -> dict[str, Any]:
+    """Everything but the single images, as JSON types; an undefined figure is null."""
+    checkpoint = {"name": predictor.name, "version": predictor.version, "fingerprint": predictor.fingerprint}
+    return {
+        "model": checkpoint | {"precision": predictor.precision, "score_rule": str(predictor.rule)},
+        "sets": [
+            {
+                "name": result.labelled.name,
+                "complete": result.complete,
+                **_plain(result.evaluation),
+                "problems": [{"image": r.name, "problem": r.problem} for r in result.problems],
+                **({"resaved": _plain(result.resaved_evaluation)} if result.resaved_evaluation else {}),
+                **({"robustness": {n: _plain(e) for n, e in result.robustness.items()}} if result.robustness else {}),
+            }
+            for result in results
+        ],
+    }
+
+
+def notes(result: SetResult) -> list[str]:
+    """What a reader of the figures must know: a set broken off, images that could not be read."""
+    name = result.labelled.name
+    lines = []
+    if not result.complete:
+        lines.append(f"{name}: broken off after {len(result.records)} of {len(result.labelled.samples)} images")
+    if problems := result.problems:
+        lines.append(f"{name}: {len(problems)} of {len(result.records)} images could not be judged")
+        lines += [f"{name}: {record.name}: {record.problem}" for record in problems[:NAMED]]
+        lines += [f"{name}: ... and {len(problems) - NAMED} more in images.csv"] if len(problems) > NAMED else []
+    return lines
+
+
+def _described(predictor: Predictor) -> str:
+    return (
+        f"{predictor.name} {predictor.version}, fingerprint {predictor.fingerprint[:12]}, {predictor.precision}, "
+        f"score: {predictor.rule}"
+    )
+
+
+def _head() -> list[str]:
+    return ["set", "tampered", "authentic", *FIGURES.values()]
+
+
+def _rows(result: SetResult, *, intervals: bool) -> list[list[str]]:
+    return [
+        [name, str(e.tampered), str(e.authentic), *_cells(e, tuple(FIGURES), intervals=intervals)]
+        if e is not None
+        else [name, *["-"] * (2 + len(FIGURES))]
+        for name, e in _lines(result)
+    ]
+
+
+def _lines(result: SetResult) -> list[tuple[str, Evaluation | None]]:
+    """The lines of a set in the tables of figures, by name."""
+    lines = [(result.labelled.name, result.evaluation)]
+    if result.resaved_evaluation is not None:
+        lines.append((f"{result.labelled.name}, {RESAVED}", result.resaved_evaluation))
+    return lines
+
+
+def _suite_head() -> list[str]:
+    return ["distortion", *(FIGURES[name] for name in SUITE_FIGURES)]
+
+
+def _suite_rows(result: SetResult, *, intervals: bool) -> list[list[str]]:
+    return [[name, *_cells(each, SUITE_FIGURES, intervals=intervals)] for name, each in result.robustness.items()]
+
+
+def _cells(evaluation: Evaluation, names: Sequence[str], *, intervals: bool) -> list[str]:
+    return [with_interval(getattr(evaluation, n), evaluation.intervals.get(n) if intervals else None) for n in names]
+
+
+def _flat(name: str, evaluation: Evaluation | None) -> dict[str, Any]:
+    flat: dict[str, Any] = {"set": name}
+    if evaluation is not None:
+        flat |= {count: getattr(evaluation, count) for count in ("tampered", "authentic", "with_pixels", "unreadable")}
+        for figure in FIGURES:
+            low, high = evaluation.intervals.get(figure, (math.nan, math.nan))
+            flat |= {figure: getattr(evaluation, figure), f"{figure}_low": low, f"{figure}_high": high}
+    return flat
+
+
+def _plain(evaluation: Evaluation | None) -> dict[str, Any]:
+    if evaluation is None:
+        return {}
+    counts = {name: getattr(evaluation, name) for name in ("tampered", "authentic", "with_pixels", "unreadable")}
+    figures = {name: _known(getattr(evaluation, name)) for name in FIGURES}
+    intervals = {name: [_known(low), _known(high)] for name, (low, high) in evaluation.intervals.items()}
+    return {**counts, **figures, "intervals": intervals}
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,39 @@
+"""What an evaluation knows of one set: records, figures, and what distortions leave of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ncl_model.evaluation.figures import Evaluation, LabelledSet, summarize
+from ncl_model.evaluation.records import ImageRecord
+
+
+@dataclass(kw_only=True)
+class SetResult:
+    """What is known of one set; ``records`` grows while it is judged."""
+
+    labelled: LabelledSet
+    records: list[ImageRecord] = field(default_factory=list)
+    #: records by distortion, in the order of the suite; empty without the suite
+    distorted: dict[str, list[ImageRecord]] = field(default_factory=dict)
+    #: with --resave: the same records, authentic photographs saved as the tampered ones were
+    resaved: list[ImageRecord] = field(default_factory=list)
+    #: filled in when the set ends, or is broken off
+    evaluation: Evaluation | None = None
+    robustness: dict[str, Evaluation] = field(default_factory=dict)
+    resaved_evaluation: Evaluation | None = None
+
+    @property
+    def complete(self) -> bool:
+        return len(self.records) == len(self.labelled.samples)
+
+    @property
+    def problems(self) -> list[ImageRecord]:
+        """Images that could not be judged."""
+        return [record for record in self.records if record.problem is not None]
+
+    def summarize(self) -> None:
+        """Compute the figures of what is there."""
+        self.evaluation = summarize(self.records)
+        self.resaved_evaluation = summarize(self.resaved) if self.resaved else None
+        self.robustness = {name: summarize(records) for name, records in self.distorted.items()}

@@ -1,0 +1,63 @@
+"""The pivot-consistent loss L_PC, in float32; the contrastive loss is in ``contrast``.
+
+Zhou et al., ICCV 2023, eq. 8. Shapes: B, 1, H, W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ncl_model.decoder import STAGE_STRIDES, Logits
+from ncl_model.losses.patches import at_least_float32
+
+#: side in pixels of the cells that decide what contour is [ours, NCL.md]
+CONTOUR_CELL = 4
+
+
+def _alone(count: Tensor) -> Tensor:
+    return count
+
+
+def pivot_consistent_loss(
+    logits: Logits,
+    mask: Tensor,
+    *,
+    mu: float,
+    last_only: bool = False,
+    average: Callable[[Tensor], Tensor] = _alone,
+) -> Tensor:
+    """L_PC = mu * mean(BCE over contour pixels) + (1 - mu) * mean(BCE over all), summed over four stages.
+
+    ``mask`` is (B, 1, H, W) in {0, 1}. Each stage is held against the mask averaged down to its size
+    [ours], and the means run over the batch, so one image with a short contour does not dominate [ours].
+    A batch without contour gives the plain BCE. ``last_only`` supervises the last stage alone; ``average``
+    turns a count into its mean over the workers of a distributed run. Returns a scalar, float32, >= 0.
+    """
+    mask = at_least_float32(mask)
+    stages = list(zip(logits, STAGE_STRIDES, strict=True))[-1 if last_only else 0 :]
+    losses = [_stage_loss(at_least_float32(logit), mask, stride, mu, average) for logit, stride in stages]
+    return torch.stack(losses).sum()
+
+
+def contour(mask: Tensor, stride: int) -> Tensor:
+    """(B, 1, H/stride, W/stride) float 0 or 1: cells holding both tampered and authentic pixels.
+
+    Cells are ``CONTOUR_CELL`` pixels wide, or one logit wide where logits are coarser.
+    """
+    cell = max(CONTOUR_CELL, stride)
+    average = F.avg_pool2d(mask, cell)
+    mixed = ((average > 0) & (average < 1)).to(mask.dtype)
+    return F.interpolate(mixed, scale_factor=cell // stride, mode="nearest") if cell > stride else mixed
+
+
+def _stage_loss(logits: Tensor, mask: Tensor, stride: int, mu: float, average: Callable[[Tensor], Tensor]) -> Tensor:
+    truth = F.avg_pool2d(mask, stride) if stride > 1 else mask
+    losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    edge = contour(mask, stride)
+    count = average(edge.sum())
+    weight = mu * (count > 0).to(count.dtype)  # no branch on the count: on a GPU that would wait for it at every step
+    return weight * (losses * edge).sum() / count.clamp_min(1e-6) + (1 - weight) * losses.mean()

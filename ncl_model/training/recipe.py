@@ -1,0 +1,172 @@
+"""What a training run is made of: one description, read from YAML or JSON, printed and stored in every checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from ncl_model.config import NclConfig
+from ncl_model.errors import ConfigInvalid
+from ncl_model.losses.objective import LossConfig
+from ncl_model.training.fields import check_fields, check_known, choice, number, switch, text, whole
+from ncl_model.training.recipe_text import read_mapping
+
+#: the ready recipes, one file each
+RECIPES = Path(__file__).parent / "recipes"
+#: length of a run that says neither minutes nor steps
+_MINUTES = 60.0
+
+#: a network small enough for two CPU cores
+_SMALL_NETWORK = NclConfig(
+    backbone="resnet18",
+    width=48,
+    output_stride=16,
+    stem="deep",
+    residual="srm",
+    aspp_channels=128,
+    decoder_channels=96,
+    geometry="fit",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run. The defaults are for a small network on a CPU [ours]; ``recipes/`` has named ones.
+
+    A value that is not allowed raises ConfigInvalid, which names the field and what is.
+    """
+
+    #: short name, written into the weights
+    name: str = text("small")
+    network: NclConfig = field(default_factory=lambda: _SMALL_NETWORK)
+    loss: LossConfig = field(default_factory=lambda: LossConfig(mu=0.08, contrast="none"))
+    seed: int = whole(4, 0, 2**31)
+
+    # how long
+    #: wall time of training in minutes, or optimizer steps: one of the two; the learning rate follows it
+    minutes: float | None = number(None, 1e-4)
+    steps: int | None = whole(None, 1)
+
+    # one step
+    #: samples of an optimizer step, over all workers
+    batch: int = whole(16, 2, 65536)
+    #: parts a worker's share of the batch goes through the network in, one after the other, to save memory
+    accumulate: int = whole(1, 1, 1024)
+    #: "crop": native pixels around the tampering; "resize": the whole image, bilinear (paper)
+    framing: Literal["crop", "resize"] = choice("crop", "crop", "resize")
+    #: side of a training square in pixels, a multiple of 32
+    size: int = whole(256, 64, 8192)
+    #: arithmetic of the network; the loss is float32 always; float16 needs a CUDA device
+    precision: Literal["float32", "bfloat16", "float16"] = choice("bfloat16", "float32", "bfloat16", "float16")
+    #: torch.compile the network: minutes at the start, faster steps on a GPU
+    compile: bool = switch(False)
+
+    # optimization
+    optimizer: Literal["adamw", "sgd"] = choice("adamw", "adamw", "sgd")
+    learning_rate: float = number(1e-3, 1e-9, 10)
+    #: the learning rate of pyramid, decoder and pivot is this many times as large
+    head_factor: float = number(1.0, 1e-3, 1000)
+    #: of SGD
+    momentum: float = number(0.9, 0, 0.999)
+    #: of kernels; biases and batch norm are left free
+    weight_decay: float = number(0.02, 0, 1)
+    #: gradients are scaled down to this norm
+    clip_norm: float = number(5.0, 1e-6)
+    #: "cosine": down to a hundredth; "poly": down to nothing as (1 - progress) ** poly_power
+    schedule: Literal["cosine", "poly"] = choice("cosine", "cosine", "poly")
+    poly_power: float = number(0.9, 0.1, 10)
+    #: steps over which the learning rate grows from nothing
+    warmup_steps: int = whole(100, 0)
+    #: decay of the averaged weights, which are the ones that are saved
+    average: float = number(0.998, 0, 0.999999)
+    #: batch norm over the images of all workers, and not of each alone
+    sync_batch_norm: bool = switch(True)
+
+    # samples
+    #: shares of a batch: photographs tampered by people, and by program; the rest is authentic
+    people: float = number(0.40, 0, 1)
+    synthetic: float = number(0.45, 0, 1)
+    #: probability of a last JPEG compression
+    jpeg: float = number(0.5, 0, 1)
+    #: probability that an authentic photograph was saved once more, mostly as a tampered file was
+    resaved: float = number(0.0, 0, 1)
+    #: probability that a whole photograph is enlarged or reduced first
+    rescaled: float = number(0.0, 0, 1)
+    #: share of the groups kept for validation
+    held_out: float = number(0.15, 0, 0.9)
+
+    # cadence
+    #: minutes between saved states, and between validations
+    save_minutes: float = number(3.0, 0)
+    validate_minutes: float = number(12.0, 0)
+    #: seconds of training between two lines of the log
+    log_s: float = number(20.0, 0)
+
+    def __post_init__(self) -> None:
+        if self.minutes is None and self.steps is None:
+            object.__setattr__(self, "minutes", _MINUTES)
+        check_fields(self)
+        if self.minutes is not None and self.steps is not None:
+            raise ConfigInvalid("steps", "a run has minutes or steps, not both")
+        if self.size % 32:
+            raise ConfigInvalid("size", f"{self.size} is not a multiple of 32")
+        if self.people + self.synthetic > 1 + 1e-9:
+            raise ConfigInvalid("people", "people and synthetic are shares that add up to at most 1")
+        if self.batch % self.accumulate:
+            raise ConfigInvalid("accumulate", f"{self.accumulate} does not divide the batch of {self.batch}")
+
+    def with_budget(self, *, minutes: float | None = None, steps: int | None = None) -> Self:
+        """The same run with another length; both None: as it is."""
+        if minutes is None and steps is None:
+            return self
+        return dataclasses.replace(self, minutes=minutes, steps=steps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {**plain, "network": self.network.to_dict(), "loss": self.loss.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what ``to_dict`` wrote; absent fields take their default. Raises ConfigInvalid."""
+        check_known(values, [f.name for f in dataclasses.fields(cls)])
+        given = dict(values)
+        if "network" in given:
+            given["network"] = _section("network", given["network"], NclConfig)
+        if "loss" in given:
+            given["loss"] = _section("loss", given["loss"], LossConfig)
+        return cls(**given)
+
+    @classmethod
+    def load(cls, name: str | Path) -> Self:
+        """A ready recipe by its name, or a YAML or JSON file by its path.
+
+        Raises ConfigInvalid, which names the file, the field and what is allowed.
+        """
+        path = RECIPES / f"{name}.yaml" if str(name) in ready_recipes() else Path(name)
+        if not path.is_file():
+            raise ConfigInvalid("config", f"no recipe file {path}; ready ones are {', '.join(ready_recipes())}")
+        values = read_mapping(path)
+        try:
+            return cls.from_dict(values)
+        except ConfigInvalid as error:
+            raise ConfigInvalid(error.field, f"{error.reason} (in {path})") from error
+
+
+def ready_recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def _section(name: str, values: object, kind: Any) -> Any:
+    """A part of the recipe that is an object of its own; its errors get the part's name before the field's."""
+    if not isinstance(values, Mapping):
+        raise ConfigInvalid(name, "must be a mapping of names to values")
+    try:
+        check_known(values, [f.name for f in dataclasses.fields(kind)])
+        return kind(**values)
+    except ConfigInvalid as error:
+        raise ConfigInvalid(f"{name}.{error.field}", error.reason) from error

@@ -1,0 +1,78 @@
+"""What a run keeps in its folder: the state to go on from, the weights to predict with, whole or also in parts."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ncl_model.checkpoint import Checkpoint, save_checkpoint
+from ncl_model.errors import CheckpointCorrupt
+from ncl_model.training.parts import has_parts, join_parts, split_file
+
+STATE = "state.pt"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFiles:
+    """The folder of one run. Files are replaced whole: a reader sees the old one or the new one."""
+
+    out: Path
+    #: size of the parts that state and weights are also written in, in bytes; None: whole files alone
+    part_bytes: int | None = None
+
+    @property
+    def state(self) -> Path:
+        return self.out / STATE
+
+    @property
+    def weights(self) -> Path:
+        return self.out / WEIGHTS
+
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """Write the state to go on from."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        partial = self.state.with_name(f"{STATE}.{os.getpid()}.partial")
+        try:
+            torch.save(dict(state), partial)
+            partial.replace(self.state)
+        finally:
+            partial.unlink(missing_ok=True)  # a full disk must not be kept full
+        self._split(self.state)
+
+    def load_state(self) -> dict[str, Any] | None:
+        """The saved state, put together from its parts if need be; None when there is none.
+
+        Raises CheckpointCorrupt when the file is not what ``save_state`` wrote; no code in it is ever run.
+        """
+        if not self.state.is_file():
+            if not has_parts(self.state):
+                return None
+            join_parts(self.state)
+        try:
+            state = torch.load(self.state, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise self._corrupt(reason) from error
+        if not isinstance(state, dict):
+            raise self._corrupt(f"holds a {type(state).__name__}")
+        return state
+
+    def save_weights(self, checkpoint: Checkpoint) -> None:
+        """Write the weights to predict with."""
+        save_checkpoint(self.weights, checkpoint)
+        self._split(self.weights)
+
+    def _split(self, path: Path) -> None:
+        if self.part_bytes is not None:
+            split_file(path, self.part_bytes)
+
+    def _corrupt(self, reason: str) -> CheckpointCorrupt:
+        remedy = "Remove it to start this run anew, or bring back a whole copy"
+        return CheckpointCorrupt(self.state, f"not a complete saved state ({reason})", remedy)

@@ -1,0 +1,60 @@
+"""Several workers on one batch do what one would do alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from two_workers import one_step, shared_recipe
+
+from ncl_model.training.worker_group import WorkerGroup
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+def together(tmp_path: Path, changes: dict[str, object]) -> dict[str, torch.Tensor]:
+    """The step done by two processes."""
+    script, results = str(TESTS / "two_workers.py"), tmp_path / "results.pt"
+    env = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, script, str(rank), str(tmp_path / "meeting"), str(results), json.dumps(changes)],
+            env=env, cwd=TESTS.parent, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    errors = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    return dict(torch.load(results, weights_only=True))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"batch": 8},
+        {"batch": 4, "people": 0.4, "seed": 1},  # worker 0 has no contour at all
+        {"batch": 8, "accumulate": 2, "seed": 6},  # both parts hold the same samples, whoever has them
+        {"batch": 8, "loss": {"contrast": "classes", "stages": "last"}},
+    ],
+    ids=["full", "no contour on one", "accumulated", "last stage"],
+)
+def test_two_workers_give_the_gradients_of_one(tmp_path: Path, changes: dict[str, object]) -> None:
+    """Every gradient within 1e-4 of its own tensor's largest, in float32: sums are added in another order."""
+    two = together(tmp_path, changes)
+    one = one_step(shared_recipe(dict(changes)), WorkerGroup())
+    assert two.keys() >= one.keys()
+    assert any(name.startswith("grad.objective") for name in one) == ("loss" not in changes)
+    # not the weights: AdamW's first step is as large for the smallest gradient as for the largest
+    compared = [name for name in one if name.startswith("grad.") or "running" in name or name == "loss"]
+    far = {name: apart(one[name], two[name]) for name in compared}
+    assert {name: difference for name, difference in far.items() if difference >= 1e-4} == {}
+
+
+def apart(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Largest difference, as a share of the largest value; differences of 1e-7 are none."""
+    return float((a - b).abs().max() / a.abs().max().clamp_min(1e-3))
