@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NewType
+from typing import Any, NewType
 
 from jobs.errors import ErrorCode
 from jobs.states import JobState
@@ -107,6 +107,50 @@ class Counts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FailureThreshold:
+    """When a job gives up: more than this share of the images failed, once enough of them have their verdict."""
+
+    #: in [0, 1]; 1 never gives up
+    ratio: float = 0.5
+    #: images with a verdict before the share means anything
+    sample: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobOptions:
+    """What a submitter may ask for beside corpus, model and threshold."""
+
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    #: jobs with a higher one go first; may change while the job runs
+    priority: int = 0
+    #: wait for a person's yes once the corpus is frozen
+    confirm: bool = False
+    #: score images anew whose verdict is known
+    rescore: bool = False
+    failure_threshold: FailureThreshold = FailureThreshold()
+    #: http(s) address that hears of changes of state
+    webhook: str | None = None
+    #: s3://bucket/prefix or file:///folder for the completion report
+    report: str | None = None
+    #: the job whose failed images this one tries again
+    retry_of: JobId | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preparing:
+    """What preparing a job has found so far."""
+
+    #: objects or lines looked at
+    seen: int = 0
+    #: bytes of the images whose size is known, and the number of those without one
+    bytes: int = 0
+    unsized: int = 0
+    #: lines of the manifest that name no image
+    bad_lines: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """One request to screen a corpus with one pinned model version and threshold.
 
@@ -120,7 +164,13 @@ class Job:
     model: ModelRef
     #: an image is flagged when its score reaches this, in [0, 1]
     threshold: float
+    #: how the threshold was asked for, when it was by a false-positive rate: plain JSON types
+    policy: dict[str, Any] | None = None
+    options: JobOptions = JobOptions()
     counts: Counts = field(default_factory=Counts)
+    found: Preparing = Preparing()
+    #: where the completion report was written
+    report_uri: str | None = None
     #: objects the filters left out
     ignored: int = 0
     #: why the job failed
@@ -138,6 +188,10 @@ class NewJob:
     filters: Filters = field(default_factory=Filters)
     model: ModelRef
     threshold: float
+    policy: dict[str, Any] | None = None
+    options: JobOptions = JobOptions()
+    #: the submitter's own word for this request: the same again makes no second job
+    token: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,6 +235,8 @@ class Verdict:
     fingerprint: str
     error_code: ErrorCode | None = None
     error_message: str | None = None
+    #: taken over from an earlier job, not scored
+    reused: bool = False
 
     def __post_init__(self) -> None:
         if (self.score is None) == (self.error_code is None):

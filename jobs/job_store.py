@@ -14,7 +14,7 @@ from jobs.database import reading, writing
 from jobs.domain import ImageRef, Job, JobId, NewJob
 from jobs.entries import pack_entries
 from jobs.errors import InvalidSource, JobNotFound, JobsError
-from jobs.rows import Clock, database_clock, filters_to_json, job_from_row
+from jobs.rows import Clock, database_clock, filters_to_json, job_from_row, options_to_row
 from jobs.states import CLAIMABLE, FINAL, JobState, ShardState, check_transition, settled
 from jobs.stored_text import is_storable, storable
 from jobs.tables import jobs, shard_entries, shards
@@ -72,6 +72,8 @@ class JobStore:
             "model_name": new.model.name,
             "model_fingerprint": new.model.fingerprint,
             "threshold": new.threshold,
+            "policy": new.policy,
+            **options_to_row(new.options),
         }
         with writing(self._engine) as connection:
             connection.execute(insert(jobs).values(**row, created_at=self._clock()))

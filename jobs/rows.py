@@ -10,7 +10,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row
 
 from jobs.database import epoch_now
-from jobs.domain import Counts, Filters, ImageKey, Job, JobId, ModelRef, Verdict
+from jobs.domain import (
+    Counts,
+    FailureThreshold,
+    Filters,
+    ImageKey,
+    Job,
+    JobId,
+    JobOptions,
+    ModelRef,
+    Preparing,
+    Verdict,
+)
 from jobs.errors import ErrorCode
 from jobs.states import JobState
 from jobs.stored_text import storable
@@ -43,6 +54,35 @@ def filters_from_json(document: dict[str, Any]) -> Filters:
     return Filters(**{**document, "suffixes": tuple(document["suffixes"])})
 
 
+def options_to_row(options: JobOptions) -> dict[str, Any]:
+    return {
+        "name": options.name,
+        "tags": list(options.tags),
+        "priority": options.priority,
+        "confirm": options.confirm,
+        "rescore": options.rescore,
+        "failure_ratio": options.failure_threshold.ratio,
+        "failure_sample": options.failure_threshold.sample,
+        "webhook": options.webhook,
+        "report_prefix": options.report,
+        "retry_of": options.retry_of,
+    }
+
+
+def _options_from_row(row: Row[Any]) -> JobOptions:
+    return JobOptions(
+        name=row.name,
+        tags=tuple(row.tags or ()),
+        priority=row.priority,
+        confirm=bool(row.confirm),
+        rescore=bool(row.rescore),
+        failure_threshold=FailureThreshold(ratio=row.failure_ratio, sample=row.failure_sample),
+        webhook=row.webhook,
+        report=row.report_prefix,
+        retry_of=row.retry_of,
+    )
+
+
 def job_from_row(row: Row[Any]) -> Job:
     return Job(
         id=JobId(row.id),
@@ -51,7 +91,11 @@ def job_from_row(row: Row[Any]) -> Job:
         filters=filters_from_json(row.filters),
         model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
         threshold=row.threshold,
+        policy=row.policy,
+        options=_options_from_row(row),
         counts=Counts(total=row.total, scored=row.scored, flagged=row.flagged, reused=row.reused, failed=row.failed),
+        found=Preparing(seen=row.seen, bytes=row.bytes, unsized=row.unsized, bad_lines=row.bad_lines),
+        report_uri=row.report_uri,
         ignored=row.ignored,
         error=row.error,
         created_at=row.created_at,
@@ -83,6 +127,7 @@ def verdict_to_row(job_id: JobId, verdict: Verdict) -> dict[str, Any]:
         "key_hash": hash_key(verdict.key),
         "score": verdict.score,
         "flagged": verdict.flagged,
+        "reused": verdict.reused,
         "tampered_area": areas[HALF] if areas else None,
         "tampered_areas": pack_areas(areas) if areas else None,
         "map_uri": verdict.map_uri,
@@ -105,6 +150,7 @@ def verdict_from_row(row: Row[Any]) -> Verdict:
         key=ImageKey(row.key),
         score=row.score,
         flagged=bool(row.flagged),
+        reused=bool(row.reused),
         tampered_areas=unpack_areas(row.tampered_areas) if row.tampered_areas else (),
         map_uri=row.map_uri,
         width=row.width,

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -57,7 +58,63 @@ jobs = Table(
     # who prepares the job: the same lease and fence idea as for shards
     Column("preparation_fence", BigInteger, nullable=False, server_default="0"),
     Column("preparation_expires_at", Double),
+    # what the submitter asked for beside the corpus
+    Column("name", Text),
+    Column("tags", JSON),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("confirm", Boolean, nullable=False, server_default=false()),
+    Column("rescore", Boolean, nullable=False, server_default=false()),
+    Column("failure_ratio", Double, nullable=False, server_default="0.5"),
+    Column("failure_sample", BigInteger, nullable=False, server_default="1000"),
+    Column("webhook", Text),
+    Column("report_prefix", Text),
+    Column("retry_of", String(32)),
+    # how the threshold was asked for, when it was by a false-positive rate
+    Column("policy", JSON),
+    # the submitter's own word for this request, and what the request was: the same again makes no second job
+    Column("token", String(128)),
+    Column("request_digest", String(64)),
+    # what preparing found: objects looked at, bytes of the images whose size is known, images without one, bad lines
+    Column("seen", BigInteger, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("unsized", BigInteger, nullable=False, server_default="0"),
+    Column("bad_lines", BigInteger, nullable=False, server_default="0"),
+    # when a shard of it was claimed last: the turn goes round among jobs of equal priority
+    Column("claimed_at", Double),
+    # where the completion report was written
+    Column("report_uri", Text),
     Index("ix_jobs_state", "state"),
+    Index("ix_jobs_token", "token", unique=True),
+)
+
+manifest_problems = Table(
+    "manifest_problems",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("line", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+)
+
+# one row for each change of state that somebody wants to hear of; written in the transaction that makes the change
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("not_before", Double, nullable=False, server_default="0"),
+    Column("lease_expires_at", Double),
+    Column("delivered_at", Double),
+    Column("given_up", Boolean, nullable=False, server_default=false()),
+    Column("error", Text),
+    Index(
+        "ix_webhook_deliveries_waiting",
+        "not_before",
+        sqlite_where=text("delivered_at IS NULL AND NOT given_up"),
+        postgresql_where=text("delivered_at IS NULL AND NOT given_up"),
+    ),
 )
 
 shards = Table(
@@ -111,6 +168,8 @@ verdicts = Table(
     Column("key_hash", String(32), nullable=False),
     Column("score", Double),
     Column("flagged", Boolean, nullable=False),
+    # taken over from an earlier job: the same bytes and the same fingerprint give the same verdict
+    Column("reused", Boolean, nullable=False, server_default=false()),
     # share of the image with probability >= 0.5, for people and BI tools
     Column("tampered_area", Double),
     # the shares at all 16 cut-offs: little-endian unsigned 16 bit, 65535 = all of the image

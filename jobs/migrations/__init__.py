@@ -25,14 +25,14 @@ def upgrade(engine: Engine) -> None:
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
-        config = _config()
+        config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
 def _is_current(engine: Engine) -> bool:
     """Whether there is nothing to do. Raises SchemaTooNew."""
-    scripts = ScriptDirectory.from_config(_config())
+    scripts = ScriptDirectory.from_config(alembic_config())
     with reading(engine) as connection:
         current = _revision(connection)
     if current is None:
@@ -48,7 +48,8 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """How Alembic finds the revisions; it still needs a connection."""
     config = Config()
     # ConfigParser reads % as the start of a substitution
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))

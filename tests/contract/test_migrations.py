@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from multiprocessing.queues import Queue
 
 import pytest
-from alembic import op
+from alembic import command, op
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from builders import entries, ready_job
@@ -15,9 +15,10 @@ from migrating_program import migrate
 from sqlalchemy import Engine, inspect, text
 
 from jobs.database import InvalidDatabaseUrl, create_database_engine, reading, writing
+from jobs.domain import JobOptions, Preparing
 from jobs.errors import SchemaTooNew
 from jobs.job_store import JobStore
-from jobs.migrations import upgrade
+from jobs.migrations import alembic_config, upgrade
 from jobs.tables import metadata
 
 PROCESSES = 2
@@ -61,6 +62,7 @@ def test_partial_indexes_are_partial(engine: Engine) -> None:
         "ix_verdicts_flagged",
         "ix_verdicts_flagged_of_job",
         "ix_verdicts_failed",
+        "ix_webhook_deliveries_waiting",
     }
 
 
@@ -115,3 +117,20 @@ def test_programs_that_start_at_once(database_url: str, empty: Engine) -> None:
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(InvalidDatabaseUrl):
         create_database_engine(url)
+
+
+def test_a_database_of_the_first_version_is_brought_up_with_its_rows(empty: Engine) -> None:
+    with writing(empty) as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO jobs (id, state, source, filters, model_name, model_fingerprint, threshold, created_at) "
+                "VALUES ('old', 'completed', '/photographs', :filters, 'm', 'f', 0.5, 1.0)"
+            ),
+            {"filters": '{"suffixes": [".jpg"], "contains": null}'},
+        )
+    upgrade(empty)
+    job = JobStore(empty).get("old")
+    assert (job.options, job.found, job.policy) == (JobOptions(), Preparing(), None)

@@ -1,0 +1,73 @@
+"""what a submitter asks for, what preparing finds, webhooks, reused verdicts"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+_ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_WAITING = "delivered_at IS NULL AND NOT given_up"
+
+
+def upgrade() -> None:
+    for column in (
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("tags", sa.JSON(), nullable=True),
+        sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("confirm", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("rescore", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("failure_ratio", sa.Double(), server_default="0.5", nullable=False),
+        sa.Column("failure_sample", sa.BigInteger(), server_default="1000", nullable=False),
+        sa.Column("webhook", sa.Text(), nullable=True),
+        sa.Column("report_prefix", sa.Text(), nullable=True),
+        sa.Column("retry_of", sa.String(length=32), nullable=True),
+        sa.Column("policy", sa.JSON(), nullable=True),
+        sa.Column("token", sa.String(length=128), nullable=True),
+        sa.Column("request_digest", sa.String(length=64), nullable=True),
+        sa.Column("seen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("bytes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("unsized", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("bad_lines", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("claimed_at", sa.Double(), nullable=True),
+        sa.Column("report_uri", sa.Text(), nullable=True),
+    ):
+        op.add_column("jobs", column)
+    op.create_index("ix_jobs_token", "jobs", ["token"], unique=True)
+    op.add_column("verdicts", sa.Column("reused", sa.Boolean(), server_default=sa.false(), nullable=False))
+
+    op.create_table(
+        "manifest_problems",
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("line", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_manifest_problems_job_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("job_id", "line", name=op.f("pk_manifest_problems")),
+    )
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", _ROW_ID, autoincrement=True, nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("changed_at", sa.Double(), nullable=False),
+        sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("not_before", sa.Double(), server_default="0", nullable=False),
+        sa.Column("lease_expires_at", sa.Double(), nullable=True),
+        sa.Column("delivered_at", sa.Double(), nullable=True),
+        sa.Column("given_up", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_webhook_deliveries_job_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
+    )
+    op.create_index(
+        "ix_webhook_deliveries_waiting",
+        "webhook_deliveries",
+        ["not_before"],
+        unique=False,
+        sqlite_where=sa.text(_WAITING),
+        postgresql_where=sa.text(_WAITING),
+    )
