@@ -166,14 +166,14 @@ def test_everything_is_written(predictor: Predictor, folder: Path, tmp_path: Pat
     photographs = make_authentic(tmp_path / "sets" / "others")
     (folder / "images/0.png").write_bytes(b"")
     out = tmp_path / "new" / "out"
-    examination = EvaluationRun(predictor, out, robustness=True)
+    evaluated = EvaluationRun(predictor, out, robustness=True)
     seen: list[tuple[int, int, str]] = []
 
     def look(*step: object) -> None:
         seen.append(step)  # type: ignore[arg-type]
         assert len(rows_of(out / "images.csv")) == len(seen)  # on disk as soon as it is judged
 
-    examination.run(read_sets([folder, photographs]), look)
+    evaluated.run(read_sets([folder, photographs]), look)
 
     assert seen[-1] == (6, 6, "sets/others")
     stems = {"sets-one", "sets-others"}
@@ -202,9 +202,9 @@ def test_everything_is_written(predictor: Predictor, folder: Path, tmp_path: Pat
 
 
 def test_distortions_change_the_photograph_and_not_the_mask(predictor: Predictor, folder: Path) -> None:
-    examination = EvaluationRun(predictor, robustness=True)
-    examination.run([one(folder)])
-    (result,) = examination.results
+    evaluated = EvaluationRun(predictor, robustness=True)
+    evaluated.run([one(folder)])
+    (result,) = evaluated.results
     clean, small = result.distorted["clean"], result.distorted["resize 0.25"]
     assert clean == result.records or str(clean) == str(result.records)
     assert [r.tampered_share for r in small] == [r.tampered_share for r in clean]
@@ -229,9 +229,9 @@ def test_authentic_photographs_are_saved_again_as_tampered_ones_were(
     np.testing.assert_array_equal(decode_photo(saving(data)), expected)
 
     out = tmp_path / "out"
-    examination = EvaluationRun(predictor, out, resave=True)
-    examination.run([labelled])
-    (result,) = examination.results
+    evaluated = EvaluationRun(predictor, out, resave=True)
+    evaluated.run([labelled])
+    (result,) = evaluated.results
     pairs = [(a.score, b.score) for a, b in zip(result.records, result.resaved, strict=True) if not a.label]
     assert all(a != b for a, b in pairs)
     assert [r for r in result.resaved if r.label] == [r for r in result.records if r.label]
@@ -242,9 +242,9 @@ def test_authentic_photographs_are_saved_again_as_tampered_ones_were(
 
 
 def test_without_tampered_jpeg_files_there_is_nothing_to_save_like(predictor: Predictor, folder: Path) -> None:
-    examination = EvaluationRun(predictor, resave=True)
-    examination.run([one(folder)])  # PNG
-    assert examination.results[0].resaved_evaluation is None
+    evaluated = EvaluationRun(predictor, resave=True)
+    evaluated.run([one(folder)])  # PNG
+    assert evaluated.results[0].resaved_evaluation is None
     assert EqualSaving.like([])(b"as it is") == b"as it is"
 
 
@@ -253,9 +253,9 @@ def test_ctrl_c_leaves_what_was_judged(predictor: Predictor, folder: Path, tmp_p
         if done == 5:
             raise KeyboardInterrupt
 
-    examination = EvaluationRun(predictor, tmp_path / "out")
+    evaluated = EvaluationRun(predictor, tmp_path / "out")
     with pytest.raises(KeyboardInterrupt):
-        examination.run([one(folder)], stop)
+        evaluated.run([one(folder)], stop)
 
     assert len(rows_of(tmp_path / "out/images.csv")) == 5
     (figures,) = rows_of(tmp_path / "out/figures.csv")
