@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from jobs.database import DATABASE_AWAY
 from jobs.domain import JobId, Lease
 from jobs.errors import LeaseLost, ModelMismatch
-from jobs.job_store import JobStore, Preparation, PreparationLost
+from jobs.job_store import JobStore
 from jobs.ports import Outcome, OutcomeKind, ShardRunner
 from jobs.preparation import PREPARATION_LEASE_S, Preparer
+from jobs.preparations import Preparation, PreparationLost
 from jobs.states import FINAL
 from jobs.work_queue import WorkQueue
 

@@ -54,12 +54,17 @@ class Filters:
     suffixes: tuple[str, ...] = IMAGE_SUFFIXES
     #: the key contains this text
     contains: str | None = None
+    #: the key, without its bucket, begins with this text
+    prefix: str | None = None
     #: seconds since the epoch, both inclusive
     modified_after: float | None = None
     modified_before: float | None = None
     #: bytes, both inclusive
     min_bytes: int | None = None
     max_bytes: int | None = None
+    #: of what passes, so many: those with the smallest hashes of seed and name, whatever their order
+    sample: int | None = None
+    sample_seed: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "suffixes", tuple(suffix.lower() for suffix in self.suffixes))
@@ -67,6 +72,8 @@ class Filters:
     def accept(self, item: ObjectInfo) -> bool:
         """Whether the object belongs to the corpus; a bound on something the listing does not say is not applied."""
         if self.suffixes and not item.key.lower().endswith(self.suffixes):
+            return False
+        if self.prefix is not None and not item.key.startswith(self.prefix):
             return False
         if self.contains is not None and self.contains not in item.key:
             return False
@@ -135,6 +142,8 @@ class JobOptions:
     report: str | None = None
     #: the job whose failed images this one tries again
     retry_of: JobId | None = None
+    #: go on without the lines of a manifest that name no image, instead of failing
+    skip_bad_lines: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,6 +157,15 @@ class Preparing:
     unsized: int = 0
     #: lines of the manifest that name no image
     bad_lines: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ManifestProblem:
+    """A line of a manifest that names no image."""
+
+    #: from 1; in an inventory of several files, counted through all of them
+    line: int
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,6 +210,8 @@ class NewJob:
     options: JobOptions = JobOptions()
     #: the submitter's own word for this request: the same again makes no second job
     token: str | None = None
+    #: fields of the filters that were given as a duration ("7d"): the same words are the same request later, too
+    relative: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -107,6 +107,27 @@ class JobNotFound(JobsError):
         super().__init__(f"there is no job {job_id!r}; 'nclscreen jobs' lists them")
 
 
+class TokenReused(JobsError):
+    """The token of this request belongs to a job that was asked for otherwise."""
+
+    def __init__(self, token: str, job_id: str) -> None:
+        self.token = token
+        self.job_id = job_id
+        super().__init__(
+            f"the token {token!r} belongs to job {job_id}, which was asked for with another source, filters, model, "
+            f"threshold or options; look at it with 'nclscreen job {job_id}', or take a new token"
+        )
+
+
+class NotAwaitingConfirmation(JobsError):
+    """Only a prepared job that waits for a person can be confirmed."""
+
+    def __init__(self, job_id: str, state: str) -> None:
+        self.job_id = job_id
+        self.state = state
+        super().__init__(f"job {job_id} is {state}; only a job that is awaiting_confirmation can be confirmed")
+
+
 class VerdictNotFound(JobsError):
     """The job has no verdict for this key."""
 

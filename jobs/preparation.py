@@ -10,7 +10,8 @@ from contextlib import suppress
 from jobs.corpus import Corpus, OpenStorage
 from jobs.database import DATABASE_AWAY
 from jobs.errors import EmptyCorpus, JobsError
-from jobs.job_store import JobStore, Preparation, PreparationLost
+from jobs.job_store import JobStore
+from jobs.preparations import Preparation, PreparationLost
 from jobs.shard_plan import cut, shard_sizes
 
 logger = logging.getLogger(__name__)

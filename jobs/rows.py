@@ -43,10 +43,13 @@ def filters_to_json(filters: Filters) -> dict[str, Any]:
     return {
         "suffixes": list(filters.suffixes),
         "contains": filters.contains,
+        "prefix": filters.prefix,
         "modified_after": filters.modified_after,
         "modified_before": filters.modified_before,
         "min_bytes": filters.min_bytes,
         "max_bytes": filters.max_bytes,
+        "sample": filters.sample,
+        "sample_seed": filters.sample_seed,
     }
 
 
@@ -66,6 +69,7 @@ def options_to_row(options: JobOptions) -> dict[str, Any]:
         "webhook": options.webhook,
         "report_prefix": options.report,
         "retry_of": options.retry_of,
+        "skip_bad_lines": options.skip_bad_lines,
     }
 
 
@@ -80,6 +84,7 @@ def _options_from_row(row: Row[Any]) -> JobOptions:
         webhook=row.webhook,
         report=row.report_prefix,
         retry_of=row.retry_of,
+        skip_bad_lines=bool(row.skip_bad_lines),
     )
 
 

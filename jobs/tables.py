@@ -69,8 +69,9 @@ jobs = Table(
     Column("webhook", Text),
     Column("report_prefix", Text),
     Column("retry_of", String(32)),
+    Column("skip_bad_lines", Boolean, nullable=False, server_default=false()),
     # how the threshold was asked for, when it was by a false-positive rate
-    Column("policy", JSON),
+    Column("policy", JSON(none_as_null=True)),
     # the submitter's own word for this request, and what the request was: the same again makes no second job
     Column("token", String(128)),
     Column("request_digest", String(64)),
@@ -79,6 +80,8 @@ jobs = Table(
     Column("bytes", BigInteger, nullable=False, server_default="0"),
     Column("unsized", BigInteger, nullable=False, server_default="0"),
     Column("bad_lines", BigInteger, nullable=False, server_default="0"),
+    # the place in the source up to which its images are in shards
+    Column("preparation_cursor", JSON(none_as_null=True)),
     # when a shard of it was claimed last: the turn goes round among jobs of equal priority
     Column("claimed_at", Double),
     # where the completion report was written

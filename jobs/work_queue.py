@@ -15,8 +15,9 @@ from jobs.database import writing
 from jobs.domain import ImageRef, JobId, Lease, ModelRef, ShardId, Verdict
 from jobs.entries import pack_entries, unpack_entries
 from jobs.errors import ErrorCode, LeaseLost
-from jobs.job_store import insert_shard, settle_job
 from jobs.rows import Clock, database_clock, verdict_to_row
+from jobs.settle import settle_job
+from jobs.shard_rows import insert_shard
 from jobs.states import CLAIMABLE, RECORDING, JobState, ShardState
 from jobs.stored_text import storable
 from jobs.tables import jobs, shard_entries, shards, verdicts

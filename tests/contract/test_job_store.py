@@ -9,12 +9,13 @@ import pytest
 from builders import CONTAINER, FINGERPRINT, Bench, entries, job_row, new_job, ready_job, results_of, shard_rows
 from sqlalchemy import update
 
-from jobs import job_store
+from jobs import submissions
 from jobs.database import writing
 from jobs.domain import Filters, JobId, ModelRef
 from jobs.errors import IllegalTransition, InvalidSource, JobNotFound
-from jobs.job_store import Preparation, PreparationLost, new_job_id
+from jobs.preparations import Preparation, PreparationLost
 from jobs.states import TRANSITIONS, JobState
+from jobs.submissions import new_job_id
 from jobs.tables import jobs
 
 ODD_SOURCES = ["s3://photos/a 'b' \"c\" ; --", "/photos/写真/é 😀", "/new\nline\tand tab", "file:///x%FF", "x" * 10_000]
@@ -72,20 +73,20 @@ def test_there_is_no_such_job(bench: Bench, job_id: str) -> None:
 
 def test_ids_sort_by_age(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count(1_700_000_000_000_000_000, 1_000_000)
-    monkeypatch.setattr(job_store.time, "time_ns", lambda: next(ticks))
+    monkeypatch.setattr(submissions.time, "time_ns", lambda: next(ticks))
     ids = [new_job_id() for _ in range(2000)]
     assert ids == sorted(ids)
     assert {len(each) for each in ids} == {16}
 
 
 def test_ids_of_one_moment_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_store.time, "time_ns", lambda: 1_700_000_000_000_000_000)
+    monkeypatch.setattr(submissions.time, "time_ns", lambda: 1_700_000_000_000_000_000)
     assert len({new_job_id() for _ in range(1000)}) == 1000
 
 
 def test_the_latest_come_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count(1_700_000_000_000_000_000, 1_000_000)
-    monkeypatch.setattr(job_store.time, "time_ns", lambda: next(ticks))
+    monkeypatch.setattr(submissions.time, "time_ns", lambda: next(ticks))
     ids = [bench.store.submit(new_job()) for _ in range(5)]
     assert [job.id for job in bench.store.latest(3)] == ids[:1:-1]
 
@@ -113,7 +114,7 @@ def test_a_job_is_attended_while_somebody_prepares_it_or_holds_a_shard_of_it(ben
 
 def test_a_job_is_prepared_by_one_alone_oldest_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count(1_700_000_000_000_000_000, 1_000_000)
-    monkeypatch.setattr(job_store.time, "time_ns", lambda: next(ticks))
+    monkeypatch.setattr(submissions.time, "time_ns", lambda: next(ticks))
     ids = [bench.store.submit(new_job()) for _ in range(2)]
     assert [take(bench).job.id, take(bench).job.id] == ids
     assert bench.store.claim_preparation(60) is None

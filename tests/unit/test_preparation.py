@@ -14,8 +14,9 @@ from sqlalchemy.exc import OperationalError
 from jobs import preparation as preparation_module
 from jobs.domain import Filters, ImageKey, JobId, ObjectInfo
 from jobs.errors import AccessDenied, ContainerNotFound, StorageUnavailable
-from jobs.job_store import JobStore, Preparation
+from jobs.job_store import JobStore
 from jobs.preparation import Preparer
+from jobs.preparations import Preparation
 from jobs.shard_plan import FIRST_SHARD
 from jobs.states import JobState
 from jobs.storage import MemoryStorage

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("webhook", sa.Text(), nullable=True),
         sa.Column("report_prefix", sa.Text(), nullable=True),
         sa.Column("retry_of", sa.String(length=32), nullable=True),
+        sa.Column("skip_bad_lines", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("policy", sa.JSON(), nullable=True),
         sa.Column("token", sa.String(length=128), nullable=True),
         sa.Column("request_digest", sa.String(length=64), nullable=True),
@@ -33,6 +34,7 @@ def upgrade() -> None:
         sa.Column("bytes", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("unsized", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bad_lines", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("preparation_cursor", sa.JSON(), nullable=True),
         sa.Column("claimed_at", sa.Double(), nullable=True),
         sa.Column("report_uri", sa.Text(), nullable=True),
     ):
