@@ -146,6 +146,16 @@ class IllegalTransition(JobsError):
         super().__init__(f"a job that is {current} cannot become {wanted}")
 
 
+class RequestRefused(JobsError):
+    """What was asked of a job makes no sense in the state it is in."""
+
+    def __init__(self, job_id: str, verb: str, state: str, why: str) -> None:
+        self.job_id = job_id
+        self.verb = verb
+        self.state = state
+        super().__init__(f"cannot {verb} job {job_id}, which is {state}: {why}")
+
+
 class LeaseLost(JobsError):
     """The shard was given to somebody else (or its job ended) while this worker had it: the late result is dropped."""
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, false, select, update
+from sqlalchemy import Connection, Engine, Row, Select, false, select
 
 from jobs.database import reading
 from jobs.domain import Job
 from jobs.errors import JobNotFound
 from jobs.rows import Clock, database_clock, job_from_row
-from jobs.states import JobState, check_transition
 from jobs.stored_text import is_storable
 from jobs.tables import jobs
 
@@ -45,9 +44,3 @@ def locked(connection: Connection, job_id: str) -> Row[Any]:
     if row is None:
         raise JobNotFound(job_id)
     return row
-
-
-def move(connection: Connection, job: Job, state: JobState, **values: Any) -> None:
-    """Change the state of a locked job. Raises IllegalTransition."""
-    check_transition(job.state, state)
-    connection.execute(update(jobs).where(jobs.c.id == job.id).values(state=state.value, **values))

@@ -17,11 +17,11 @@ from jobs.domain import ImageRef, Job, JobId, ManifestProblem, Preparing
 from jobs.errors import JobsError
 from jobs.job_table import ERROR_LIMIT, JobTable
 from jobs.rows import job_from_row
-from jobs.settle import settle_job
 from jobs.shard_rows import insert_shard
 from jobs.states import JobState, check_transition
 from jobs.stored_text import storable
 from jobs.tables import jobs, manifest_problems, shards
+from jobs.transitions import arrived, settle_job
 
 #: a place in a source, in JSON types; what it means is known to `jobs.corpus`
 Cursor = dict[str, Any]
@@ -167,6 +167,8 @@ class Preparations(JobTable):
         )
         if connection.execute(held).rowcount != 1:
             raise PreparationLost(preparation.job.id)
+        if "state" in values:
+            arrived(connection, preparation.job.id, JobState(values["state"]), self._clock)
 
 
 def _forget(connection: Connection, job_id: str) -> dict[str, Any]:

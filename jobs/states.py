@@ -35,12 +35,13 @@ class JobState(StrEnum):
 
 
 class ShardState(StrEnum):
-    """Where a shard is: `failed` means set aside after its last attempt."""
+    """Where a shard is: `failed` is set aside after its last attempt, `cancelled` left over when its job ended."""
 
     QUEUED = "queued"
     LEASED = "leased"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 _S = JobState

@@ -15,11 +15,12 @@ from sqlalchemy.exc import IntegrityError
 from jobs.database import writing
 from jobs.domain import Job, JobId, NewJob
 from jobs.errors import InvalidSource, NotAwaitingConfirmation, TokenReused
-from jobs.job_table import JobTable, locked, move
+from jobs.job_table import JobTable, locked
 from jobs.rows import filters_to_json, job_from_row, options_to_row
 from jobs.states import JobState
 from jobs.stored_text import is_storable
 from jobs.tables import jobs
+from jobs.transitions import move_job
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -94,7 +95,7 @@ class Submissions(JobTable):
             job = job_from_row(locked(connection, job_id))
             if job.state is not JobState.AWAITING_CONFIRMATION:
                 raise NotAwaitingConfirmation(job.id, job.state)
-            move(connection, job, JobState.READY)
+            move_job(connection, job.id, job.state, JobState.READY, self._clock)
         return self.get(job_id)
 
 

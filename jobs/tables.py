@@ -82,12 +82,36 @@ jobs = Table(
     Column("bad_lines", BigInteger, nullable=False, server_default="0"),
     # the place in the source up to which its images are in shards
     Column("preparation_cursor", JSON(none_as_null=True)),
-    # when a shard of it was claimed last: the turn goes round among jobs of equal priority
-    Column("claimed_at", Double),
-    # where the completion report was written
+    # when shards of it were claimed last, 0 = never: the turn goes round among jobs of equal priority
+    Column("claimed_at", Double, nullable=False, server_default="0"),
+    # the completion report: since when it is to be written, who writes it, what went wrong, where it is
+    Column("report_due_at", Double),
+    Column("report_attempt", Integer, nullable=False, server_default="0"),
+    Column("report_not_before", Double, nullable=False, server_default="0"),
+    Column("report_fence", BigInteger, nullable=False, server_default="0"),
+    Column("report_expires_at", Double),
+    Column("report_error", Text),
     Column("report_uri", Text),
+    # error codes of the images of `retry_of` that are tried again; null = all
+    Column("retry_codes", JSON(none_as_null=True)),
     Index("ix_jobs_state", "state"),
     Index("ix_jobs_token", "token", unique=True),
+    Index(
+        "ix_jobs_report_due",
+        "report_not_before",
+        sqlite_where=text("report_due_at IS NOT NULL"),
+        postgresql_where=text("report_due_at IS NOT NULL"),
+    ),
+    # the jobs with shards to give out, in the order in which it is their turn
+    Index(
+        "ix_jobs_turn",
+        "model_fingerprint",
+        text("priority DESC"),
+        "claimed_at",
+        "id",
+        sqlite_where=text("state IN ('ready', 'running')"),
+        postgresql_where=text("state IN ('ready', 'running')"),
+    ),
 )
 
 manifest_problems = Table(
@@ -106,6 +130,8 @@ webhook_deliveries = Table(
     Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
     Column("state", String(32), nullable=False),
     Column("changed_at", Double, nullable=False),
+    # what is sent, the same at every attempt
+    Column("body", Text, nullable=False),
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("not_before", Double, nullable=False, server_default="0"),
     Column("lease_expires_at", Double),

@@ -1,7 +1,7 @@
 """The queue: shards are claimed, kept alive, finished, given back and rescued, on SQLite and PostgreSQL alike.
 
-A claim is one transaction: a locked look per open job (`FOR UPDATE SKIP LOCKED` on PostgreSQL; SQLite has one writer at
-a time and needs no lock) and an update that raises the fence. Locks are taken in the order shard, then job.
+A claim is one transaction: locked looks at waiting shards (`FOR UPDATE SKIP LOCKED` on PostgreSQL; SQLite has one
+writer at a time and needs no lock) and an update that raises the fence. Locks are taken in the order shard, then job.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, literal, select, update
+from sqlalchemy import Connection, Engine, Row, func, insert, literal, select, update
 
+from jobs.claiming import lock_waiting_shards
 from jobs.database import writing
 from jobs.domain import ImageRef, JobId, Lease, ModelRef, ShardId, Verdict
 from jobs.entries import pack_entries, unpack_entries
 from jobs.errors import ErrorCode, LeaseLost
 from jobs.rows import Clock, database_clock, verdict_to_row
-from jobs.settle import settle_job
 from jobs.shard_rows import insert_shard
-from jobs.states import CLAIMABLE, RECORDING, JobState, ShardState
+from jobs.states import CLAIMABLE, FINAL, RECORDING, JobState, ShardState
 from jobs.stored_text import storable
 from jobs.tables import jobs, shard_entries, shards, verdicts
+from jobs.transitions import move_job, settle_job
 
 #: a shard is tried so often before it is divided, or set aside when it has one image
 MAX_ATTEMPTS = 3
@@ -29,7 +30,6 @@ MAX_VANISHED = 10
 #: seconds before the second attempt; doubled for each later one
 RETRY_AFTER_S = 2.0
 
-_QUEUED = literal(ShardState.QUEUED.value, literal_execute=True)
 _LEASED = literal(ShardState.LEASED.value, literal_execute=True)
 
 
@@ -42,9 +42,16 @@ class WorkQueue:
         self._clock = clock
 
     def claim(self, limit: int, lease_s: float, *, fingerprint: str, job_id: JobId | None = None) -> list[Lease]:
-        """Lease up to `limit` waiting shards of jobs pinned to this model, oldest job first, in manifest order."""
+        """Lease up to `limit` waiting shards of jobs pinned to this model.
+
+        By priority, then in turns (see `claiming`), and in the order of the manifest.
+        """
         with writing(self._engine) as connection:
-            found = self._waiting(connection, limit, fingerprint, job_id)
+            waiting = lock_waiting_shards(connection, limit, fingerprint, self._clock, job_id)
+            # under its lock, a job that ended or was paused since the look above shows it
+            states = _lock_jobs(connection, waiting)
+            self._clear_leftovers(connection, [i for job, ids in waiting.items() if states[job] in FINAL for i in ids])
+            found = [i for job, ids in waiting.items() if states[job] in CLAIMABLE for i in ids]
             if not found:
                 return []
             connection.execute(
@@ -59,40 +66,28 @@ class WorkQueue:
                 )
             )
             leases = _leases(connection, found)
-            connection.execute(
-                update(jobs)
-                .where(jobs.c.id.in_({lease.job_id for lease in leases}))
-                .where(jobs.c.state == JobState.READY.value)
-                .values(state=JobState.RUNNING.value, started_at=self._clock())
-            )
+            self._note_turns(connection, {job: states[job] for job in {lease.job_id for lease in leases}})
             return leases
 
-    def _waiting(self, connection: Connection, limit: int, fingerprint: str, job_id: JobId | None) -> list[int]:
-        """Ids of shards that may be leased, locked. One look per job: each is answered from the index, unsorted."""
-        open_jobs = (
-            select(jobs.c.id)
-            .where(jobs.c.state.in_([state.value for state in CLAIMABLE]))
-            .where(jobs.c.model_fingerprint == fingerprint)
-            .order_by(jobs.c.id)
+    def _note_turns(self, connection: Connection, states: dict[JobId, JobState]) -> None:
+        """These jobs had their turn; for some of them it was the first."""
+        now = self._clock()
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.id.in_(sorted(states)))
+            .values(claimed_at=now, started_at=func.coalesce(jobs.c.started_at, now))
         )
-        if job_id is not None:
-            open_jobs = open_jobs.where(jobs.c.id == job_id)
-        found: dict[JobId, list[int]] = {}
-        for open_job in connection.execute(open_jobs).scalars().all():
-            waiting = (
-                select(shards.c.id)
-                .where(shards.c.job_id == open_job, shards.c.state == _QUEUED, shards.c.not_before <= self._clock())
-                .order_by(shards.c.first_ordinal)
-                .limit(limit - sum(map(len, found.values())))
-                .with_for_update(skip_locked=True)
+        for job_id, state in states.items():
+            if state is JobState.READY:
+                move_job(connection, job_id, state, JobState.RUNNING, self._clock)
+
+    @staticmethod
+    def _clear_leftovers(connection: Connection, shard_ids: list[int]) -> None:
+        """Shards that this claim had in its hands while their job ended: see `transitions`."""
+        if shard_ids:
+            connection.execute(
+                update(shards).where(shards.c.id.in_(shard_ids)).values(state=ShardState.CANCELLED.value)
             )
-            if ids := list(connection.execute(waiting).scalars()):
-                found[JobId(open_job)] = ids
-            if sum(map(len, found.values())) == limit:
-                break
-        # under its lock, a job that was cancelled since the look above shows it
-        states = _lock_jobs(connection, found)
-        return [shard_id for job, ids in found.items() if states[job] in CLAIMABLE for shard_id in ids]
 
     def heartbeat(self, leases: Sequence[Lease], lease_s: float) -> list[Lease]:
         """Prolong the leases; gives back those that are lost, or whose job is to stop: drop their work."""

@@ -81,7 +81,7 @@ def test_every_error_code_is_explained() -> None:
 def test_every_state_and_what_follows_is_in_the_table() -> None:
     table = JOBS.split("| state | meaning |")[1].split("\n\n")[0]
     assert {state.value for state in JobState} <= set(re.findall(r"`([a-z_]+)`", table))
-    for state in ("preparing", "ready", "running", "completing"):
+    for state in ("preparing", "ready", "running", "pausing", "paused", "completing"):
         row = next(line for line in table.splitlines() if line.startswith(f"| `{state}`"))
         following = set(re.findall(r"`([a-z_]+)`", row.rsplit("|", 2)[1]))
         assert following == {after.value for after in TRANSITIONS[JobState(state)]}

@@ -278,13 +278,19 @@ def test_a_vanished_worker_does_not_keep_a_cancelled_job_open(bench: Bench) -> N
     assert bench.store.get(job_id).state is JobState.CANCELLED
 
 
-def test_a_job_cancelled_between_look_and_lock_is_not_claimed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("state", "left"),
+    [(JobState.CANCELLED, "cancelled"), (JobState.CANCELLING, "queued"), (JobState.PAUSED, "queued")],
+)
+def test_a_job_that_stops_between_look_and_lock_is_not_claimed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, state: JobState, left: str
+) -> None:
     job_id = prepared(bench, 4)
     real = work_queue._lock_jobs
 
     def late(*args: object) -> object:
-        return dict.fromkeys(real(*args), JobState.CANCELLED)  # type: ignore[arg-type]
+        return dict.fromkeys(real(*args), state)  # type: ignore[arg-type]
 
     monkeypatch.setattr(work_queue, "_lock_jobs", late)
     assert claim(bench.queue()) == []
-    assert [row["state"] for row in shard_rows(bench.engine, job_id)] == ["queued"]
+    assert [row["state"] for row in shard_rows(bench.engine, job_id)] == [left]

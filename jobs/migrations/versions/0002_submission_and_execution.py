@@ -11,6 +11,8 @@ branch_labels = None
 depends_on = None
 
 _ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_REPORT_DUE = "report_due_at IS NOT NULL"
+_CLAIMABLE = "state IN ('ready', 'running')"
 _WAITING = "delivered_at IS NULL AND NOT given_up"
 
 
@@ -35,11 +37,39 @@ def upgrade() -> None:
         sa.Column("unsized", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("bad_lines", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("preparation_cursor", sa.JSON(), nullable=True),
-        sa.Column("claimed_at", sa.Double(), nullable=True),
+        sa.Column("claimed_at", sa.Double(), server_default="0", nullable=False),
+        sa.Column("report_due_at", sa.Double(), nullable=True),
+        sa.Column("report_attempt", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("report_not_before", sa.Double(), server_default="0", nullable=False),
+        sa.Column("report_fence", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("report_expires_at", sa.Double(), nullable=True),
+        sa.Column("report_error", sa.Text(), nullable=True),
         sa.Column("report_uri", sa.Text(), nullable=True),
+        sa.Column("retry_codes", sa.JSON(), nullable=True),
     ):
         op.add_column("jobs", column)
     op.create_index("ix_jobs_token", "jobs", ["token"], unique=True)
+    op.create_index(
+        "ix_jobs_turn",
+        "jobs",
+        ["model_fingerprint", sa.text("priority DESC"), "claimed_at", "id"],
+        unique=False,
+        sqlite_where=sa.text(_CLAIMABLE),
+        postgresql_where=sa.text(_CLAIMABLE),
+    )
+    op.create_index(
+        "ix_jobs_report_due",
+        "jobs",
+        ["report_not_before"],
+        unique=False,
+        sqlite_where=sa.text(_REPORT_DUE),
+        postgresql_where=sa.text(_REPORT_DUE),
+    )
+    # nobody will ask for the shards that were left when their job ended: out of the index of waiting ones
+    op.execute(
+        "UPDATE shards SET state = 'cancelled' WHERE state = 'queued' "
+        "AND job_id IN (SELECT id FROM jobs WHERE state IN ('cancelled', 'failed'))"
+    )
     op.add_column("verdicts", sa.Column("reused", sa.Boolean(), server_default=sa.false(), nullable=False))
 
     op.create_table(
@@ -56,6 +86,7 @@ def upgrade() -> None:
         sa.Column("job_id", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("changed_at", sa.Double(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("not_before", sa.Double(), server_default="0", nullable=False),
         sa.Column("lease_expires_at", sa.Double(), nullable=True),

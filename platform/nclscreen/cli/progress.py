@@ -51,8 +51,8 @@ class Attendance:
         self._told = False
 
     def __call__(self) -> None:
-        """Look; after a while without anybody, say so once."""
-        if self._store.attended(self._job_id):
+        """Look; after a while without anybody, say so once. A paused job is not expected to be worked on."""
+        if self._store.get(self._job_id).state is JobState.PAUSED or self._store.attended(self._job_id):
             self._alone_since = None
             return
         now = time.monotonic()
@@ -60,6 +60,19 @@ class Attendance:
         if not self._told and now - self._alone_since > _ALONE_S:
             self._told = True
             err.print("nobody works on this job now; it goes on once 'nclscreen up' runs on this database")
+
+
+class PauseNotice:
+    """Says once for each pause that the job waits for a person, and how it goes on."""
+
+    def __init__(self) -> None:
+        self._paused = False
+
+    def __call__(self, job: Job) -> None:
+        paused = job.state in (JobState.PAUSING, JobState.PAUSED)
+        if paused and not self._paused:
+            err.print(f"the job was paused; it goes on after: nclscreen resume {job.id}")
+        self._paused = paused
 
 
 def follow(
@@ -71,9 +84,10 @@ def follow(
     """
     if not err.is_terminal:
         return _follow_in_lines(store, job_id, alive, until)
-    rate = Rate()
+    rate, tell_pause = Rate(), PauseNotice()
     with Live(console=err, transient=True, refresh_per_second=4) as live:
         while (job := store.get(job_id)).state not in until:
+            tell_pause(job)
             live.update(_bar(job, rate.update(job.counts.done, time.monotonic())))
             alive()
             time.sleep(_LOOK_S)
@@ -81,9 +95,10 @@ def follow(
 
 
 def _follow_in_lines(store: JobStore, job_id: JobId, alive: Callable[[], None], until: Container[JobState]) -> Job:
-    rate = Rate()
+    rate, tell_pause = Rate(), PauseNotice()
     next_line = time.monotonic() + _LINE_EVERY_S
     while (job := store.get(job_id)).state not in until:
+        tell_pause(job)
         now = time.monotonic()
         per_s = rate.update(job.counts.done, now)
         if now >= next_line:

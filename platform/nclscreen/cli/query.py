@@ -1,4 +1,4 @@
-"""`jobs`, `job`, `watch`, `cancel`, `flagged`, `show`: looking at what was submitted and found."""
+"""`jobs`, `job`, `watch`, `flagged`, `show`: looking at what was submitted and found."""
 
 from __future__ import annotations
 
@@ -52,15 +52,6 @@ def watch(job_id: JobArgument, as_json: Json = False) -> None:
     job(found.id, as_json)
     if found.state is not JobState.COMPLETED:
         raise typer.Exit(output.FAILED)
-
-
-def cancel(job_id: JobArgument, as_json: Json = False) -> None:
-    """Stop a job; verdicts recorded so far are kept."""
-    found = wire().jobs.cancel(job_id)
-    if as_json:
-        output.print_json(job_document(found))
-    else:
-        output.out.print(f"job {found.id} is {found.state.value}")
 
 
 def flagged(

@@ -1,0 +1,88 @@
+"""Whose turn it is: waiting shards by priority, and in turns among jobs of equal priority."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from sqlalchemy import BindParameter, Connection, bindparam, literal, select
+
+from jobs.domain import JobId
+from jobs.rows import Clock
+from jobs.states import CLAIMABLE, JobState, ShardState
+from jobs.tables import jobs, shards
+
+# written out, so that both databases see that the partial indexes fit, letter for letter
+_OPEN: BindParameter[list[JobState]] = bindparam("open", sorted(CLAIMABLE), expanding=True, literal_execute=True)
+_QUEUED = literal(ShardState.QUEUED.value, literal_execute=True)
+#: jobs looked at beyond the shards asked for, before more are read
+_PAGE = 32
+
+
+def lock_waiting_shards(
+    connection: Connection, limit: int, fingerprint: str, clock: Clock, only: JobId | None
+) -> dict[JobId, list[int]]:
+    """Ids of up to `limit` shards that may be leased, by job, locked on PostgreSQL.
+
+    Jobs of higher priority come first. Among equals those go first that had none for the longest time, and what is
+    free is shared out evenly. A look per job is answered from the index, unsorted; no more jobs are looked at than
+    are needed, however many wait.
+    """
+    found: dict[JobId, list[int]] = {}
+    free = limit
+    for page in _open_jobs(connection, fingerprint, only, limit + _PAGE):
+        for _, equals in groupby(page, key=lambda job: job[1]):
+            free -= _share_out(connection, [job_id for job_id, _ in equals], free, clock, found)
+            if free == 0:
+                return found
+    return found
+
+
+def _open_jobs(
+    connection: Connection, fingerprint: str, only: JobId | None, page_size: int
+) -> Iterator[list[tuple[JobId, int]]]:
+    """Jobs that may be claimed from, with their priorities, in the order of their turn, a page at a time."""
+    wanted = (
+        select(jobs.c.id, jobs.c.priority)
+        .where(jobs.c.state.in_(_OPEN), jobs.c.model_fingerprint == fingerprint)
+        .order_by(jobs.c.priority.desc(), jobs.c.claimed_at, jobs.c.id)
+        .limit(page_size)
+    )
+    if only is not None:
+        wanted = wanted.where(jobs.c.id == only)
+    offset = 0
+    while page := connection.execute(wanted.offset(offset)).all():
+        yield [(JobId(row.id), row.priority) for row in page]
+        if len(page) < page_size:
+            return
+        offset += page_size
+
+
+def _share_out(
+    connection: Connection, equals: list[JobId], free: int, clock: Clock, found: dict[JobId, list[int]]
+) -> int:
+    """Give out up to `free` shards to jobs of equal priority, in rounds; what one has no use for goes to the others."""
+    given = 0
+    after: dict[JobId, int] = {}
+    while equals and given < free:
+        hungry = []
+        for position, job_id in enumerate(equals):
+            share = -(-(free - given) // (len(equals) - position))
+            waiting = (
+                select(shards.c.id, shards.c.first_ordinal)
+                .where(shards.c.job_id == job_id, shards.c.state == _QUEUED, shards.c.not_before <= clock())
+                .where(shards.c.first_ordinal > after.get(job_id, -1))
+                .order_by(shards.c.first_ordinal)
+                .limit(share)
+                .with_for_update(skip_locked=True)
+            )
+            if rows := connection.execute(waiting).all():
+                found.setdefault(job_id, []).extend(row.id for row in rows)
+                after[job_id] = rows[-1].first_ordinal
+                given += len(rows)
+            if len(rows) == share:
+                hungry.append(job_id)
+            if given == free:
+                break
+        equals = hungry
+    return given

@@ -1,0 +1,49 @@
+"""Looking at the jobs of a database."""
+
+from __future__ import annotations
+
+from sqlalchemy import exists, literal, or_, select
+
+from jobs.database import reading
+from jobs.domain import Job, JobId
+from jobs.job_table import JobTable
+from jobs.rows import job_from_row
+from jobs.states import CLAIMABLE, JobState, ShardState
+from jobs.tables import jobs, shards
+
+#: written out, so that both databases see that the partial indexes fit
+_LEASED = literal(ShardState.LEASED.value, literal_execute=True)
+
+
+class JobLookups(JobTable):
+    """What can be asked about jobs without changing any."""
+
+    def latest(self, limit: int = 20) -> list[Job]:
+        """Jobs, newest first."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(jobs).order_by(jobs.c.id.desc()).limit(limit)).all()
+        return [job_from_row(row) for row in rows]
+
+    def completing(self) -> list[JobId]:
+        """Jobs whose shards are all done and that wait to be closed."""
+        with reading(self._engine) as connection:
+            found = select(jobs.c.id).where(jobs.c.state == JobState.COMPLETING.value)
+            return [JobId(job_id) for job_id in connection.execute(found).scalars()]
+
+    def attended(self, job_id: JobId) -> bool:
+        """Whether somebody works on the job now: prepares it, or holds a shard of it."""
+        now = self._clock()
+        prepared = exists().where(jobs.c.id == job_id, jobs.c.preparation_expires_at >= now)
+        held = exists().where(shards.c.job_id == job_id, shards.c.state == _LEASED, shards.c.lease_expires_at >= now)
+        with reading(self._engine) as connection:
+            return bool(connection.execute(select(or_(prepared, held))).scalar_one())
+
+    def pinned_elsewhere(self, fingerprint: str) -> list[Job]:
+        """Jobs that wait for shards to be scored, but are pinned to another model than `fingerprint`."""
+        wanted = (
+            select(jobs)
+            .where(jobs.c.state.in_([state.value for state in CLAIMABLE]))
+            .where(jobs.c.model_fingerprint != fingerprint)
+        )
+        with reading(self._engine) as connection:
+            return [job_from_row(row) for row in connection.execute(wanted)]

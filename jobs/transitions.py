@@ -1,0 +1,66 @@
+"""A job's change of state in SQL, with all that belongs to it. Every change goes through here and through `states`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, exists, literal, select, update
+
+from jobs.domain import JobId
+from jobs.rows import Clock
+from jobs.states import FINAL, JobState, ShardState, check_transition, settled
+from jobs.tables import jobs, shards
+
+#: written out, so that both databases see that the partial indexes fit
+_QUEUED = literal(ShardState.QUEUED.value, literal_execute=True)
+
+
+def move_job(
+    connection: Connection, job_id: JobId, current: JobState, wanted: JobState, clock: Clock, **values: Any
+) -> None:
+    """Move a job whose row is locked by this transaction; `values` are columns that change with it."""
+    check_transition(current, wanted)
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(state=wanted.value, **values))
+    arrived(connection, job_id, wanted, clock)
+
+
+def arrived(connection: Connection, job_id: JobId, state: JobState, clock: Clock) -> None:
+    """What follows from a new state, in the transaction that wrote it to the job's row."""
+    if state in FINAL:
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(finished_at=clock()))
+    if state in (JobState.CANCELLED, JobState.FAILED):
+        _clear_queue(connection, job_id)
+
+
+def settle_job(connection: Connection, job_id: JobId, clock: Clock) -> JobState:
+    """Move the job on if its shards allow it; called after whatever changes a shard or asks a job to stop."""
+    row = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).one()
+    current = JobState(row.state)
+
+    def any_in(state: ShardState) -> bool:
+        # the literal state lets both databases use the partial indexes
+        condition = (
+            exists()
+            .where(shards.c.job_id == job_id)
+            .where(shards.c.state == literal(state.value, literal_execute=True))
+        )
+        return bool(connection.execute(select(condition)).scalar_one())
+
+    after = settled(current, any_queued=any_in(ShardState.QUEUED), any_leased=any_in(ShardState.LEASED))
+    if after is not current:
+        move_job(connection, job_id, current, after, clock)
+    return after
+
+
+def _clear_queue(connection: Connection, job_id: JobId) -> None:
+    """Nobody will ask for these shards again: take them out of the index of waiting ones.
+
+    Elsewhere a shard is locked before its job. Here the job is locked already, so shards in somebody's hands are left
+    out instead of waited for: only a claim can have them, and it clears them when it sees that the job is over.
+    """
+    waiting = (
+        select(shards.c.id)
+        .where(shards.c.job_id == job_id, shards.c.state == _QUEUED)
+        .with_for_update(skip_locked=True)
+    )
+    connection.execute(update(shards).where(shards.c.id.in_(waiting)).values(state=ShardState.CANCELLED.value))

@@ -1,0 +1,72 @@
+"""`pause`, `resume`, `prioritize`, `cancel` from the command line, on a database of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from builders import entries, ready_job
+
+from jobs.domain import JobId
+from jobs.states import JobState
+from nclscreen.cli import progress
+from nclscreen.cli.app import run
+from nclscreen.cli.progress import follow
+from nclscreen.wiring import Wiring, wire
+
+
+@pytest.fixture
+def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
+    """The wiring that the commands use, with an empty home."""
+    monkeypatch.setenv("NCLSCREEN_HOME", str(tmp_path / "home"))
+    wire.cache_clear()
+    yield wire()
+    wire().engine.dispose()
+    wire.cache_clear()
+
+
+@pytest.fixture
+def job_id(wiring: Wiring) -> JobId:
+    return ready_job(wiring.engine, entries(4))
+
+
+def test_pause_and_resume(job_id: JobId, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["pause", job_id]) == 0
+    assert capsys.readouterr().out == f"job {job_id} is paused; go on with: nclscreen resume {job_id}\n"
+    assert run(["resume", job_id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "running"
+
+
+def test_a_priority_is_shown_from_then_on(job_id: JobId, wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["prioritize", job_id, "7"]) == 0
+    assert capsys.readouterr().out == f"job {job_id} has priority 7\n"
+    assert run(["prioritize", job_id, "--", "-3"]) == 0
+    assert wiring.jobs.get(job_id).options.priority == -3
+    assert run(["prioritize", job_id, "1000001"]) == 2
+    assert run(["prioritize", job_id, "soon"]) == 2
+
+
+def test_what_makes_no_sense_is_refused(job_id: JobId, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cancel", job_id]) == 0
+    assert capsys.readouterr().out == f"job {job_id} is cancelled\n"
+    for command in (["pause", job_id], ["resume", job_id], ["prioritize", job_id, "1"]):
+        assert run(command) == 1
+        assert capsys.readouterr().err == f"error: cannot {command[0]} job {job_id}, which is cancelled: it is over\n"
+    assert run(["pause", "nobody"]) == 1
+    assert "there is no job 'nobody'" in capsys.readouterr().err
+
+
+def test_who_follows_a_paused_job_is_told_so_once_for_each_pause(
+    job_id: JobId, wiring: Wiring, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_LOOK_S", 0.0)
+    steps = iter([wiring.jobs.pause, wiring.jobs.get, wiring.jobs.resume, wiring.jobs.pause, wiring.jobs.cancel])
+
+    def alive() -> None:
+        next(steps)(job_id)
+
+    assert follow(wiring.jobs, job_id, alive).state is JobState.CANCELLED
+    notice = f"the job was paused; it goes on after: nclscreen resume {job_id}\n"
+    assert capsys.readouterr().err == 2 * notice
