@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, literal, select, update
+from sqlalchemy import Connection, Engine, Row, func, literal, select, update
 
 from jobs.claiming import lock_waiting_shards
 from jobs.database import writing
 from jobs.domain import ImageRef, JobId, Lease, ModelRef, ShardId, Verdict
 from jobs.entries import pack_entries, unpack_entries
 from jobs.errors import ErrorCode, LeaseLost
-from jobs.rows import Clock, database_clock, verdict_to_row
+from jobs.recording import insert_verdicts
+from jobs.rows import Clock, database_clock
 from jobs.shard_rows import insert_shard
 from jobs.states import CLAIMABLE, FINAL, RECORDING, JobState, ShardState
 from jobs.stored_text import storable
-from jobs.tables import jobs, shard_entries, shards, verdicts
+from jobs.tables import jobs, shard_entries, shards
 from jobs.transitions import move_job, settle_job
 
 #: a shard is tried so often before it is divided, or set aside when it has one image
@@ -212,10 +213,7 @@ class WorkQueue:
         self._record(connection, JobId(row.job_id), failed)
 
     def _record(self, connection: Connection, job_id: JobId, results: Sequence[Verdict]) -> None:
-        connection.execute(
-            insert(verdicts).values(recorded_at=self._clock()),
-            [verdict_to_row(job_id, verdict) for verdict in results],
-        )
+        insert_verdicts(connection, job_id, results, self._clock)
         failed = sum(verdict.error_code is not None for verdict in results)
         connection.execute(
             update(jobs)

@@ -1,0 +1,40 @@
+"""Verdicts on their way into SQL: many rows at a time, on PostgreSQL by COPY, which takes half the time of INSERT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import DBAPIError
+
+from jobs.domain import JobId, Verdict
+from jobs.rows import Clock, verdict_to_row
+from jobs.tables import verdicts
+
+
+def insert_verdicts(connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock) -> None:
+    """Add the verdicts of a job in the transaction of the caller. Raises SQLAlchemy's errors, also for COPY."""
+    rows = [verdict_to_row(job_id, verdict) for verdict in results]
+    if not rows:
+        return
+    if connection.dialect.name != "postgresql":
+        connection.execute(insert(verdicts).values(recorded_at=clock()), rows)
+    else:
+        now = connection.execute(select(clock())).scalar_one()
+        try:
+            _copy(connection, [row | {"recorded_at": now} for row in rows])
+        except psycopg.Error as error:
+            # the driver's own call: SQLAlchemy did not see it, and its classes are what callers know
+            raise DBAPIError.instance(
+                "COPY verdicts", None, error, psycopg.Error, dialect=connection.dialect
+            ) from error
+
+
+def _copy(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    driver: Any = connection.connection.driver_connection
+    columns = ", ".join(rows[0])  # names from our own table, not from outside
+    with driver.cursor() as cursor, cursor.copy(f"COPY verdicts ({columns}) FROM STDIN") as copying:
+        for row in rows:
+            copying.write_row(tuple(row.values()))
