@@ -28,7 +28,7 @@ class InvalidSource(JobsError):
     def __init__(self, source: str, reason: str) -> None:
         self.source = source
         self.reason = reason
-        super().__init__(f"cannot screen {source!r}: {reason}")
+        super().__init__(f"cannot use {source!r}: {reason}")
 
 
 class EmptyCorpus(JobsError):

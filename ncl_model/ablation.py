@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from ncl_model.checkpoint import load_checkpoint
-from ncl_model.errors import ConfigInvalid, NclModelError
+from ncl_model.command_line import DONE, count, ended
+from ncl_model.errors import TrainingFailed
 from ncl_model.evaluation.tables import csv_text, markdown_table
 from ncl_model.training.interruption import heeding_signals
 from ncl_model.training.loop import never
 from ncl_model.training.plain import Place, train
 from ncl_model.training.recipe import TrainConfig, ready_recipes
+from ncl_model.writing import writing
 
 #: by comparison and arm: what the arm changes in the recipe; "loss" and "network" hold changes of their own
 COMPARISONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -82,7 +84,9 @@ def run_arms(
             place = Place(device="auto", tensorboard=False)
             if not train(arm_recipe(recipe, changes, seed), sources, folder, place, stop=stop):
                 return results
-            figures = load_checkpoint(folder / "weights.safetensors").metrics["validation"]
+            figures = load_checkpoint(folder / "weights.safetensors").metrics.get("validation")
+            if figures is None:
+                raise TrainingFailed(f"{folder}: has no figures of a validation; its log.jsonl says why")
             results[arm].append(figures)
             echo(f"{arm}, seed {seed}: " + ", ".join(f"{f} {figures[f]:.3f}" for f in FIGURES))
     return results
@@ -111,20 +115,21 @@ def _spread(values: Sequence[float], *, signed: bool = False) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 and 143 interrupted and saved."""
     given = _parser().parse_args(arguments)
-    try:
-        recipe = TrainConfig.load(given.config).with_budget(minutes=given.minutes, steps=given.steps)
-        with heeding_signals() as stop:
-            results = run_arms(
-                recipe, COMPARISONS[given.compare], given.data, given.out, seeds=given.seeds, stop=stop, echo=_print
-            )
-    except (NclModelError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2 if isinstance(error, ConfigInvalid) else 1
+    return ended(lambda: _compare(given))
+
+
+def _compare(given: argparse.Namespace) -> int:
+    recipe = TrainConfig.load(given.config).with_budget(minutes=given.minutes, steps=given.steps)
+    with heeding_signals() as stop:
+        results = run_arms(
+            recipe, COMPARISONS[given.compare], given.data, given.out, seeds=given.seeds, stop=stop, echo=_print
+        )
     rows = [{"arm": arm, "seed": n, **run} for arm, runs in results.items() for n, run in enumerate(runs, start=1)]
-    (given.out / "ablation.csv").write_text(csv_text(rows, ["arm", "seed", *FIGURES]), encoding="utf-8")
-    (given.out / "ablation.md").write_text(table(results), encoding="utf-8")
+    with writing(given.out):
+        (given.out / "ablation.csv").write_text(csv_text(rows, ["arm", "seed", *FIGURES]), encoding="utf-8")
+        (given.out / "ablation.md").write_text(table(results), encoding="utf-8")
     _print(table(results))
-    return 0 if stop.signal is None else 128 + stop.signal
+    return DONE if stop.signal is None else 128 + stop.signal
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -138,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, action="append", required=True, help="index.csv, folder or PACK; repeatable"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
-    parser.add_argument("--seeds", type=int, default=3, help="runs per arm (default: 3)")
+    parser.add_argument("--seeds", type=count, default=3, help="runs per arm (default: 3)")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="wall time of one run")
     budget.add_argument("--steps", type=int, help="optimizer steps of one run (default: the recipe's)")

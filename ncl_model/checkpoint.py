@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ncl_model.config import NclConfig
-from ncl_model.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, ConfigInvalid
+from ncl_model.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, ConfigInvalid, OutputUnwritable
 from ncl_model.network import NclNetwork
 
 Precision = Literal["float32", "bfloat16"]
@@ -95,7 +96,7 @@ def pack_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write atomically: a reader sees the old file or the new one, never half of it."""
+    """Write atomically: a reader sees the old file or the new one, never half of it. Raises OutputUnwritable."""
     metadata = {
         "format": FORMAT,
         "config": checkpoint.config.to_json(),
@@ -105,13 +106,19 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "calibration": json.dumps(dict(checkpoint.calibration), sort_keys=True),
         "provenance": json.dumps(dict(checkpoint.provenance), sort_keys=True),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    # a channels-last copy shares no layout with the format: it wants plain row-major tensors
-    save_file({k: v.contiguous() for k, v in checkpoint.weights.items()}, partial, metadata=metadata)
-    # safetensors writes for the owner only; the process that serves the model may be another user
-    partial.chmod(0o644)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # a channels-last copy shares no layout with the format: it wants plain row-major tensors
+        save_file({k: v.contiguous() for k, v in checkpoint.weights.items()}, partial, metadata=metadata)
+        # safetensors writes for the owner only; the process that serves the model may be another user
+        partial.chmod(0o644)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise OutputUnwritable(path, str(error)) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()  # a full disk must not be kept full
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
@@ -122,7 +129,8 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointMissing(path, "no such file", _REMEDY_FILE)
+        problem = "is a folder, not a weights file" if path.is_dir() else "no such file"
+        raise CheckpointMissing(path, problem, _REMEDY_FILE)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = dict(file.metadata() or {})

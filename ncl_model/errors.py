@@ -84,15 +84,28 @@ class DatasetInvalid(NclModelError):
 
 
 class OutputUnwritable(NclModelError):
-    """The folder for results cannot be written."""
+    """The folder or file for results cannot be written."""
 
     def __init__(self, path: object, reason: str) -> None:
         self.path = str(path)
         self.reason = reason
-        super().__init__(f"{self.path}: cannot write the results ({reason}); name another folder, or make room")
+        super().__init__(f"{self.path}: cannot write the results ({reason}); name another place, or make room")
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
         return type(self), (self.path, self.reason)
+
+
+class FolderInUse(NclModelError):
+    """Another process writes into the folder at this moment."""
+
+    def __init__(self, path: object) -> None:
+        self.path = str(path)
+        super().__init__(
+            f"{self.path}: another run is at work in this folder; wait for its end or stop it, or name another folder"
+        )
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        return type(self), (self.path,)
 
 
 class CalibrationError(NclModelError):

@@ -20,6 +20,7 @@ from PIL import Image
 from ncl_model.checkpoint import Checkpoint, Precision, load_checkpoint, shipped_weights
 from ncl_model.config import NclConfig
 from ncl_model.decoding import DEFAULT_MAX_PIXELS, DecodedImage, decode_image
+from ncl_model.device import device_named
 from ncl_model.network import NclNetwork, channels_last
 from ncl_model.scoring import AREA_CUTOFFS, Rule, tampered_areas, to_heatmap
 
@@ -57,7 +58,7 @@ class Predictor:
     def __init__(self, network: NclNetwork, checkpoint: Checkpoint, precision: Precision, device: str = "cpu") -> None:
         if precision not in {"float32", "bfloat16"}:
             raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
-        self._device = torch.device(device)
+        self._device = device_named(device)
         self._network = channels_last(network.to(self._device)).eval()
         self.precision: Precision = precision
         #: sha256 hex over weights, preprocessing and precision

@@ -20,8 +20,9 @@ import numpy as np
 
 from ncl_model.calibration import Calibration
 from ncl_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ncl_model.command_line import DONE, ended
 from ncl_model.data.datasets import find_sources, root_sources, split_by_group
-from ncl_model.errors import CalibrationTooCoarse, ConfigInvalid, DatasetInvalid
+from ncl_model.errors import CalibrationTooCoarse, CheckpointMismatch, ConfigInvalid, DatasetInvalid
 from ncl_model.evaluation.equal_saving import EqualSaving
 from ncl_model.evaluation.figures import summarize
 from ncl_model.evaluation.selection import (
@@ -37,6 +38,7 @@ from ncl_model.evaluation.survey import Part, Survey, looks, survey
 from ncl_model.evaluation.tables import text_table, with_interval
 from ncl_model.predictor import Predictor
 from ncl_model.scoring import Rule
+from ncl_model.writing import check_writable
 
 #: the parameter that the logit shift is added to
 _LAST_BIAS = "decoder.stride1.head.bias"
@@ -222,9 +224,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="name to write into the file (default: the run's)")
     parser.add_argument("--version", default="1", help="version to write into the file")
     given = parser.parse_args(arguments)
+    return ended(lambda: _release(given))
+
+
+def _release(given: argparse.Namespace) -> int:
+    check_writable(given.out)
     run = load_checkpoint(given.run)
-    recipe = run.provenance["recipe"]
-    labelled, authentic = held_out_parts(_sources(given.data), held_out=recipe["held_out"], seed=recipe["seed"])
+    held_out, seed = _split_of(run, given.run)
+    labelled, authentic = held_out_parts(_sources(given.data), held_out=held_out, seed=seed)
     authentic += [Part(name=source.name, samples=source.samples) for source in find_sources(given.authentic)]
     named = run if given.name is None else dataclasses.replace(run, name=given.name)
     shipped = release(named, labelled, authentic, given.version, rule=given.rule, device=given.device)
@@ -232,7 +239,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = shipped.provenance["chosen_on_validation"]
     sys.stderr.write(f"{rules_table(chosen)}chosen: {chosen['score_rule']}\n")
     sys.stdout.write(json.dumps(_report(shipped), indent=2) + "\n")
-    return 0
+    return DONE
+
+
+def _split_of(run: Checkpoint, path: Path) -> tuple[float, int]:
+    """(held_out, seed) of the run's recipe. Raises CheckpointMismatch when the weights do not say."""
+    recipe = run.provenance.get("recipe")
+    try:
+        return float(recipe["held_out"]), int(recipe["seed"])  # type: ignore[index]
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointMismatch(
+            path,
+            "does not say which photographs were held out (no recipe with held_out and seed)",
+            "Give the weights.safetensors that a training run wrote",
+        ) from None
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncl_model.data.datasets import Source, find_sources
+from ncl_model.data.file_bytes import read_file
 from ncl_model.data.masks import GREY_TOLERATED, decode_mask
 from ncl_model.data.problems import Problem, ProblemKind, missing_files, refuse
 from ncl_model.data.sample import Sample
@@ -56,7 +57,7 @@ def usable_sources(
     work: Path | None = None,
     leave_out_bad: bool = False,
     grey_masks: bool = False,
-    read: Read = Path.read_bytes,
+    read: Read = read_file,
     progress: Progress = no_progress,
 ) -> tuple[list[Source], list[Problem]]:
     """The sources at these paths, every file looked into, and the problems of what was left out.
@@ -84,7 +85,7 @@ def usable_sources(
 def look_at(
     samples: Sequence[Sample],
     *,
-    read: Read = Path.read_bytes,
+    read: Read = read_file,
     grey_masks: bool = False,
     see: Callable[[Sample, NDArray[np.uint8]], None] | None = None,
     progress: Progress = no_progress,

@@ -38,7 +38,9 @@ def parse_index(path: Path) -> list[Sample]:
         problems: list[Problem] = []
         for row in rows:
             _add(path, rows.line_num, row, samples, problems)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise DatasetInvalid(f"{path}: is not UTF-8 ({error}); save the list as UTF-8") from error
+    except (OSError, csv.Error) as error:
         raise DatasetInvalid(f"{path}: cannot be read as a list ({error})") from error
     refuse(problems, "Mend these lines.")
     if not samples:

@@ -15,6 +15,7 @@ import numpy as np
 from ncl_model.data.checking import Look, Progress, look_at, no_progress
 from ncl_model.data.datasets import Source, find_sources
 from ncl_model.data.duplicates import Fingerprint, fingerprint, near_pairs
+from ncl_model.data.file_bytes import read_file
 from ncl_model.data.problems import Problem
 from ncl_model.data.sample import Sample
 from ncl_model.data.shortcuts import tables_auc
@@ -143,7 +144,7 @@ def _find_copies(samples: list[Sample], owners: list[int], seen: dict[int, Finge
 
 def _digest(path: Path, known: dict[Path, bytes]) -> bytes:
     if path not in known:
-        known[path] = hashlib.sha256(path.read_bytes()).digest()
+        known[path] = hashlib.sha256(read_file(path)).digest()
     return known[path]
 
 

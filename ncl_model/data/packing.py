@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ncl_model.data.datasets import Source
+from ncl_model.data.file_bytes import read_file
 from ncl_model.data.index_file import INDEX_NAME, write_index
 from ncl_model.data.sample import Sample
 from ncl_model.data.unpacking import PACK_FILE, PACK_VERSION, is_pack, pack_digest, unpack
@@ -78,7 +79,7 @@ def _write_pack(
     try:
         for plan in plans:
             for name, content in plan.members():
-                data = content if isinstance(content, bytes) else content.read_bytes()
+                data = content if isinstance(content, bytes) else read_file(content)
                 shards.add(name, data, of=plan.source.name if isinstance(content, bytes) else str(content))
                 done += len(data)
                 progress(done, total)

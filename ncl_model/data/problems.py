@@ -8,6 +8,7 @@ from typing import Literal
 
 from ncl_model.data.sample import Sample
 from ncl_model.errors import DatasetInvalid
+from ncl_model.shown_text import one_line
 
 ProblemKind = Literal[
     "row",
@@ -43,7 +44,7 @@ class Problem:
 
 def tell(problems: Sequence[Problem], *, shown: int = SHOWN) -> str:
     """The first ``shown`` problems, one a line, and how many there are beyond."""
-    lines = [f"  {problem}" for problem in problems[:shown]]
+    lines = [f"  {one_line(str(problem))}" for problem in problems[:shown]]
     if len(problems) > shown:
         lines.append(f"  ... and {len(problems) - shown:,} more")
     return "\n".join(lines)

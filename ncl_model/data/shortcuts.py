@@ -12,6 +12,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ncl_model.data.file_bytes import read_file
 from ncl_model.data.resaving import JpegSettings, settings_of
 from ncl_model.data.sample import Sample
 from ncl_model.metrics import auc
@@ -39,6 +40,6 @@ def shares(kinds: Sequence[Hashable], labels: NDArray[np.bool_]) -> NDArray[np.f
 
 def _settings(sample: Sample) -> JpegSettings | None:
     try:
-        return settings_of(sample.image.read_bytes())
+        return settings_of(read_file(sample.image))
     except OSError:
         return None

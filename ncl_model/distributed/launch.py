@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from ncl_model.distributed.worker import Orders, work
 from ncl_model.errors import ConfigInvalid, TrainingFailed
 from ncl_model.training.loop import never, unheard
 from ncl_model.training.recipe import TrainConfig
+from ncl_model.writing import sole_writer
 
 #: Ray's own files of a run, below its place
 RAY_FOLDER = "ray"
@@ -69,6 +71,20 @@ def train_on_ray(
     ``training.train``, and TrainingFailed when workers keep dying.
     """
     _check(recipe, place, workers)
+    with sole_writer(Path(place.path)) if place.is_folder else nullcontext():
+        return _train(recipe, sources, place, workers, leave_out_bad, start_from, stop, noted)
+
+
+def _train(
+    recipe: TrainConfig,
+    sources: Sequence[Path],
+    place: RunPlace,
+    workers: Workers,
+    leave_out_bad: bool,
+    start_from: Path | None,
+    stop: Callable[[], bool],
+    noted: Callable[[dict[str, Any]], None],
+) -> bool:
     folders = [source.absolute() for source in sources]
     if place.is_folder:
         # PACKs are unpacked once and here, not by every worker at the same time

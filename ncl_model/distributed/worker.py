@@ -72,7 +72,7 @@ def _train(orders: Orders, scratch: Path) -> None:
     trainer = Trainer(recipe, device, group)
     resumed = _together(group, lambda: _take_up(trainer, orders))
     finished = trainer.finished
-    if not finished:
+    if not finished or group.share(group.leads and not _has_weights(orders.place, trainer.step)):
         finished = _run(orders, trainer, scratch, resumed=resumed)
     if group.leads:
         ray.get(orders.board.post.remote({"finished": finished, "step": trainer.step}))
@@ -93,6 +93,8 @@ def _run(orders: Orders, trainer: Trainer, scratch: Path, *, resumed: bool) -> b
         provenance = {"material": material.described, "device": describe(trainer.device), "workers": group.size}
         recorder = RunRecorder(RunFiles(out=local), log, material.validation, provenance)
     caller = Caller(orders.board)
+    if resumed and group.leads:
+        caller.note({"resumed_from": trainer.step})
 
     def stop() -> bool:
         return caller.should_stop({"step": trainer.step, "progress": trainer.progress, "elapsed_s": trainer.elapsed_s})
@@ -112,6 +114,8 @@ def _run(orders: Orders, trainer: Trainer, scratch: Path, *, resumed: bool) -> b
     processes = default_loaders(trainer.device) if orders.loaders is None else orders.loaders
     loading = Loading(processes=processes, pinned=trainer.device.type == "cuda", rank=group.rank, workers=group.size)
     try:
+        if recorder is not None and trainer.finished:  # it ended between its last state and its weights
+            recorder.save(trainer, validate=True)
         finished = loop.run(batches(material, recipe, trainer.step, loading))
         if recorder is not None:
             recorder.log.event("end", finished=finished, step=trainer.step)
@@ -163,6 +167,11 @@ def _newest_state(place: RunPlace) -> tuple[dict[str, Any], str] | None:
         if state is not None:
             states.append((state, place.path))
     return max(states, key=lambda found: int(found[0].get("step", 0)), default=None)
+
+
+def _has_weights(place: RunPlace, step: int) -> bool:
+    """Whether the run's folder has its last weights; in a bucket they come before the state."""
+    return not place.is_folder or RunFiles(out=Path(place.path)).has_weights_of(step)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -9,15 +9,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ncl_model.command_line import INTERRUPTED, count, ended
 from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
 from ncl_model.evaluation.reporting import document, figures_text, robustness_text
-from ncl_model.evaluation.tables import one_line
 from ncl_model.predictor import Predictor
+from ncl_model.shown_text import one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; exit code 0, 1 when images could not be judged, 130 after Ctrl-C (what was judged is kept)."""
+    """Command line; exit code 0, 1 when images could not be judged, 2 for wrong usage, 130 after Ctrl-C."""
     given = _parser().parse_args(arguments)
+    return ended(lambda: _evaluate(given))
+
+
+def _evaluate(given: argparse.Namespace) -> int:
     sets = read_sets(given.data, given.limit)
     predictor = Predictor.setup(given.weights, given.precision, device=given.device)
     run = EvaluationRun(predictor, given.out, robustness=given.robustness, resave=given.resave)
@@ -32,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         sys.stdout.write(figures_text(results) + (f"\n{robustness_text(results)}" if given.robustness else ""))
     if interrupted:
-        return 130
+        return INTERRUPTED
     return int(any(result.problems for result in results))
 
 
@@ -45,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resave", action="store_true", help="also with authentic photographs saved as tampered ones")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
-    parser.add_argument("--limit", type=int, help="at most so many images of each set, spread evenly")
+    parser.add_argument("--limit", type=count, metavar="N", help="at most so many images of each set, spread evenly")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 

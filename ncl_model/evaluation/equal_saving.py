@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Self
 
+from ncl_model.data.file_bytes import read_file
 from ncl_model.data.resaving import JpegSettings, resave, settings_of
 from ncl_model.data.sample import Sample
 from ncl_model.decoding import decode_photo
@@ -30,7 +31,7 @@ class EqualSaving:
         for sample in samples:
             if sample.mask is not None:
                 try:
-                    settings = settings_of(sample.image.read_bytes())
+                    settings = settings_of(read_file(sample.image))
                 except OSError:  # it will be listed as an image that cannot be judged
                     continue
                 found += [settings] if settings is not None else []

@@ -7,8 +7,8 @@ in place whole.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import TextIO
@@ -17,8 +17,9 @@ import numpy as np
 from PIL import Image
 
 from ncl_model.data.datasets import find_sources
+from ncl_model.data.file_bytes import read_file
 from ncl_model.decoding import decode_photo
-from ncl_model.errors import DatasetInvalid, ImageUnreadable, OutputUnwritable
+from ncl_model.errors import DatasetInvalid, ImageUnreadable
 from ncl_model.evaluation.equal_saving import EqualSaving
 from ncl_model.evaluation.figures import LabelledSet, judged
 from ncl_model.evaluation.records import ImageRecord, examine, judge
@@ -35,6 +36,7 @@ from ncl_model.evaluation.robustness import SUITE
 from ncl_model.evaluation.sheet import Panel, chosen_cases, draw_sheet
 from ncl_model.evaluation.tables import csv_row
 from ncl_model.predictor import Predictor
+from ncl_model.writing import sole_writer, writing
 
 #: called after each image: images of this set done, images of this set, name of the set
 Progress = Callable[[int, int, str], None]
@@ -51,7 +53,7 @@ def read_sets(paths: Sequence[Path], limit: int | None = None) -> list[LabelledS
     sets: list[LabelledSet] = []
     taken: set[str] = set()
     for source in find_sources(paths):
-        folders = [str(sample.image.parent) for sample in source.samples]
+        folders = [sample.image.absolute().parent for sample in source.samples]
         if not folders:
             raise DatasetInvalid(f"{source.name}: no images")
         name, number = source.name, 2
@@ -85,9 +87,9 @@ class EvaluationRun:
     def run(self, sets: Sequence[LabelledSet], progress: Progress = lambda done, total, name: None) -> None:
         """Judge every set. Whatever is raised inside (Ctrl-C too) leaves the figures of what was judged behind.
 
-        Raises OutputUnwritable when the folder cannot be written.
+        Raises OutputUnwritable when the folder cannot be written, FolderInUse when another run is writing there.
         """
-        with _guarded(self._out), _RecordFile(self._out) as file:
+        with self._alone(), writing(self._out), _RecordFile(self._out) as file:
             for labelled in sets:
                 result = SetResult(labelled=labelled)
                 self.results.append(result)
@@ -97,6 +99,9 @@ class EvaluationRun:
                     result.summarize()
                     self._write()
                 self._draw(result)
+
+    def _alone(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._out is None else sole_writer(self._out)
 
     def _judge(self, result: SetResult, file: _RecordFile, progress: Progress) -> None:
         labelled = result.labelled
@@ -143,7 +148,7 @@ class EvaluationRun:
         def panel(record: ImageRecord) -> Panel:
             sample = by_name[record.name]
             try:
-                data = sample.image.read_bytes()
+                data = read_file(sample.image)
                 look = examine(self.predictor, sample, data)
                 return Panel(photo=decode_photo(data), mask=look.mask, probabilities=look.probabilities)
             except (OSError, ImageUnreadable, DatasetInvalid):  # it went away since it was judged
@@ -188,12 +193,3 @@ class _RecordFile:
         if self._file is not None:
             self._file.write(csv_row([set_name, *(getattr(record, column) for column in _RECORD_COLUMNS)]))
             self._file.flush()
-
-
-@contextmanager
-def _guarded(out: Path | None) -> Iterator[None]:
-    """Trouble with the output folder as OutputUnwritable; reading of photographs is handled where it happens."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputUnwritable(out, error.strerror or str(error)) from error

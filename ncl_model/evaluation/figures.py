@@ -62,13 +62,13 @@ class LabelledSet:
     #: as it is shown, for example "casia1/test"
     name: str
     samples: Sequence[Sample]
-    #: folder that the images' names are relative to
+    #: folder that the images' names are relative to, absolute
     root: Path
 
     def name_of(self, sample: Sample) -> str:
         """The image's path below the root with "/" between parts; its whole path when it lies elsewhere."""
         try:
-            return sample.image.relative_to(self.root).as_posix()
+            return sample.image.absolute().relative_to(self.root).as_posix()
         except ValueError:
             return sample.image.as_posix()
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ncl_model.data.file_bytes import read_file
 from ncl_model.data.masks import decode_mask
 from ncl_model.data.sample import Sample
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
@@ -69,7 +70,7 @@ def judge(predictor: Predictor, sample: Sample, name: str, distort: Distort | No
     """
     unread = ImageRecord(name=name, group=sample.group, label=sample.mask is not None)
     try:
-        data = sample.image.read_bytes()
+        data = read_file(sample.image)
         look = examine(predictor, sample, data if distort is None else distort(data), resized=distort is not None)
     except OSError as error:
         return _with_problem(unread, f"cannot be read: {error.strerror or error}")
@@ -145,7 +146,7 @@ def read_mask(sample: Sample) -> NDArray[np.bool_] | None:
     if sample.mask is None:
         return None
     try:
-        return decode_mask(sample.mask.read_bytes(), sample.tampered_colour).tampered
+        return decode_mask(read_file(sample.mask), sample.tampered_colour).tampered
     except (OSError, ImageUnreadable) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DatasetInvalid(f"the mask cannot be read ({reason}): {sample.mask}") from error

@@ -16,11 +16,11 @@ from ncl_model.evaluation.tables import (
     markdown_table,
     markdown_text,
     number,
-    one_line,
     text_table,
     with_interval,
 )
 from ncl_model.predictor import Predictor
+from ncl_model.shown_text import one_line
 
 #: what the robustness tables show of each distortion
 SUITE_FIGURES = ("pixel_auc", "pixel_f1", "image_auc")

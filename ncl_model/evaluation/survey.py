@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ncl_model.data.file_bytes import read_file
 from ncl_model.data.sample import Sample
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
 from ncl_model.evaluation.records import Distort, ImageRecord, Look, examine, record_of
 from ncl_model.evaluation.selection import HEAD, column, scores_of
-from ncl_model.evaluation.tables import one_line
 from ncl_model.predictor import Predictor
 from ncl_model.scoring import Rule
+from ncl_model.shown_text import one_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ def looks(
     """(sample, look, bytes of the file), one after the other; what cannot be read is named on standard error."""
     for sample in samples:
         try:
-            data = sample.image.read_bytes()
+            data = read_file(sample.image)
             seen = data if distort is None else distort(data)
             look = examine(predictor, sample, seen, resized=distort is not None)
         except (OSError, ImageUnreadable, DatasetInvalid) as error:

@@ -7,6 +7,8 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from ncl_model.shown_text import one_line
+
 #: a spreadsheet takes text that begins with one of these for a formula
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -50,11 +52,6 @@ def csv_row(cells: Iterable[object]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerow([_cell(cell) for cell in cells])
     return buffer.getvalue()
-
-
-def one_line(text: str) -> str:
-    """Characters that are invisible or break lines as escapes such as ``\\n``."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
 
 
 def markdown_text(text: str) -> str:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ncl_model.errors import ConfigInvalid, NclModelError
+from ncl_model.command_line import DONE, amount, count_or_none, ended
 from ncl_model.training.devices import DEVICES
 from ncl_model.training.interruption import heeding_signals
 from ncl_model.training.plain import Place, train
@@ -27,18 +27,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     place = Place(device=given.device, loaders=given.workers, part_mb=given.part_mb, leave_out_bad=given.leave_out_bad)
-    try:
-        recipe = TrainConfig.load(given.config).with_budget(minutes=given.minutes, steps=given.steps)
-        with heeding_signals() as stop:
-            train(recipe, given.data, given.out, place, start_from=given.start_from, stop=stop, echo=_print)
-    except ConfigInvalid as error:
-        return _told(error, 2)
-    except (NclModelError, OSError) as error:
-        return _told(error, 1)
+    return ended(lambda: _train(given, place))
+
+
+def _train(given: argparse.Namespace, place: Place) -> int:
+    recipe = TrainConfig.load(given.config).with_budget(minutes=given.minutes, steps=given.steps)
+    with heeding_signals() as stop:
+        train(recipe, given.data, given.out, place, start_from=given.start_from, stop=stop, echo=_print)
     if stop.signal is not None:
         sys.stderr.write(f"saved in {given.out}; the same command goes on from there\n")
         return 128 + stop.signal
-    return 0
+    return DONE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,11 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     budget.add_argument("--minutes", type=float, help="wall time of training (default: the recipe's)")
     budget.add_argument("--steps", type=int, help="optimizer steps, instead of a time")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where to compute (default: auto)")
-    parser.add_argument("--workers", type=int, help="processes that prepare batches (default: as the device needs)")
+    parser.add_argument(
+        "--workers", type=count_or_none, help="processes that prepare batches (default: as the device needs)"
+    )
     parser.add_argument(
         "--start-from", type=Path, help="weights.safetensors to begin with, of the same or of a smaller network"
     )
-    parser.add_argument("--part-mb", type=float, help="also write state and weights in parts of so many megabytes")
+    parser.add_argument("--part-mb", type=amount, help="also write state and weights in parts of so many megabytes")
     parser.add_argument("--leave-out-bad", action="store_true", help="go on without files that cannot be read")
     return parser
 
@@ -70,11 +71,6 @@ def _parser() -> argparse.ArgumentParser:
 def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
-
-
-def _told(error: Exception, code: int) -> int:
-    sys.stderr.write(f"error: {error}\n")
-    return code
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class Allowed:
         if value is None:
             return self.optional
         if self.kind in (int, float):
-            return _is(self.kind, value) and self.low <= value <= self.high  # type: ignore[operator]
+            return _is(self.kind, value) and math.isfinite(value) and self.low <= value <= self.high  # type: ignore[operator, arg-type]
         return isinstance(value, self.kind) and (not self.among or value in self.among)
 
 

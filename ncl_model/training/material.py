@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ncl_model.data.checking import Progress, decode_regions, no_progress, usable_sources
 from ncl_model.data.datasets import Source, split_by_group
+from ncl_model.data.file_bytes import read_file
 from ncl_model.data.masks import decode_mask
 from ncl_model.data.problems import tell
 from ncl_model.data.resaving import JpegSettings, settings_of
@@ -167,7 +168,7 @@ class _Store:
     def read(self, path: Path) -> bytes:
         data = self._kept.get(path)
         if data is None:
-            data = path.read_bytes()
+            data = read_file(path)
             if len(data) <= self._room:  # two threads may both pass here: the limit is no hard one
                 self._room -= len(data)
                 self._kept[path] = data

@@ -16,6 +16,7 @@ from ncl_model.training.run_files import RunFiles
 from ncl_model.training.run_log import RunLog, no_echo
 from ncl_model.training.run_recorder import RunRecorder
 from ncl_model.training.trainer import Trainer
+from ncl_model.writing import sole_writer
 
 _MB = 1_000_000
 
@@ -51,41 +52,49 @@ def train(
 
     ``out`` gets ``state.pt`` (to go on from), ``weights.safetensors`` (to predict with), ``log.jsonl``,
     ``metrics.csv`` and ``curves.png``. A saved state there is taken up; ``start_from`` counts only without one.
-    ``noted`` gets every row of the metrics, ``echo`` every line of the log. Raises ConfigInvalid, DatasetInvalid,
-    CheckpointError, and TrainingDiverged when the loss stays beyond all numbers.
+    ``noted`` gets every row of the metrics, and before them ``resumed_from``, the step of a state that was taken up;
+    ``echo`` every line of the log. Raises ConfigInvalid, DatasetInvalid, CheckpointError, OutputUnwritable,
+    FolderInUse when another run is at work in ``out``, and TrainingDiverged when the loss stays beyond all numbers.
     """
     place = place or Place()
     device = pick_device(place.device)
     files = RunFiles(out=out, part_bytes=None if place.part_mb is None else max(1, int(place.part_mb * _MB)))
     trainer = Trainer(recipe, device)
-    state = files.load_state()
-    grown: tuple[str, ...] = ()
-    if state is not None:
-        trainer.load_state(state, files.state)
-    elif start_from is not None:
-        grown = trainer.start_from(start_from)
-    log = RunLog(out, step=trainer.step, tensorboard=place.tensorboard, echo=echo)
-    try:
-        if state is None and start_from is not None:
-            log.event("started_from", weights=start_from.name, grown=grown)
-        log.event(
-            "start", resumed=state is not None, step=trainer.step, device=describe(device), recipe=recipe.to_dict()
-        )
-        if trainer.finished:
-            return True
-        material = load_material(recipe, sources, out, leave_out_bad=place.leave_out_bad)
-        log.event("material", **material.described)
-        provenance = {"material": material.described, "device": describe(device), "workers": 1}
-        if start_from is not None:
-            provenance["started_from"] = start_from.name
-        processes = default_loaders(device) if place.loaders is None else place.loaders
-        loading = Loading(processes=processes, pinned=device.type == "cuda")
-        loop = Loop(trainer, RunRecorder(files, log, material.validation, provenance), stop=stop, noted=noted)
-        finished = loop.run(batches(material, recipe, trainer.step, loading))
-        log.event("end", finished=finished, step=trainer.step)
-        return finished
-    finally:
-        log.close()
+    with sole_writer(out):
+        state = files.load_state()
+        grown: tuple[str, ...] = ()
+        if state is not None:
+            trainer.load_state(state, files.state)
+        elif start_from is not None:
+            grown = trainer.start_from(start_from)
+        log = RunLog(out, step=trainer.step, tensorboard=place.tensorboard, echo=echo)
+        try:
+            if state is None and start_from is not None:
+                log.event("started_from", weights=start_from.name, grown=grown)
+            log.event(
+                "start", resumed=state is not None, step=trainer.step, device=describe(device), recipe=recipe.to_dict()
+            )
+            if state is not None:
+                noted({"resumed_from": trainer.step})
+            if trainer.finished and files.has_weights_of(trainer.step):
+                return True
+            material = load_material(recipe, sources, out, leave_out_bad=place.leave_out_bad)
+            log.event("material", **material.described)
+            provenance = {"material": material.described, "device": describe(device), "workers": 1}
+            if start_from is not None:
+                provenance["started_from"] = start_from.name
+            processes = default_loaders(device) if place.loaders is None else place.loaders
+            loading = Loading(processes=processes, pinned=device.type == "cuda")
+            recorder = RunRecorder(files, log, material.validation, provenance)
+            if trainer.finished:  # it ended between its last state and its weights
+                recorder.save(trainer, validate=True)
+                return True
+            loop = Loop(trainer, recorder, stop=stop, noted=noted)
+            finished = loop.run(batches(material, recipe, trainer.step, loading))
+            log.event("end", finished=finished, step=trainer.step)
+            return finished
+        finally:
+            log.close()
 
 
 def load_material(recipe: TrainConfig, sources: Sequence[Path], out: Path, *, leave_out_bad: bool) -> Material:

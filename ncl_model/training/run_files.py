@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 
 import torch
 
-from ncl_model.checkpoint import Checkpoint, save_checkpoint
-from ncl_model.errors import CheckpointCorrupt
+from ncl_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ncl_model.errors import CheckpointCorrupt, CheckpointError, OutputUnwritable
 from ncl_model.training.parts import has_parts, join_parts, split_file
+from ncl_model.writing import writing
 
 STATE = "state.pt"
 WEIGHTS = "weights.safetensors"
@@ -36,14 +36,17 @@ class RunFiles:
         return self.out / WEIGHTS
 
     def save_state(self, state: Mapping[str, Any]) -> None:
-        """Write the state to go on from."""
-        self.out.mkdir(parents=True, exist_ok=True)
+        """Write the state to go on from. Raises OutputUnwritable; the last one then stays."""
         partial = self.state.with_name(f"{STATE}.{os.getpid()}.partial")
-        try:
-            torch.save(dict(state), partial)
-            partial.replace(self.state)
-        finally:
-            partial.unlink(missing_ok=True)  # a full disk must not be kept full
+        with writing(self.out):
+            self.out.mkdir(parents=True, exist_ok=True)
+            try:
+                torch.save(dict(state), partial)
+                partial.replace(self.state)
+            except RuntimeError as error:  # torch's word for a disk that takes no more
+                raise OutputUnwritable(self.out, str(error).splitlines()[0]) from error
+            finally:
+                partial.unlink(missing_ok=True)  # a full disk must not be kept full
         self._split(self.state)
 
     def load_state(self) -> dict[str, Any] | None:
@@ -57,21 +60,30 @@ class RunFiles:
             join_parts(self.state)
         try:
             state = torch.load(self.state, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        except Exception as error:  # torch's reader of damaged files raises anything, KeyError included
+            reason = (str(error).splitlines() or [""])[0].partition(". This is an internal")[0]
+            reason = reason if isinstance(error, RuntimeError | OSError) else f"{type(error).__name__}: {reason}"
             raise self._corrupt(reason) from error
         if not isinstance(state, dict):
             raise self._corrupt(f"holds a {type(state).__name__}")
         return state
 
     def save_weights(self, checkpoint: Checkpoint) -> None:
-        """Write the weights to predict with."""
+        """Write the weights to predict with. Raises OutputUnwritable; the last ones then stay."""
         save_checkpoint(self.weights, checkpoint)
         self._split(self.weights)
 
+    def has_weights_of(self, step: int) -> bool:
+        """Whether the weights there are whole, and those after ``step`` steps."""
+        try:
+            return bool(load_checkpoint(self.weights).provenance.get("steps") == step)
+        except CheckpointError:
+            return False
+
     def _split(self, path: Path) -> None:
         if self.part_bytes is not None:
-            split_file(path, self.part_bytes)
+            with writing(self.out):
+                split_file(path, self.part_bytes)
 
     def _corrupt(self, reason: str) -> CheckpointCorrupt:
         remedy = "Remove it to start this run anew, or bring back a whole copy"

@@ -15,6 +15,7 @@ from typing import Any
 
 from ncl_model.training.curves import draw_curves
 from ncl_model.training.loss_totals import LOSSES
+from ncl_model.writing import writing
 
 _logger = logging.getLogger(__name__)
 
@@ -38,18 +39,22 @@ class RunLog:
     def __init__(
         self, out: Path, *, step: int, tensorboard: bool = False, echo: Callable[[str], None] = no_echo
     ) -> None:
-        """``step`` is where the run goes on: rows of later, lost steps are dropped. ``echo`` gets every line."""
+        """``step`` is where the run goes on: rows of later, lost steps are dropped. ``echo`` gets every line.
+
+        Raises OutputUnwritable, as the other methods do.
+        """
         self._out = out
         self._echo = echo
-        out.mkdir(parents=True, exist_ok=True)
-        self._rows = [row for row in read_metrics(out / METRICS) if row["step"] <= step]
-        _write_rows(out / METRICS, self._rows)
+        with writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+            self._rows = [row for row in read_metrics(out / METRICS) if row["step"] <= step]
+            _write_rows(out / METRICS, self._rows)
         self._board = _open_board(out / "tensorboard", step) if tensorboard else None
 
     def event(self, event: str, **values: object) -> None:
         """One line of the log."""
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S"), "event": event, **_plain(values)})
-        with (self._out / LOG).open("a", encoding="utf-8") as file:
+        with writing(self._out), (self._out / LOG).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         self._echo(line)
 
@@ -58,7 +63,7 @@ class RunLog:
         self.event(event, **values)
         row = {name: float(values[name]) for name in COLUMNS if name in values}
         self._rows.append(row)
-        with (self._out / METRICS).open("a", newline="", encoding="utf-8") as file:
+        with writing(self._out), (self._out / METRICS).open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, COLUMNS).writerow(_cells(row))
         if self._board is not None:
             for name, value in row.items():
@@ -68,8 +73,9 @@ class RunLog:
     def draw(self) -> None:
         """Bring the curves up to date."""
         partial = self._out / f"{CURVES}.{os.getpid()}.partial"
-        draw_curves(self._rows).save(partial, "PNG")
-        partial.replace(self._out / CURVES)
+        with writing(self._out):
+            draw_curves(self._rows).save(partial, "PNG")
+            partial.replace(self._out / CURVES)
         if self._board is not None:
             self._board.flush()
 

@@ -147,7 +147,7 @@ class Trainer:
             raise CheckpointMismatch(path, "it was saved by another version of the training loop", remedy)
         ours = self.recipe.to_dict()
         for part in _FIXED:
-            if state["recipe"].get(part) != ours[part]:
+            if state.get("recipe", {}).get(part) != ours[part]:
                 raise CheckpointMismatch(path, f"its recipe has another {part}", remedy)
         self._module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -14,6 +14,8 @@ from ncl_model.distributed.run_place import RunPlace
 
 def run_place(out: str, options: S3Options) -> RunPlace:
     """The place of `out`, a folder or `s3://bucket/prefix`. Raises InvalidSource."""
+    if not out.strip():
+        raise InvalidSource(out, "give a folder or s3://bucket/prefix")
     if "://" not in out:
         return RunPlace(path=str(Path(out).expanduser().absolute()))
     parsed = parse_source(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,34 @@ def test_a_wrong_recipe_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFix
     told = " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert "batch" in told
     assert "a whole number from 2 to 65536" in told
+
+
+def test_a_run_that_goes_on_says_so_and_a_finished_one_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = write_source(tmp_path / "set"), tmp_path / "run"
+    train(recipe(steps=2), [source], out, Place(device="cpu", tensorboard=False))
+    (tmp_path / "mine.json").write_text(json.dumps(recipe(steps=3).to_dict()))
+    command = ["train", str(tmp_path / "mine.json"), "--data", str(source), "--out", str(out), "--workers", "0"]
+    assert run(command) == 0
+    told = capsys.readouterr()
+    assert told.err.count("going on from the saved state of step 2\n") == 1
+    assert run(command) == 0
+    assert "finished before: nothing was done" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["--out", ""], 2, "give a folder or s3://bucket/prefix"),
+        (["--out", "/proc/nothing"], 1, "/proc/nothing: cannot write the results"),
+        (["--data", "no\x1b[31m/such"], 1, "no\\x1b[31m/such: no such file or folder"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str], code: int, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"--data": str(tmp_path), "--out": str(tmp_path / "out"), "--workers": "0"} | dict([arguments])
+    assert run(["train", "smoke", *(part for pair in given.items() for part in pair)]) == code
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert word in err
+    assert "\x1b" not in err

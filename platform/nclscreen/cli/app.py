@@ -15,13 +15,14 @@ import typer
 
 from jobs.database import DATABASE_AWAY, InvalidDatabaseUrl
 from jobs.errors import InvalidSource, JobsError
-from ncl_model.errors import NclModelError
+from ncl_model.errors import ConfigInvalid, NclModelError
 from nclscreen import __version__
 from nclscreen.cli import output
 from nclscreen.cli.endings import Terminated, terminate
+from nclscreen.visible_text import visible_text
 from nclscreen.wiring import InvalidSettings
 
-_USAGE_ERRORS = (InvalidSource, InvalidSettings, InvalidDatabaseUrl)
+_USAGE_ERRORS = (InvalidSource, InvalidSettings, InvalidDatabaseUrl, ConfigInvalid)
 
 #: base of everything that is wrong with a command line; found by its child, as some typers carry a click of their own
 _ClickException: Any = typer.BadParameter.__mro__[2]
@@ -75,7 +76,7 @@ def build_app() -> typer.Typer:
         ),
         (
             train.train,
-            "Examples:\n\n  nclscreen train small --data casia1/train --data authentic --out run --minutes 25\n\n"
+            "Examples:\n\n  nclscreen train small --data casia1/train --data authentic/bsds500 --out run\n\n"
             "  nclscreen train paper.yaml --data PACK --out s3://models/run1 --workers 4 --gpus",
         ),
         (doctor.doctor, "Example:\n\n  nclscreen doctor --source s3://archive"),
@@ -157,5 +158,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _told(error: BaseException, code: int, context: str = "") -> int:
-    output.err.print(f"error: {context}{error}", style="red", markup=False)
+    # messages quote names of files, which are untrusted; their own lines stay
+    lines = [visible_text(line) for line in f"error: {context}{error}".split("\n")]
+    output.err.print("\n".join(lines), style="red", markup=False)
     return code

@@ -24,7 +24,7 @@ _SHOWN = 20
 Sources = Annotated[
     list[Path],
     typer.Argument(
-        metavar="SOURCE...",
+        metavar="SOURCE",
         help="An index.csv, a folder with one, a published layout, a folder of authentic photographs, or a PACK.",
     ),
 ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def score(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Image files, or s3://bucket/key.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Image files, or s3://bucket/key.")],
     threshold: Threshold = None,
     max_fpr: MaxFpr = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,

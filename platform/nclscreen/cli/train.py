@@ -29,7 +29,9 @@ Stop = Callable[[], bool]
 def train(
     config: Annotated[
         str,
-        typer.Argument(metavar="CONFIG", help="A YAML or JSON file, or a ready recipe: small, large, paper, smoke."),
+        typer.Argument(
+            metavar="CONFIG", help="A YAML or JSON file, or a ready recipe: small, large, paper, ablation, smoke."
+        ),
     ],
     data: Annotated[
         list[Path],
@@ -74,6 +76,7 @@ def train(
         wish = _telling(view, stop)
         if _was_finished(recipe, place):
             finished = True
+            output.err.print("this run was finished before: nothing was done (another --out begins a new one)")
         elif workers == 0:
             finished = _plain(recipe, data, place, view, wish, gpus=gpus, loaders=loaders, **arguments)
         else:

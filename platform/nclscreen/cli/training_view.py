@@ -33,6 +33,9 @@ class TrainingView:
 
     def note(self, notice: Mapping[str, Any]) -> None:
         """Add to what is known, and show it."""
+        resumed_from = notice.get("resumed_from", self._known.get("resumed_from"))
+        if resumed_from != self._known.get("resumed_from"):
+            output.err.print(f"going on from the saved state of step {resumed_from:,}")
         self._known |= notice
         if self._live is not None:
             bar = ProgressBar(total=1.0, completed=float(self._known.get("progress", 0.0)), width=_BAR_WIDTH)
