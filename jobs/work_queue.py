@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, literal, select, update
 
+from jobs.accounting import record_verdicts
 from jobs.claiming import lock_waiting_shards
 from jobs.database import writing
 from jobs.domain import ImageRef, JobId, Lease, ModelRef, ShardId, Verdict
 from jobs.entries import pack_entries, unpack_entries
 from jobs.errors import ErrorCode, LeaseLost
-from jobs.recording import insert_verdicts
 from jobs.rows import Clock, database_clock
 from jobs.shard_rows import insert_shard
 from jobs.states import CLAIMABLE, FINAL, RECORDING, JobState, ShardState
@@ -116,7 +116,7 @@ class WorkQueue:
             if connection.execute(done).rowcount != 1:
                 raise LeaseLost(lease.shard_id, lease.fence)
             if _job_state(connection, lease.job_id, lock=True) in RECORDING:
-                self._record(connection, lease.job_id, results)
+                record_verdicts(connection, lease.job_id, results, self._clock)
                 return settle_job(connection, lease.job_id, self._clock)
             connection.execute(
                 update(shards).where(shards.c.id == lease.shard_id).values(state=ShardState.QUEUED.value)
@@ -210,20 +210,7 @@ class WorkQueue:
             failed_verdict(entry, row.first_ordinal + i, fingerprint, ErrorCode.MODEL_ERROR, message)
             for i, entry in enumerate(_entries(connection, row.id))
         ]
-        self._record(connection, JobId(row.job_id), failed)
-
-    def _record(self, connection: Connection, job_id: JobId, results: Sequence[Verdict]) -> None:
-        insert_verdicts(connection, job_id, results, self._clock)
-        failed = sum(verdict.error_code is not None for verdict in results)
-        connection.execute(
-            update(jobs)
-            .where(jobs.c.id == job_id)
-            .values(
-                scored=jobs.c.scored + (len(results) - failed),
-                flagged=jobs.c.flagged + sum(verdict.flagged for verdict in results),
-                failed=jobs.c.failed + failed,
-            )
-        )
+        record_verdicts(connection, JobId(row.job_id), failed, self._clock)
 
 
 def failed_verdict(entry: ImageRef, ordinal: int, fingerprint: str, code: ErrorCode, message: str) -> Verdict:

@@ -14,10 +14,14 @@ from builders import (
 )
 from queueing import LEASE_S, claim, claim_one, prepared
 
+from jobs.domain import FailureThreshold, JobOptions
 from jobs.errors import ErrorCode
 from jobs.states import JobState
 from jobs.verdicts import VerdictStore
 from jobs.work_queue import MAX_ATTEMPTS, MAX_VANISHED, RETRY_AFTER_S
+
+#: never gives up, however much fails
+GOES_ON = JobOptions(failure_threshold=FailureThreshold(ratio=1.0))
 
 
 def test_a_released_shard_is_as_it_was_but_for_its_fence(bench: Bench) -> None:
@@ -64,7 +68,7 @@ def use_up(bench: Bench) -> None:
 
 
 def test_an_image_that_keeps_failing_is_set_aside_and_accounted_for(bench: Bench) -> None:
-    job_id = ready_job(bench.engine, entries(1))
+    job_id = ready_job(bench.engine, entries(1), options=GOES_ON)
     use_up(bench)
     assert bench.store.get(job_id).state is JobState.COMPLETING
     bench.store.complete(job_id)

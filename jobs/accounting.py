@@ -1,0 +1,55 @@
+"""Verdicts and the job's counters, written together; a job of which too much fails ends in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from jobs.domain import Counts, FailureThreshold, JobId, Verdict
+from jobs.errors import ErrorCode
+from jobs.failure_threshold import give_up_reason, too_many_failed
+from jobs.recording import insert_verdicts
+from jobs.rows import Clock
+from jobs.states import RECORDING, JobState
+from jobs.tables import jobs, verdicts
+from jobs.transitions import move_job
+
+
+def record_verdicts(connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock) -> None:
+    """Insert the verdicts, count them, and fail the job when its failure threshold is passed."""
+    insert_verdicts(connection, job_id, results, clock)
+    failed = sum(verdict.error_code is not None for verdict in results)
+    reused = sum(verdict.reused for verdict in results if verdict.error_code is None)
+    counted = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(
+            scored=jobs.c.scored + (len(results) - failed - reused),
+            flagged=jobs.c.flagged + sum(verdict.flagged for verdict in results),
+            reused=jobs.c.reused + reused,
+            failed=jobs.c.failed + failed,
+        )
+        .returning(*jobs.c)
+    ).one()
+    _give_up_if_too_much_failed(connection, counted, clock)
+
+
+def _give_up_if_too_much_failed(connection: Connection, row: Row[Any], clock: Clock) -> None:
+    state, job_id = JobState(row.state), JobId(row.id)
+    counts = Counts(total=row.total, scored=row.scored, flagged=row.flagged, reused=row.reused, failed=row.failed)
+    threshold = FailureThreshold(ratio=row.failure_ratio, sample=row.failure_sample)
+    if state in RECORDING and too_many_failed(counts, threshold):
+        reason = give_up_reason(job_id, counts, threshold, _error_counts(connection, job_id))
+        move_job(connection, job_id, state, JobState.FAILING, clock, error=reason)
+
+
+def _error_counts(connection: Connection, job_id: JobId) -> dict[ErrorCode, int]:
+    counted = (
+        select(verdicts.c.error_code, func.count())
+        .where(verdicts.c.job_id == job_id, verdicts.c.error_code.is_not(None))
+        .group_by(verdicts.c.error_code)
+        .order_by(verdicts.c.error_code)
+    )
+    return {ErrorCode(code): images for code, images in connection.execute(counted)}

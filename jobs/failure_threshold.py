@@ -1,0 +1,37 @@
+"""When so many images fail that going on makes no sense, and what a person is told then."""
+
+from __future__ import annotations
+
+from jobs.domain import Counts, FailureThreshold, JobId
+from jobs.errors import ErrorCode
+
+_ADVICE = {
+    ErrorCode.NOT_FOUND: "find out whether they were moved or deleted since the job was submitted",
+    ErrorCode.ACCESS_DENIED: "mend the permissions of the files, bucket or role",
+    ErrorCode.EMPTY: "the files have no bytes: fetch the originals, as uploads may have been broken off",
+    ErrorCode.UNSUPPORTED_FORMAT: "these are no photographs that can be read: narrow the source, or convert them",
+    ErrorCode.CORRUPT: "the files are damaged: fetch the originals",
+    ErrorCode.TOO_LARGE: "raise NCLSCREEN_MAX_IMAGE_BYTES or NCLSCREEN_MAX_PIXELS if you trust the files",
+    ErrorCode.TIMEOUT: "the store does not answer: try 'nclscreen doctor --source ...'",
+    ErrorCode.MODEL_ERROR: "the model or its workers fail: the log has more",
+}
+
+
+def too_many_failed(counts: Counts, threshold: FailureThreshold) -> bool:
+    """Whether the job gives up: enough images have their verdict, and more than the share allowed of them failed.
+
+    Enough is `threshold.sample`, or all images of a smaller job: of a job whose images all failed nobody wants to
+    read that it was completed, however small it was.
+    """
+    enough = min(threshold.sample, counts.total)
+    return counts.done >= enough > 0 and counts.failed > threshold.ratio * counts.done
+
+
+def give_up_reason(job_id: JobId, counts: Counts, threshold: FailureThreshold, codes: dict[ErrorCode, int]) -> str:
+    """What failed, how often, and what to do. `codes`: failed images by code, not empty."""
+    code = max(codes, key=lambda each: codes[each])
+    after = "submit it again" if counts.done < counts.total else f"nclscreen retry {job_id}"
+    return (
+        f"{counts.failed:,} of {counts.done:,} images failed, more than the {threshold.ratio:.0%} this job allows; "
+        f"most often {code} ({codes[code]:,}): {_ADVICE[code]}. Afterwards: {after}"
+    )
