@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from jobs.domain import Filters, ImageKey, ImageRef, ObjectInfo
+from jobs.domain import Cursor, Filters, ImageKey, ImageRef, ObjectInfo
 from jobs.errors import InvalidSource
-from jobs.manifest import ManifestReader, is_manifest
+from jobs.inventory import InventoryReader, is_inventory
+from jobs.manifest import Listed, ManifestReader, is_manifest
+from jobs.sampling import sample_of
 from jobs.seen_keys import SeenKeys
 from jobs.storage import ObjectStorage, parse_source
 
@@ -21,17 +23,23 @@ class Corpus:
         source: str,
         filters: Filters,
         open_storage: OpenStorage,
+        *,
         on_object: Callable[[], None] = lambda: None,
+        on_problem: Callable[[int, str], None] | None = None,
     ) -> None:
         """`on_object` is called for every object looked at, also for those the filters leave out.
 
+        `on_problem` hears line and reason of lines that name no image; without it the first one raises.
         Raises InvalidSource for a source that cannot be understood.
         """
         self._on_object = on_object
+        self._on_problem = on_problem
         self._source = source
         self._parsed = parse_source(source)
         self._filters = filters
         self._open = open_storage
+        self._version: str | None = None
+        self._last: ImageKey | None = None
         #: objects left out so far: by the filters, or because the manifest named them before
         self.ignored = 0
         #: objects looked at so far
@@ -42,34 +50,62 @@ class Corpus:
         storage = self._open(self._parsed.container)
         # below the prefix: credentials may be good for no more than that
         storage.check(self._parsed.prefix)
-        if self._parsed.single_key is not None and self._manifest_key() is None and not self._accept_single():
+        if self._parsed.single_key is not None and self._list_key() is None and not self._accept_single():
             raise InvalidSource(
                 self._source,
                 f"it is a file whose name does not end with one of {', '.join(self._filters.suffixes)}; "
-                "give a folder, an image, or a manifest ending with .csv or .jsonl",
+                "give a folder, an image, or a manifest ending with .csv, .jsonl or manifest.json",
             )
 
-    def entries(self) -> Iterator[ImageRef]:
-        """The images of the corpus, one at a time. Raises StorageError, InvalidManifest."""
-        self.ignored = self.seen = 0
-        manifest_key = self._manifest_key()
-        yield from self._from_listing() if manifest_key is None else self._from_manifest(manifest_key)
+    def entries(self, after: Cursor | None = None) -> Iterator[ImageRef]:
+        """The images of the corpus, one at a time; those behind a cursor that `fits`.
 
-    def _manifest_key(self) -> ImageKey | None:
-        if not is_manifest(self._source):
+        Raises StorageError, InvalidManifest.
+        """
+        self.ignored = self.seen = 0
+        self._last = None
+        found = self._from_listing(after) if self._list_key() is None else self._from_list(after)
+        if self._filters.sample is not None:
+            chosen = sample_of(found, self._filters.sample, self._filters.sample_seed)
+            self.ignored = self.seen - len(chosen)
+            found = iter(chosen)
+        yield from found
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """The place behind the last entry given out; None where the source can only be read from its beginning."""
+        if self._filters.sample is not None or (self._last is None and self._version is None):
+            return None
+        return {"seen": self.seen, "ignored": self.ignored, "key": self._last, "list": self._version}
+
+    def fits(self, cursor: Cursor) -> bool:
+        """Whether reading can go on at a cursor of an earlier reading: the list must be the same still."""
+        key = self._list_key()
+        version = None if key is None else _version(self._open(self._parsed.container), key)
+        return bool(version == cursor["list"])
+
+    def _list_key(self) -> ImageKey | None:
+        if not is_manifest(self._source) and not is_inventory(self._source):
             return None
         return self._parsed.single_key or ImageKey(self._parsed.prefix) or None
 
     def _accept_single(self) -> bool:
         return self._filters.accept(ObjectInfo(key=ImageKey(self._parsed.single_key or "")))
 
-    def _from_listing(self) -> Iterator[ImageRef]:
+    def _from_listing(self, after: Cursor | None) -> Iterator[ImageRef]:
         storage = self._open(self._parsed.container)
         single = self._parsed.single_key
-        listed = storage.list_objects(self._parsed.prefix) if single is None else iter([storage.stat(single)])
+        if after is not None:
+            self.seen, self.ignored, self._last = after["seen"], after["ignored"], after["key"]
+        if single is None:
+            prefix = self._parsed.prefix
+            listed = storage.list_objects(prefix) if after is None else storage.list_objects(prefix, self._last)
+        else:
+            listed = iter([storage.stat(single)] if after is None else [])
         for item in listed:
             if not self._count(self._filters.accept(item)):
                 continue
+            self._last = item.key
             yield ImageRef(
                 container=storage.container,
                 key=item.key,
@@ -78,17 +114,35 @@ class Corpus:
                 version_id=item.version_id,
             )
 
-    def _from_manifest(self, key: ImageKey) -> Iterator[ImageRef]:
+    def _from_list(self, after: Cursor | None) -> Iterator[ImageRef]:
+        """Lists are read from their beginning, since what they named before must be known; that is quick."""
         storage = self._open(self._parsed.container)
-        reader = ManifestReader(self._source, storage.container)
+        key = self._list_key() or ImageKey("")
+        self._version = _version(storage, key)
+        passed = 0 if after is None else after["seen"]
         with SeenKeys() as seen:
-            for entry in reader.read(storage.open_lines(key)):
-                item = ObjectInfo(key=entry.key, size=entry.size)
-                if self._count(self._filters.accept(item) and seen.add(entry)):
-                    yield entry
+            for listed in self._listed(storage, key):
+                accepted = listed is not None and self._accept(listed) and seen.add(listed.image)
+                if self._count(accepted) and listed is not None and self.seen > passed:
+                    yield listed.image
+
+    def _listed(self, storage: ObjectStorage, key: ImageKey) -> Iterator[Listed | None]:
+        if is_inventory(self._source):
+            return InventoryReader(self._source, storage, key, self._open, self._on_problem).read()
+        return ManifestReader(self._source, storage.container, self._on_problem).read(storage.open_lines(key))
+
+    def _accept(self, listed: Listed) -> bool:
+        image, modified_at = listed
+        return self._filters.accept(ObjectInfo(key=image.key, size=image.size, modified_at=modified_at))
 
     def _count(self, accepted: bool) -> bool:
         self._on_object()
         self.seen += 1
         self.ignored += not accepted
         return accepted
+
+
+def _version(storage: ObjectStorage, key: ImageKey) -> str:
+    """What changes when the object does."""
+    info = storage.stat(key)
+    return info.etag or f"{info.size} {info.modified_at}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NewType
 
 from jobs.errors import ErrorCode
@@ -12,6 +13,9 @@ JobId = NewType("JobId", str)
 ShardId = NewType("ShardId", int)
 #: where an image is inside its container: an S3 key, or a path relative to the corpus folder with "/" between parts
 ImageKey = NewType("ImageKey", str)
+
+#: a place in a source, in JSON types; what it means is known to `jobs.corpus`
+Cursor = dict[str, Any]
 
 #: file name endings that count as photographs unless the filters say otherwise (compared without case)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
@@ -80,6 +84,24 @@ class Filters:
         return _within(item.modified_at, self.modified_after, self.modified_before) and _within(
             item.size, self.min_bytes, self.max_bytes
         )
+
+    def in_words(self) -> str:
+        """What is looked for, for people: "names ending with .jpg; of at least 10 bytes"."""
+        bounds = [
+            ("names ending with ", ", ".join(self.suffixes) or None),
+            ("beginning with ", self.prefix and repr(self.prefix)),
+            ("containing ", self.contains and repr(self.contains)),
+            ("modified at or after ", _instant(self.modified_after)),
+            ("modified at or before ", _instant(self.modified_before)),
+            ("of at least ", self.min_bytes is not None and f"{self.min_bytes} bytes"),
+            ("of at most ", self.max_bytes is not None and f"{self.max_bytes} bytes"),
+            ("a sample of ", self.sample),
+        ]
+        return "; ".join(f"{words}{value}" for words, value in bounds if value) or "any name"
+
+
+def _instant(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _within(value: float | None, low: float | None, high: float | None) -> bool:

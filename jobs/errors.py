@@ -34,16 +34,42 @@ class InvalidSource(JobsError):
 class EmptyCorpus(JobsError):
     """The source was read to its end and holds no image that passes the filters."""
 
-    def __init__(self, source: str, ignored: int, suffixes: tuple[str, ...]) -> None:
+    def __init__(self, source: str, ignored: int, looked_for: str) -> None:
         self.source = source
         self.ignored = ignored
-        self.suffixes = suffixes
+        #: the filters in words
+        self.looked_for = looked_for
         others = f" ({ignored} other files were ignored)" if ignored else ""
-        looked_for = ", ".join(suffixes) if suffixes else "any suffix"
         super().__init__(
             f"no images found in {source!r}{others}; looked for {looked_for}. "
-            "Check the path or prefix, or name the suffix with --suffix"
+            "Check the path or prefix, and the filters; other endings are named with --suffix"
         )
+
+
+class BadManifestLines(JobsError):
+    """Lines of a manifest name no image, and nobody said that the job may go on without them."""
+
+    def __init__(self, source: str, job_id: str, count: int, first: list[str]) -> None:
+        self.source = source
+        self.job_id = job_id
+        self.count = count
+        #: the first few, as "line 3: why"
+        self.first = first
+        lines = "1 line names" if count == 1 else f"{count} lines name"
+        more = ", ..." if count > len(first) else ""
+        super().__init__(
+            f"{lines} no image in {source}, {', '.join(first)}{more}. See them with 'nclscreen job {job_id} "
+            "--problems'; mend the list, or go on without them with --skip-bad-lines"
+        )
+
+
+class InvalidInventory(JobsError):
+    """An S3 Inventory cannot be read; `uri` is its manifest or the data file at fault."""
+
+    def __init__(self, uri: str, reason: str) -> None:
+        self.uri = uri
+        self.reason = reason
+        super().__init__(f"cannot use the inventory {uri}: {reason}")
 
 
 class StorageError(JobsError):

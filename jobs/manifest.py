@@ -1,16 +1,17 @@
 """A corpus given as a list: CSV or JSON Lines, local or in a bucket, plain or gzip, of any length.
 
 CSV with a header names its columns: `key` (also `image`, `path`, `file`, `uri`), and optionally `bucket`,
-`version_id`, `size`, `etag`. CSV without a header is read as S3 Batch Operations writes it: `bucket,key[,version_id]`
-with URL-encoded keys; a single column is a list of keys. JSON Lines use the same names.
+`version_id`, `size`, `etag`, `last_modified` (ISO 8601). CSV without a header is read as S3 Batch Operations writes
+it: `bucket,key[,version_id]` with URL-encoded keys; a single column is a list of keys. JSON Lines use the same names.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote_plus
 
 from jobs.domain import ImageKey, ImageRef
@@ -21,7 +22,7 @@ from jobs.stored_text import is_storable
 MANIFEST_SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _KEY_NAMES = ("key", "image", "path", "file", "uri")
 _LARGEST_SIZE = 2**63 - 1
-_HEADER_NAMES = {*_KEY_NAMES, "bucket", "version_id", "versionid", "size", "etag"}
+_HEADER_NAMES = {*_KEY_NAMES, "bucket", "version_id", "versionid", "size", "etag", "last_modified"}
 
 
 class InvalidManifest(JobsError):
@@ -38,37 +39,63 @@ def is_manifest(source: str) -> bool:
     return source.lower().endswith(MANIFEST_SUFFIXES)
 
 
+class Listed(NamedTuple):
+    """One image as a list names it."""
+
+    image: ImageRef
+    #: seconds since the epoch, UTC; None where the list does not say
+    modified_at: float | None = None
+
+
 class ManifestReader:
     """Turns the lines of one manifest into image references, one at a time."""
 
-    def __init__(self, uri: str, container: str) -> None:
-        """`container` is where keys without a bucket are looked up: the manifest's own folder or bucket."""
+    def __init__(self, uri: str, container: str, on_problem: Callable[[int, str], None] | None = None) -> None:
+        """`container` is where keys without a bucket are looked up: the manifest's own folder or bucket.
+
+        `on_problem` hears line and reason of every line that names no image; without it the first one raises.
+        """
         self._uri = uri
         self._container = container
+        self._on_problem = on_problem or self._refuse
 
-    def read(self, lines: Iterable[bytes]) -> Iterator[ImageRef]:
-        """Image references in the order of the lines; empty lines are passed over. Raises InvalidManifest."""
-        numbered = _NumberedText(self._uri, lines)
+    def read(self, lines: Iterable[bytes]) -> Iterator[Listed]:
+        """Images in the order of the lines; empty lines are passed over.
+
+        Raises InvalidManifest for a header without keys, and for the first bad line if nobody wants to hear of it.
+        """
+        numbered = _NumberedText(lines)
         json_lines = self._uri.lower().removesuffix(".gz").endswith(("jsonl", "ndjson"))
-        records = _json_records(self._uri, numbered) if json_lines else _csv_records(self._uri, numbered)
-        for record in records:
-            yield self._reference(record, numbered.line)
+        records = _JsonRecords(numbered) if json_lines else _CsvRecords(numbered, self._refuse)
+        while True:
+            try:
+                listed = self._listed(next(records))
+            except StopIteration:
+                return
+            except _BadLine as error:
+                self._on_problem(numbered.line, str(error))
+            else:
+                yield listed
 
-    def _reference(self, record: Mapping[str, Any], line: int) -> ImageRef:
+    def _refuse(self, line: int, reason: str) -> NoReturn:
+        raise InvalidManifest(self._uri, line, reason)
+
+    def _listed(self, record: Mapping[str, Any]) -> Listed:
         try:
             key = next((text for name in _KEY_NAMES if (text := _text(record, name))), None)
             if key is None:
                 raise ValueError("there is no key in it")
             container, key = self._locate(_text(record, "bucket"), key)
-            return ImageRef(
+            image = ImageRef(
                 container=container,
                 key=ImageKey(key),
-                size=_size(record.get("size")),
+                size=size_in(record.get("size")),
                 etag=_text(record, "etag"),
                 version_id=_text(record, "version_id") or _text(record, "versionid"),
             )
+            return Listed(image, moment_in(record.get("last_modified")))
         except (ValueError, JobsError) as error:
-            raise InvalidManifest(self._uri, line, str(error)) from None
+            raise _BadLine(str(error)) from None
 
     def _locate(self, bucket: str | None, key: str) -> tuple[str, str]:
         """Container and key. Raises ValueError or InvalidSource."""
@@ -95,65 +122,92 @@ class ManifestReader:
         return self._container, key
 
 
-class _NumberedText:
-    """Lines as text, with the number of the last one given out."""
+class _BadLine(ValueError):
+    """The line that was just read names no image."""
 
-    def __init__(self, uri: str, lines: Iterable[bytes]) -> None:
-        self._uri = uri
-        self._lines = lines
+
+class _NumberedText:
+    """Lines as text, with the number of the last one given out. Goes on behind a line that is no text."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = iter(lines)
         self.line = 0
 
     def __iter__(self) -> Iterator[str]:
-        for raw in self._lines:
-            self.line += 1
-            try:
-                yield raw.decode("utf-8-sig" if self.line == 1 else "utf-8")
-            except UnicodeDecodeError:
-                raise InvalidManifest(self._uri, self.line, "it is not UTF-8 text") from None
+        return self
+
+    def __next__(self) -> str:
+        raw = next(self._lines)
+        self.line += 1
+        try:
+            return raw.decode("utf-8-sig" if self.line == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise _BadLine("it is not UTF-8 text") from None
 
 
-def _json_records(uri: str, lines: _NumberedText) -> Iterator[Mapping[str, Any]]:
-    for text in lines:
-        if not text.strip():
-            continue
+class _JsonRecords:
+    """Records of JSON Lines. No generator: it goes on behind a bad line."""
+
+    def __init__(self, lines: _NumberedText) -> None:
+        self._lines = lines
+
+    def __next__(self) -> Mapping[str, Any]:
+        while not (text := next(self._lines)).strip():
+            pass
         try:
             record = json.loads(text)
-        except ValueError as error:
-            raise InvalidManifest(uri, lines.line, f"it is not JSON: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise _BadLine(f"it is not JSON: {error}") from None
         if isinstance(record, str):
-            record = {"key": record}
+            return {"key": record}
         if not isinstance(record, dict):
-            raise InvalidManifest(uri, lines.line, 'it is neither {"key": ...} nor "key"')
-        yield {name.lower(): value for name, value in record.items()}
+            raise _BadLine('it is neither {"key": ...} nor "key"')
+        return {name.lower(): value for name, value in record.items()}
 
 
-def _csv_records(uri: str, lines: _NumberedText) -> Iterator[Mapping[str, Any]]:
-    header: list[str] | None = None
-    first = True
-    try:
-        for row in csv.reader(lines):
-            if not row:
-                continue
-            if first:
-                first = False
-                names = [name.strip().lower() for name in row]
-                if _HEADER_NAMES.intersection(names):
-                    header = names
-                    if not set(_KEY_NAMES).intersection(names):
-                        raise InvalidManifest(uri, lines.line, f"no column is named one of {', '.join(_KEY_NAMES)}")
-                    continue
-            yield dict(zip(header, row, strict=False)) if header else _unnamed(uri, lines.line, row)
-    except csv.Error as error:
-        raise InvalidManifest(uri, lines.line, f"it is not CSV: {error}") from None
+class _CsvRecords:
+    """Records of CSV, with or without a header. No generator: it goes on behind a bad line."""
+
+    def __init__(self, lines: _NumberedText, refuse: Callable[[int, str], NoReturn]) -> None:
+        self._lines = lines
+        self._rows = csv.reader(lines)
+        self._refuse = refuse
+        self._header: list[str] | None = None
+        self._first = True
+
+    def __next__(self) -> Mapping[str, Any]:
+        row = self._row()
+        if self._first:
+            self._first = False
+            if self._is_header(row):
+                row = self._row()
+        return dict(zip(self._header, row, strict=False)) if self._header else _unnamed(row)
+
+    def _row(self) -> list[str]:
+        try:
+            while not (row := next(self._rows)):
+                pass
+        except csv.Error as error:
+            raise _BadLine(f"it is not CSV: {error}") from None
+        return row
+
+    def _is_header(self, row: list[str]) -> bool:
+        names = [name.strip().lower() for name in row]
+        if not _HEADER_NAMES.intersection(names):
+            return False
+        self._header = names
+        if not set(_KEY_NAMES).intersection(names):
+            self._refuse(self._lines.line, f"no column is named one of {', '.join(_KEY_NAMES)}")
+        return True
 
 
-def _unnamed(uri: str, line: int, row: list[str]) -> Mapping[str, Any]:
+def _unnamed(row: list[str]) -> Mapping[str, Any]:
     if len(row) == 1:
         return {"key": row[0]}
     if len(row) in (2, 3):
         names = ("bucket", "key", "version_id")
         return dict(zip(names, [row[0], unquote_plus(row[1]), *row[2:]], strict=False))
-    raise InvalidManifest(uri, line, f"{len(row)} columns and no header; write a header with a 'key' column")
+    raise _BadLine(f"{len(row)} columns and no header; write a header with a 'key' column")
 
 
 def _text(record: Mapping[str, Any], name: str) -> str | None:
@@ -168,7 +222,8 @@ def _text(record: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _size(value: object) -> int | None:
+def size_in(value: object) -> int | None:
+    """A size in bytes; None where it is absent or empty. Raises ValueError."""
     if value is None or value == "":
         return None
     try:
@@ -178,3 +233,17 @@ def _size(value: object) -> int | None:
     if not 0 <= size <= _LARGEST_SIZE:
         raise ValueError(f"the size {value!r} is no whole number of bytes")
     return size
+
+
+def moment_in(value: object) -> float | None:
+    """An ISO 8601 moment as seconds since the epoch, UTC unless it says otherwise; None where there is none.
+
+    Raises ValueError.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"the time {value!r} is not ISO 8601, such as 2026-05-17T10:00:00Z") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -9,16 +9,20 @@ from contextlib import suppress
 
 from jobs.corpus import Corpus, OpenStorage
 from jobs.database import DATABASE_AWAY
-from jobs.errors import EmptyCorpus, JobsError
+from jobs.domain import ImageRef, ManifestProblem, Preparing
+from jobs.errors import BadManifestLines, EmptyCorpus, JobsError
 from jobs.job_store import JobStore
 from jobs.preparations import Preparation, PreparationLost
 from jobs.shard_plan import cut, shard_sizes
 
 logger = logging.getLogger(__name__)
 
-#: how long a preparer may be silent before another one starts over
+#: how long a preparer may be silent before another one goes on in its place
 PREPARATION_LEASE_S = 60.0
-_BEAT_S = 5.0
+#: bad lines kept word by word; all are counted
+PROBLEMS_KEPT = 1000
+_BEAT_S = 2.0
+_NAMED = 3
 
 
 class Preparer:
@@ -31,11 +35,12 @@ class Preparer:
     def run(self, preparation: Preparation, stop: threading.Event) -> None:
         """Prepare one claimed job. A corpus that cannot be read, or is empty, fails the job with the reason.
 
-        `stop` interrupts; the job then waits, unprepared, for the next preparer. Raises one of DATABASE_AWAY.
+        `stop` interrupts; the job then waits for the next preparer, which goes on where this one got to. Raises one
+        of DATABASE_AWAY.
         """
         with suppress(PreparationLost):
             try:
-                self._freeze(preparation, stop)
+                _Freezing(self._store, preparation, self._open_storage, stop).run()
             except _Interrupted:
                 self._store.release_preparation(preparation)
             except (PreparationLost, *DATABASE_AWAY):
@@ -47,40 +52,103 @@ class Preparer:
                 logger.exception("preparing job %s broke off", preparation.job.id)
                 self._store.fail_preparation(preparation, f"preparing it broke off: {type(error).__name__}: {error}")
 
-    def _freeze(self, preparation: Preparation, stop: threading.Event) -> None:
-        job = preparation.job
-        heart = _Heart(self._store, preparation, stop)
-        corpus = Corpus(job.source, job.filters, self._open_storage, on_object=heart.beat)
-        corpus.check()
-        images = 0
-        for shard in cut(corpus.entries(), shard_sizes()):
-            self._store.extend_preparation(
-                preparation, PREPARATION_LEASE_S, shard=shard, first_ordinal=images, ignored=corpus.ignored
-            )
-            images += len(shard)
-        if images == 0:
-            self._store.extend_preparation(preparation, PREPARATION_LEASE_S, ignored=corpus.ignored)
-            raise EmptyCorpus(job.source, corpus.ignored, job.filters.suffixes)
-        self._store.finish_preparation(preparation, ignored=corpus.ignored)
-
 
 class _Interrupted(Exception):
     """The process is about to stop."""
 
 
-class _Heart:
-    """Shows that the preparer lives, also while a listing passes millions of objects that are no images."""
+class _Freezing:
+    """One corpus on its way into shards."""
 
-    def __init__(self, store: JobStore, preparation: Preparation, stop: threading.Event) -> None:
+    def __init__(
+        self, store: JobStore, preparation: Preparation, open_storage: OpenStorage, stop: threading.Event
+    ) -> None:
         self._store = store
         self._preparation = preparation
+        self._job = preparation.job
         self._stop = stop
+        self._corpus = Corpus(
+            self._job.source, self._job.filters, open_storage, on_object=self._beat, on_problem=self._note
+        )
         self._due = time.monotonic() + _BEAT_S
+        self._images = 0
+        self._bytes = 0
+        self._unsized = 0
+        self._bad_lines = 0
+        self._first_problems: list[ManifestProblem] = []
+        self._unsaved: list[ManifestProblem] = []
 
-    def beat(self) -> None:
-        """Raises _Interrupted, or PreparationLost."""
+    def run(self) -> None:
+        """Read the corpus to its end and let the job go. Raises JobsError, _Interrupted."""
+        corpus = self._corpus
+        corpus.check()
+        cursor = self._preparation.cursor
+        if cursor is not None and not corpus.fits(cursor):
+            self._store.restart_preparation(self._preparation)
+            cursor = None
+        if cursor is not None:
+            self._images = self._job.counts.total
+            self._bytes, self._unsized = self._job.found.bytes, self._job.found.unsized
+        for shard in cut(corpus.entries(cursor), shard_sizes(behind=self._images)):
+            if not self._refused:
+                self._add(shard)
+        if self._refused:
+            self._save()
+            reasons = [f"line {problem.line}: {problem.reason}" for problem in self._first_problems]
+            raise BadManifestLines(self._job.source, self._job.id, self._bad_lines, reasons)
+        if self._images == 0:
+            self._save()
+            raise EmptyCorpus(self._job.source, corpus.ignored, self._job.filters.in_words())
+        if self._unsaved:
+            self._save()
+        self._store.finish_preparation(self._preparation, ignored=corpus.ignored, found=self._found())
+
+    @property
+    def _refused(self) -> bool:
+        """The job is going to fail; the rest is read to tell all that is wrong at once."""
+        return self._bad_lines > 0 and not self._job.options.skip_bad_lines
+
+    def _add(self, shard: list[ImageRef]) -> None:
+        self._bytes += sum(entry.size or 0 for entry in shard)
+        self._unsized += sum(entry.size is None for entry in shard)
+        self._save(shard)
+        self._images += len(shard)
+
+    def _note(self, line: int, reason: str) -> None:
+        self._bad_lines += 1
+        problem = ManifestProblem(line=line, reason=reason)
+        if len(self._first_problems) < _NAMED:
+            self._first_problems.append(problem)
+        if self._bad_lines <= PROBLEMS_KEPT:
+            self._unsaved.append(problem)
+        self._beat()
+
+    def _beat(self) -> None:
+        """Show that the preparer lives, also while a listing passes millions of objects that are no images."""
         if self._stop.is_set():
             raise _Interrupted
         if time.monotonic() >= self._due:
-            self._store.extend_preparation(self._preparation, PREPARATION_LEASE_S)
-            self._due = time.monotonic() + _BEAT_S
+            self._save()
+
+    def _save(self, shard: list[ImageRef] | None = None) -> None:
+        """Write what was found; the place reached only together with the shard up to there."""
+        self._store.extend_preparation(
+            self._preparation,
+            PREPARATION_LEASE_S,
+            shard=shard or (),
+            first_ordinal=self._images,
+            ignored=self._corpus.ignored,
+            found=self._found(),
+            cursor=self._corpus.cursor if shard else None,
+            problems=self._unsaved,
+        )
+        self._unsaved = []
+        self._due = time.monotonic() + _BEAT_S
+
+    def _found(self) -> Preparing:
+        return Preparing(
+            seen=self._corpus.seen + self._bad_lines,
+            bytes=self._bytes,
+            unsized=self._unsized,
+            bad_lines=self._bad_lines,
+        )

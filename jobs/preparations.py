@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, literal, or_, select, update
 
 from jobs.database import reading, writing
-from jobs.domain import ImageRef, Job, JobId, ManifestProblem, Preparing
+from jobs.domain import Cursor, ImageRef, Job, JobId, ManifestProblem, Preparing
 from jobs.errors import JobsError
 from jobs.job_table import ERROR_LIMIT, JobTable
 from jobs.rows import job_from_row
@@ -22,9 +22,6 @@ from jobs.states import JobState, check_transition
 from jobs.stored_text import storable
 from jobs.tables import jobs, manifest_problems, shards
 from jobs.transitions import arrived, settle_job
-
-#: a place in a source, in JSON types; what it means is known to `jobs.corpus`
-Cursor = dict[str, Any]
 
 _NOTHING_FOUND: dict[str, Any] = {
     "preparation_cursor": None,
@@ -78,13 +75,15 @@ class Preparations(JobTable):
             found = connection.execute(waiting).one_or_none()
             if found is None:
                 return None
+            kept = {"bad_lines": 0} if found.preparation_cursor else _NOTHING_FOUND
+            _forget(connection, found.id, shards_too=not found.preparation_cursor)
             taken = connection.execute(
                 update(jobs)
                 .where(jobs.c.id == found.id)
                 .values(
                     preparation_fence=jobs.c.preparation_fence + 1,
                     preparation_expires_at=self._clock() + literal(lease_s),
-                    **({} if found.preparation_cursor else _forget(connection, found.id)),
+                    **kept,
                 )
                 .returning(*jobs.c)
             ).one()
@@ -135,7 +134,7 @@ class Preparations(JobTable):
         """Forget what was prepared so far: the source is another one now."""
         with writing(self._engine) as connection:
             self._hold(connection, preparation, **_NOTHING_FOUND)
-            _forget(connection, preparation.job.id)
+            _forget(connection, preparation.job.id, shards_too=True)
 
     def release_preparation(self, preparation: Preparation) -> None:
         """Give the job back unprepared, so that the next one may start at once."""
@@ -171,11 +170,11 @@ class Preparations(JobTable):
             arrived(connection, preparation.job.id, JobState(values["state"]), self._clock)
 
 
-def _forget(connection: Connection, job_id: str) -> dict[str, Any]:
-    """Remove what an earlier preparer left; gives the values its job's row must have then."""
-    connection.execute(delete(shards).where(shards.c.job_id == job_id))
+def _forget(connection: Connection, job_id: str, *, shards_too: bool) -> None:
+    """Remove what an earlier preparer left; lists are read from their beginning, so their problems come again."""
     connection.execute(delete(manifest_problems).where(manifest_problems.c.job_id == job_id))
-    return _NOTHING_FOUND
+    if shards_too:
+        connection.execute(delete(shards).where(shards.c.job_id == job_id))
 
 
 def _counts(ignored: int | None, found: Preparing | None) -> dict[str, Any]:

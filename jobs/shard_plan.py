@@ -14,8 +14,19 @@ LARGEST_SHARD = 512
 SHARDS_PER_SIZE = 8
 
 
-def shard_sizes(first: int = FIRST_SHARD, largest: int = LARGEST_SHARD) -> Iterator[int]:
-    """Endless sizes: 8 shards of `first` images, 8 of twice as many, and so on up to `largest`."""
+def shard_sizes(first: int = FIRST_SHARD, largest: int = LARGEST_SHARD, *, behind: int = 0) -> Iterator[int]:
+    """Endless sizes: 8 shards of `first` images, 8 of twice as many, and so on up to `largest`.
+
+    `behind` leaves out the shards that hold the first so many images.
+    """
+    sizes = _all_sizes(first, largest)
+    passed = 0
+    while passed < behind:
+        passed += next(sizes)
+    return sizes
+
+
+def _all_sizes(first: int, largest: int) -> Iterator[int]:
     size = min(first, largest)
     while size < largest:
         for _ in range(SHARDS_PER_SIZE):

@@ -16,6 +16,7 @@ from jobs.corpus import OpenStorage
 from jobs.database import epoch_now, reading
 from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import Filters, ImageKey, ImageRef, Job, JobId, Lease, ModelRef, NewJob, ShardId, Verdict
+from jobs.entries import unpack_entries
 from jobs.errors import ErrorCode
 from jobs.heatmaps import StoredHeatmaps
 from jobs.job_store import JobStore
@@ -25,7 +26,7 @@ from jobs.preparation import Preparer
 from jobs.rows import Clock
 from jobs.screening import ScreeningLimits, ShardScreener
 from jobs.storage import MemoryStorage
-from jobs.tables import jobs, shards, verdicts
+from jobs.tables import jobs, shard_entries, shards, verdicts
 from jobs.thread_runner import ThreadRunner
 from jobs.work_queue import WorkQueue
 from ncl_model.scoring import AREA_CUTOFFS
@@ -171,6 +172,12 @@ def shard_rows(engine: Engine, job_id: JobId) -> list[dict[str, object]]:
     with reading(engine) as connection:
         found = select(shards).where(shards.c.job_id == job_id).order_by(shards.c.first_ordinal)
         return [dict(row._mapping) for row in connection.execute(found)]
+
+
+def shard_images(engine: Engine, shard: dict[str, object]) -> tuple[ImageRef, ...]:
+    with reading(engine) as connection:
+        found = select(shard_entries.c.entries).where(shard_entries.c.shard_id == shard["id"])
+        return unpack_entries(connection.execute(found).scalar_one())
 
 
 def job_row(engine: Engine, job_id: JobId) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -38,10 +39,11 @@ class ObjectStorage(Protocol):
     def container(self) -> str:
         """The container's URI: "s3://bucket" or "file:///absolute/folder" (percent-encoded)."""
 
-    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list_objects(self, prefix: str = "", after: ImageKey | None = None) -> Iterator[ObjectInfo]:
         """Stream the objects whose keys start with `prefix` (plain text, as in S3: "a" matches "a/1" and "ab").
 
-        Never holds the whole listing. The order is the same at every call while nothing changes.
+        Never holds the whole listing. The order is the same at every call while nothing changes. `after` begins
+        behind that key of the order, whether it is still there or not.
 
         Raises:
             ContainerNotFound, AccessDenied, InvalidCredentials, StorageUnavailable.
@@ -60,6 +62,13 @@ class ObjectStorage(Protocol):
         Raises:
             ObjectTooLarge: it has more than `max_bytes`; its body is not read further than that.
             ObjectNotFound, AccessDenied, StorageUnavailable.
+        """
+
+    def open(self, key: ImageKey) -> io.RawIOBase | io.BytesIO:
+        """The object as a stream of bytes, to be closed by the caller.
+
+        Raises:
+            ObjectNotFound, AccessDenied, StorageUnavailable; reading it may raise these, too.
         """
 
     def open_lines(self, key: ImageKey) -> Iterator[bytes]:

@@ -38,9 +38,9 @@ class FolderStorage:
         """The storage of a folder given by its path."""
         return cls(folder_container(os.path.abspath(os.fsencode(folder))))
 
-    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list_objects(self, prefix: str = "", after: ImageKey | None = None) -> Iterator[ObjectInfo]:
         """Every file below the folder, sorted per directory. Reads one directory's names at a time."""
-        return walk(self._root, self.container, prefix)
+        return walk(self._root, self.container, prefix, after)
 
     def stat(self, key: ImageKey) -> ObjectInfo:
         """The file's size and time; a dangling link has neither."""
@@ -60,13 +60,28 @@ class FolderStorage:
         """The file's bytes."""
         if version_id is not None:
             raise ObjectNotFound(self._uri(key), "a folder keeps no versions")
-        with self._open(key) as file:
+        with self.open(key) as file:
             return _read_bounded(file, self._uri(key), max_bytes)
+
+    def open(self, key: ImageKey) -> FileIO:
+        """Open a regular file, and nothing else: a pipe or a device is not touched."""
+        path = path_of(self._root, key)
+        try:
+            _refuse_special(self._uri(key), os.stat(path))
+            file = FileIO(os.open(path, _READ_FLAGS), "r")
+        except OSError as error:
+            raise object_error(self._uri(key), error) from error
+        try:
+            _refuse_special(self._uri(key), os.fstat(file.fileno()))  # it may have been swapped in between
+        except JobsError:
+            file.close()
+            raise
+        return file
 
     def open_lines(self, key: ImageKey) -> Iterator[bytes]:
         """Lines of a text file."""
         try:
-            yield from iterate_lines(self._open(key), self._uri(key))
+            yield from iterate_lines(self.open(key), self._uri(key))
         except OSError as error:
             raise object_error(self._uri(key), error) from error
 
@@ -98,21 +113,6 @@ class FolderStorage:
 
     def _uri(self, key: ImageKey) -> str:
         return f"{self.container.rstrip('/')}/{key}"
-
-    def _open(self, key: ImageKey) -> FileIO:
-        """Open a regular file, and nothing else: a pipe or a device is not touched."""
-        path = path_of(self._root, key)
-        try:
-            _refuse_special(self._uri(key), os.stat(path))
-            file = FileIO(os.open(path, _READ_FLAGS), "r")
-        except OSError as error:
-            raise object_error(self._uri(key), error) from error
-        try:
-            _refuse_special(self._uri(key), os.fstat(file.fileno()))  # it may have been swapped in between
-        except JobsError:
-            file.close()
-            raise
-        return file
 
 
 def _refuse_special(uri: str, status: os.stat_result) -> None:

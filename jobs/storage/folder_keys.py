@@ -28,7 +28,7 @@ def path_of(root: bytes, key: ImageKey) -> bytes:
         AccessDenied: the key is absolute or climbs out with "..".
         ObjectNotFound: no file can have this name.
     """
-    relative = _relative_bytes(key)
+    relative = relative_bytes(key)
     if relative.startswith(b"/") or b".." in relative.split(b"/"):
         raise AccessDenied(key, "the key leads out of the folder")
     if not relative or b"\0" in relative:
@@ -36,7 +36,8 @@ def path_of(root: bytes, key: ImageKey) -> bytes:
     return os.path.join(root, relative)
 
 
-def _relative_bytes(key: ImageKey) -> bytes:
+def relative_bytes(key: ImageKey) -> bytes:
+    """The path of a key, relative to the container's folder, unchecked. Raises ObjectNotFound."""
     if key.startswith(BYTES_MARK):
         return unquote_to_bytes(key.removeprefix(BYTES_MARK))
     try:

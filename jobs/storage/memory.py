@@ -29,10 +29,10 @@ class MemoryStorage:
     _objects: dict[ImageKey, _Stored] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list_objects(self, prefix: str = "", after: ImageKey | None = None) -> Iterator[ObjectInfo]:
         """The objects there were when the listing began."""
         with self._lock:
-            found = sorted(key for key in self._objects if key.startswith(prefix))
+            found = sorted(key for key in self._objects if key.startswith(prefix) and (after is None or key > after))
         for key in found:
             if (stored := self._objects.get(key)) is not None:
                 yield stored.info
@@ -49,6 +49,10 @@ class MemoryStorage:
         if max_bytes is not None and len(data) > max_bytes:
             raise ObjectTooLarge(self._uri(key), f"{len(data)} bytes or more, the limit is {max_bytes}")
         return data
+
+    def open(self, key: ImageKey) -> io.BytesIO:
+        """The object as a stream."""
+        return io.BytesIO(self._get(key).data)
 
     def open_lines(self, key: ImageKey) -> Iterator[bytes]:
         """Lines of a text object."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.domain import ImageKey, ObjectInfo
 from jobs.errors import ObjectNotFound, ObjectTooLarge, StorageError
@@ -14,10 +14,11 @@ from jobs.storage.lines import iterate_lines
 from jobs.storage.s3_body import ObjectBody
 from jobs.storage.s3_clients import client_for
 from jobs.storage.s3_errors import BOTO_ERRORS, storage_error
+from jobs.storage.s3_listing import list_bucket, object_info
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ObjectTypeDef
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
 _CHUNK_BYTES = 1 << 20
 
@@ -30,14 +31,14 @@ class S3Storage:
     container: str
     options: S3Options
 
-    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Every object, a page of 1000 at a time, without the markers ("folder/") that consoles leave behind."""
-        with self._errors(f"{self.container}/{prefix}"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-            for page in pages:
-                for item in page.get("Contents", ()):
-                    if not item["Key"].endswith("/"):
-                        yield _info(item)
+    def list_objects(self, prefix: str = "", after: ImageKey | None = None) -> Iterator[ObjectInfo]:
+        """Every object in the order of the keys; a long listing runs over several key ranges at once."""
+
+        def ask(**request: Any) -> ListObjectsV2OutputTypeDef:
+            with self._errors(f"{self.container}/{prefix}"):
+                return self._client.list_objects_v2(Bucket=self._bucket, **request)
+
+        return list_bucket(ask, prefix, after or "")
 
     def stat(self, key: ImageKey) -> ObjectInfo:
         """The object as the listing shows it: asked of the listing, since a HEAD cannot say why it failed."""
@@ -47,7 +48,7 @@ class S3Storage:
         # of all keys that start so, the key itself sorts first
         for item in page.get("Contents", ()):
             if item["Key"] == key:
-                return _info(item)
+                return object_info(item)
         raise ObjectNotFound(uri, "there is no such object")
 
     def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
@@ -61,6 +62,10 @@ class S3Storage:
                 if max_bytes is not None and len(data) > max_bytes:
                     raise self._too_large(key, len(data), max_bytes)
             return bytes(data)
+
+    def open(self, key: ImageKey) -> ObjectBody:
+        """The object as a stream that goes on where it broke off."""
+        return self._open(key, None)
 
     def open_lines(self, key: ImageKey) -> Iterator[bytes]:
         """Lines of a text object, streamed."""
@@ -103,12 +108,3 @@ class S3Storage:
             yield
         except BOTO_ERRORS as error:
             raise storage_error(uri, error) from error
-
-
-def _info(item: ObjectTypeDef) -> ObjectInfo:
-    return ObjectInfo(
-        key=ImageKey(item["Key"]),
-        size=item["Size"],
-        etag=item["ETag"].strip('"') if "ETag" in item else None,
-        modified_at=item["LastModified"].timestamp() if "LastModified" in item else None,
-    )

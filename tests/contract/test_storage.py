@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from servers.s3_server import S3Bucket
 
 from jobs.domain import ImageKey, ObjectInfo
 from jobs.errors import InvalidSource, ObjectNotFound, ObjectTooLarge
@@ -20,6 +21,7 @@ from jobs.storage import (
     list_source,
     open_storage,
     parse_source,
+    s3_listing,
     split_object_uri,
 )
 from jobs.storage.lines import MAX_LINE_BYTES
@@ -215,3 +217,42 @@ def test_listing_records_are_plain(storage: ObjectStorage) -> None:
 
 def _options(storage: ObjectStorage) -> S3Options:
     return getattr(storage, "options", S3Options())
+
+
+def test_a_listing_goes_on_behind_a_key(storage: ObjectStorage) -> None:
+    put(storage, "a/1.jpg", "a/2.jpg", "a/ü.jpg", "b.jpg", "c/1.jpg")
+    found = keys(storage)
+    for place, key in enumerate(found):
+        assert [info.key for info in storage.list_objects("", ImageKey(key))] == found[place + 1 :]
+    assert [info.key for info in storage.list_objects("a/", ImageKey("a/1.jpg"))] == ["a/2.jpg", "a/ü.jpg"]
+
+
+def test_an_object_is_a_stream(storage: ObjectStorage) -> None:
+    put(storage, "x.bin", data=b"0123456789")
+    with storage.open(ImageKey("x.bin")) as stream:
+        assert stream.read(4) == b"0123"
+        assert stream.read(100) == b"456789"
+        assert stream.read(1) == b""
+    with pytest.raises(ObjectNotFound), storage.open(ImageKey("gone")):
+        pass
+
+
+@pytest.mark.s3
+def test_a_long_listing_of_a_bucket_runs_over_several_ranges(
+    s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_storage(s3_bucket.container, s3_bucket.options)
+    names = [*AWKWARD_KEYS, *(f"in/{i % 3}/IMG_{i:04d} é+%20.jpg" for i in range(90))]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda key: put(storage, key), names))
+    whole = keys(storage)
+    assert sorted(whole) == sorted(names)
+    monkeypatch.setattr(s3_listing, "PAGE_KEYS", 7)
+    monkeypatch.setattr(s3_listing, "HEAD_PAGES", 2)
+    divided: list[int] = []
+    divide = s3_listing.divide
+    monkeypatch.setattr(s3_listing, "divide", lambda *where: divided.append(1) or divide(*where))
+    assert keys(storage) == whole
+    assert keys(storage, "in/") == [key for key in whole if key.startswith("in/")]
+    assert [info.key for info in storage.list_objects("", ImageKey(whole[40]))] == whole[41:]
+    assert divided == [1, 1, 1]

@@ -28,7 +28,7 @@ from dispatching import (
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from jobs.domain import ImageKey, JobId, Lease, Verdict
+from jobs.domain import ImageKey, JobId, Lease, ObjectInfo, Verdict
 from jobs.job_store import JobStore
 from jobs.states import JobState
 from jobs.storage import MemoryStorage
@@ -146,11 +146,10 @@ def test_stopping_interrupts_a_preparation(bench: Bench) -> None:
     listing = threading.Event()
 
     class Endless(MemoryStorage):
-        def list_objects(self, prefix: str = "") -> Iterator[object]:  # type: ignore[override]
-            info = bench.storage.stat(ImageKey("000000.png"))
+        def list_objects(self, prefix: str = "", after: ImageKey | None = None) -> Iterator[ObjectInfo]:
             while True:
                 listing.set()
-                yield info
+                yield ObjectInfo(key=ImageKey("notes.txt"))
 
     job_id = bench.submit(20)
     with running(bench.dispatcher(open_storage=Endless)):

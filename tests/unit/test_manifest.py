@@ -24,7 +24,8 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 def read(text: str | bytes, *, name: str = "list.csv", container: str = BUCKET) -> list[ImageRef]:
     data = text if isinstance(text, bytes) else text.encode()
-    return list(ManifestReader(f"{container}/{name}", container).read(data.splitlines(keepends=True)))
+    listed = ManifestReader(f"{container}/{name}", container).read(data.splitlines(keepends=True))
+    return [each.image for each in listed]
 
 
 def keys(text: str | bytes, **where: str) -> list[str]:
@@ -185,7 +186,7 @@ def test_any_key_survives_csv_with_a_header(written: list[str]) -> None:
     csv.writer(buffer).writerows([["key", "etag"], *([f"k/{key}", "e"] for key in written)])
     lines = buffer.getvalue().encode().split(b"\n")
     read_back = ManifestReader("s3://photos/l.csv", BUCKET).read(line + b"\n" for line in lines)
-    assert [ref.key for ref in read_back] == [f"k/{key}" for key in written]
+    assert [listed.image.key for listed in read_back] == [f"k/{key}" for key in written]
 
 
 @given(st.lists(TEXT, min_size=1, max_size=8))
@@ -229,6 +230,6 @@ def test_gzip_through_a_storage(tmp_path: Path) -> None:
     (tmp_path / "l.csv.gz").write_bytes(gzip.compress(b"key\na.jpg\n"))
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"key\na.jpg\n" * 1000)[:-9])
     reader = ManifestReader("l.csv.gz", storage.container)
-    assert [ref.key for ref in reader.read(storage.open_lines("l.csv.gz"))] == ["a.jpg"]
+    assert [listed.image.key for listed in reader.read(storage.open_lines("l.csv.gz"))] == ["a.jpg"]
     with pytest.raises(InvalidSource, match="broken gzip"):
         list(reader.read(storage.open_lines("cut.csv.gz")))

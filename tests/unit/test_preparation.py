@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
-from builders import CONTAINER, Bench, fill, new_job, shard_rows
+from builders import CONTAINER, Bench, fill, new_job, shard_images, shard_rows
 from sqlalchemy.exc import OperationalError
 
 from jobs import preparation as preparation_module
-from jobs.domain import Filters, ImageKey, JobId, ObjectInfo
+from jobs.domain import Filters, ImageKey, JobId, JobOptions, ObjectInfo
 from jobs.errors import AccessDenied, ContainerNotFound, StorageUnavailable
 from jobs.job_store import JobStore
 from jobs.preparation import Preparer
 from jobs.preparations import Preparation
-from jobs.shard_plan import FIRST_SHARD
+from jobs.shard_plan import FIRST_SHARD, shard_sizes
 from jobs.states import JobState
 from jobs.storage import MemoryStorage
 
@@ -31,11 +31,13 @@ class Scripted(MemoryStorage):
         self._at = at
         self._action = action
 
-    def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list_objects(self, prefix: str = "", after: ImageKey | None = None) -> Iterator[ObjectInfo]:
         for i in range(self._count):
             if i == self._at:
                 self._action()
-            yield ObjectInfo(key=ImageKey(f"{i:06d}.jpg"), size=1)
+            info = ObjectInfo(key=ImageKey(f"{i:06d}.jpg"), size=1)
+            if after is None or info.key > after:
+                yield info
 
 
 def run(bench: Bench, storage: MemoryStorage, *, stop: threading.Event | None = None, **fields: object) -> JobId:
@@ -76,7 +78,9 @@ def test_an_empty_corpus_fails_the_job_with_a_hint(bench: Bench, files: list[str
     job = bench.store.get(run(bench, storage, filters=Filters(suffixes=(".jpg",))))
     assert job.state is JobState.FAILED
     assert job.error is not None
-    with pytest.raises(AssertionError, match=f"no images found in 's3://photos/'{others}; looked for .jpg.*--suffix"):
+    with pytest.raises(
+        AssertionError, match=f"no images found in 's3://photos/'{others}; looked for names ending with .jpg.*--suffix"
+    ):
         raise AssertionError(job.error)
 
 
@@ -94,12 +98,123 @@ def test_a_corpus_that_cannot_be_read_fails_the_job(bench: Bench, error: Excepti
     assert (job.state, job.error) == (JobState.FAILED, str(error))
 
 
-def test_a_bad_line_in_a_list_fails_the_job_and_names_the_line(bench: Bench) -> None:
+def bad_list() -> MemoryStorage:
+    """40 images, and three lines that name none: 12, 22 and the last."""
     storage = MemoryStorage(CONTAINER)
-    fill(storage, [("list.csv", b"key,size\n" + b"a.jpg,1\n" * 50 + b"b.jpg,x\n")])
-    job = bench.store.get(run(bench, storage, source=f"{CONTAINER}/list.csv"))
+    lines = ["key,size", *(f"{i:02d}.jpg,1" for i in range(40)), ",5"]
+    lines[11], lines[21] = "x.jpg,many", "y.jpg,-1"
+    fill(storage, [("list.csv", "\n".join(lines).encode())])
+    return storage
+
+
+def test_bad_lines_fail_the_job_and_all_of_them_are_told(bench: Bench) -> None:
+    job_id = run(bench, bad_list(), source=f"{CONTAINER}/list.csv")
+    job = bench.store.get(job_id)
     assert job.state is JobState.FAILED
-    assert "list.csv, line 52: the size 'x'" in str(job.error)
+    assert job.error == (
+        "3 lines name no image in s3://photos/list.csv, line 12: the size 'many' is no whole number of bytes, "
+        "line 22: the size '-1' is no whole number of bytes, line 42: there is no key in it. See them with "
+        f"'nclscreen job {job_id} --problems'; mend the list, or go on without them with --skip-bad-lines"
+    )
+    assert [problem.line for problem in bench.store.problems(job_id)] == [12, 22, 42]
+    assert job.found.bad_lines == 3
+
+
+def test_bad_lines_may_be_left_out(bench: Bench) -> None:
+    job_id = run(bench, bad_list(), source=f"{CONTAINER}/list.csv", options=JobOptions(skip_bad_lines=True))
+    job = bench.store.get(job_id)
+    assert (job.state, job.counts.total, job.found.bad_lines) == (JobState.READY, 38, 3)
+    assert (job.found.seen, job.found.bytes, job.found.unsized) == (41, 38, 0)
+    assert [problem.line for problem in bench.store.problems(job_id)] == [12, 22, 42]
+
+
+def test_of_many_bad_lines_the_first_are_kept_and_all_are_counted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation_module, "PROBLEMS_KEPT", 5)
+    storage = MemoryStorage(CONTAINER)
+    fill(storage, [("list.csv", b"key,size\n" + b"a.jpg,x\n" * 90)])
+    job_id = run(bench, storage, source=f"{CONTAINER}/list.csv")
+    assert bench.store.get(job_id).found.bad_lines == 90
+    assert [problem.line for problem in bench.store.problems(job_id)] == [2, 3, 4, 5, 6]
+    assert "90 lines name no image" in str(bench.store.get(job_id).error)
+    assert "line 4: the size 'x' is no whole number of bytes, ..." in str(bench.store.get(job_id).error)
+
+
+def test_a_killed_preparer_s_shards_are_kept_and_the_next_one_goes_on(bench: Bench) -> None:
+    asked: list[object] = []
+
+    class Told(Scripted):
+        def list_objects(self, prefix: str = "", after: ImageKey | None = None) -> Iterator[ObjectInfo]:
+            asked.append(after)
+            return super().list_objects(prefix, after)
+
+    killed = OperationalError("SELECT 1", {}, Exception("killed"))
+    with pytest.raises(OperationalError):
+        run(bench, Told(300, 150, raising(killed)))
+    job_id = bench.store.latest()[0].id
+    before = shard_rows(bench.engine, job_id)
+    assert bench.store.get(job_id).found.seen == 144
+    bench.clock.advance(61)
+
+    Preparer(bench.store, lambda container: Told(300)).run(taken(bench.store), threading.Event())
+
+    assert asked == [None, "000143.jpg"]
+    rows = shard_rows(bench.engine, job_id)
+    assert rows[: len(before)] == before
+    found = [image.key for row in rows for image in shard_images(bench.engine, row)]
+    assert found == [f"{i:06d}.jpg" for i in range(300)]
+    sizes = [row["image_count"] for row in rows]
+    assert sizes[:-1] == list(islice(shard_sizes(), len(sizes) - 1))
+    job = bench.store.get(job_id)
+    assert (job.counts.total, job.found.seen, job.found.bytes) == (300, 300, 300)
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_list_is_gone_on_with_only_while_it_is_the_same(bench: Bench, changed: bool) -> None:
+    class Stopping(MemoryStorage):
+        stop_at = 100
+
+        def open_lines(self, key: ImageKey) -> Iterator[bytes]:
+            for number, line in enumerate(super().open_lines(key)):
+                if number == self.stop_at:
+                    raise OperationalError("SELECT 1", {}, Exception("killed"))
+                yield line
+
+    storage = Stopping(CONTAINER)
+    lines = ["key,size", "bad,x", *(f"{i % 150:03d}.jpg,1" for i in range(200))]
+    fill(storage, [("list.csv", "\n".join(lines).encode())])
+    with pytest.raises(OperationalError):
+        run(bench, storage, source=f"{CONTAINER}/list.csv", options=JobOptions(skip_bad_lines=True))
+    job_id = bench.store.latest()[0].id
+    assert 0 < bench.store.get(job_id).counts.total < 98
+    if changed:
+        fill(storage, [("list.csv", "\n".join(["key", *(f"new-{i}.jpg" for i in range(20))]).encode())])
+    storage.stop_at = 1000
+    bench.clock.advance(61)
+
+    Preparer(bench.store, lambda container: storage).run(taken(bench.store), threading.Event())
+
+    job = bench.store.get(job_id)
+    found = [image.key for row in shard_rows(bench.engine, job_id) for image in shard_images(bench.engine, row)]
+    assert found == [f"new-{i}.jpg" for i in range(20)] if changed else [f"{i:03d}.jpg" for i in range(150)]
+    assert (job.counts.total, job.ignored, job.found.bad_lines) == ((20, 0, 0) if changed else (150, 50, 1))
+    assert (job.found.bytes, job.found.unsized) == ((0, 20) if changed else (150, 0))
+
+
+def test_a_sample_is_prepared_anew(bench: Bench) -> None:
+    filters = Filters(sample=30, sample_seed=7)
+    with pytest.raises(OperationalError):
+        run(bench, Scripted(200, 150, raising(OperationalError("", {}, Exception()))), filters=filters)
+    bench.clock.advance(61)
+    Preparer(bench.store, lambda container: Scripted(200)).run(taken(bench.store), threading.Event())
+    job = bench.store.latest()[0]
+    assert (job.state, job.counts.total, job.ignored, job.found.seen) == (JobState.READY, 30, 170, 200)
+
+
+def test_a_job_that_is_to_be_confirmed_waits_with_what_was_found(bench: Bench) -> None:
+    job = bench.store.get(run(bench, Scripted(20), options=JobOptions(confirm=True)))
+    assert (job.state, job.counts.total, job.found.bytes) == (JobState.AWAITING_CONFIRMATION, 20, 20)
 
 
 def test_a_source_that_cannot_be_understood_fails_the_job(bench: Bench) -> None:
@@ -150,7 +265,8 @@ def test_a_preparer_that_was_replaced_does_no_harm(bench: Bench, then: str) -> N
 
     job_id = run(bench, Scripted(200, 20, replaced), stop=stop)
     job = bench.store.get(job_id)
-    assert (job.state, job.counts.total, job.error) == (JobState.PREPARING, 0, None)
+    assert (job.state, job.counts.total, job.error) == (JobState.PREPARING, 2 * FIRST_SHARD, None)
+    assert successors[0].job.counts.total == 2 * FIRST_SHARD
     bench.store.finish_preparation(successors[0], ignored=0)
 
 
@@ -166,7 +282,7 @@ def test_a_long_listing_without_images_shows_that_the_preparer_lives(
     seen: list[object] = []
 
     class Documents(MemoryStorage):
-        def list_objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        def list_objects(self, prefix: str = "", after: ImageKey | None = None) -> Iterator[ObjectInfo]:
             for i in range(5):
                 bench.clock.advance(50)  # all of it takes four times as long as the lease
                 yield ObjectInfo(key=ImageKey(f"{i}.txt"))
@@ -180,6 +296,9 @@ def test_a_long_listing_without_images_shows_that_the_preparer_lives(
 def test_memory_stays_flat_however_long_the_list(bench: Bench) -> None:
     class Lines(MemoryStorage):
         count = 0
+
+        def stat(self, key: ImageKey) -> ObjectInfo:
+            return ObjectInfo(key=key, etag=str(self.count))
 
         def open_lines(self, key: ImageKey) -> Iterator[bytes]:
             yield b"key\n"
