@@ -61,7 +61,7 @@ def parse_plain(text: str, path: object = "the recipe") -> dict[str, Any]:
 def _parse(path: Path, text: str) -> Any:
     if path.suffix == ".json":
         try:
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=lambda pairs: _once(path, pairs))
         except json.JSONDecodeError as error:
             raise ConfigInvalid("config", f"{path} is not JSON ({error})") from error
     if importlib.util.find_spec("yaml") is None:
@@ -69,9 +69,28 @@ def _parse(path: Path, text: str) -> Any:
     import yaml
 
     try:
+        _check_names(path, yaml.compose(text, yaml.SafeLoader))
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigInvalid("config", f"{path} is not YAML ({error})") from error
+
+
+def _check_names(path: Path, node: Any) -> None:
+    """Raise ConfigInvalid where a mapping has a name twice: YAML's reader takes the last one without a word."""
+    if getattr(node, "id", None) != "mapping":
+        return
+    _once(path, [(name.value, None) for name, _ in node.value if name.id == "scalar"])
+    for _, value in node.value:
+        _check_names(path, value)
+
+
+def _once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ConfigInvalid(name, f"{path} has it twice; leave one of them out")
+        values[name] = value
+    return values
 
 
 def _is_json(text: str) -> bool:

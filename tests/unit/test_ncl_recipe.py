@@ -110,6 +110,8 @@ def test_a_file_of_ones_own_may_be_yaml_or_json(tmp_path: Path) -> None:
         ("network:\n  depth: 5", ["'network.depth'", "unknown"]),
         ("loss:\n  contrast: some", ["'loss.contrast'", "pivot"]),
         ("loss:\n  mu: 2", ["'loss.mu'"]),
+        ("batch: 8\nsize: 64\nbatch: 16", ["'batch'", "has it twice"]),
+        ("loss:\n  mu: 0.1\n  mu: 0.2", ["'mu'", "has it twice"]),
         ("a: [", ["not YAML"]),
         ("- 1", ["not a mapping"]),
     ],
@@ -160,3 +162,9 @@ def test_pyramid_decoder_and_pivot_learn_faster_and_only_kernels_decay(name: str
         assert of[id(parameter)]["lr"] == (5.0 if head else 0.5), parameter_name
         assert of[id(parameter)]["weight_decay"] == (0.01 if parameter.ndim > 1 else 0.0), parameter_name
     assert isinstance(optimizer, torch.optim.Optimizer)
+
+
+def test_json_with_a_name_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text('{"batch": 8, "loss": {"mu": 0.1, "mu": 0.2}}')
+    with pytest.raises(ConfigInvalid, match=r"'mu'.*has it twice"):
+        TrainConfig.load(tmp_path / "r.json")
