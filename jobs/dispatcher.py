@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
+from jobs.background import Chore, in_background
 from jobs.database import DATABASE_AWAY
 from jobs.domain import JobId, Lease
 from jobs.errors import LeaseLost, ModelMismatch
@@ -57,14 +59,19 @@ class Dispatcher:
         runner: ShardRunner,
         fingerprint: str,
         options: DispatcherOptions,
+        chores: Sequence[Chore] = (),
     ) -> None:
-        """`fingerprint` is that of the hosted model: jobs pinned to another one are left to who hosts that."""
+        """`fingerprint` is that of the hosted model: jobs pinned to another one are left to who hosts that.
+
+        `chores` are worked on in threads of their own: completion reports, webhooks.
+        """
         self._store = store
         self._queue = queue
         self._preparer = preparer
         self._runner = runner
         self._fingerprint = fingerprint
         self._options = options
+        self._chores = chores
         self._stop = threading.Event()
         self._preparing: tuple[Preparation, Future[None]] | None = None
         self._unrecorded: list[Outcome] = []
@@ -79,7 +86,10 @@ class Dispatcher:
 
     def run(self) -> None:
         """Work until `stop`, or until the only job is over; then give everything held back to the queue."""
-        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool,
+            in_background(self._chores, self._stop),
+        ):
             try:
                 while not self._stop.is_set():
                     self._step(pool)
@@ -160,7 +170,10 @@ class Dispatcher:
         for job_id in self._store.completing():
             self._store.complete(job_id)
         only = self._options.only_job
-        if only is not None and self._store.get(only).state in FINAL:
+        if only is None or self._store.get(only).state not in FINAL:
+            return
+        # what is told of its end belongs to it, as far as it can be told now
+        if not any(chore.pending(only) for chore in self._chores):
             self._stop.set()
 
     def _record_outcomes(self) -> None:

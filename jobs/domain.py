@@ -164,6 +164,8 @@ class JobOptions:
     report: str | None = None
     #: the job whose failed images this one tries again
     retry_of: JobId | None = None
+    #: error codes of those images; empty = all
+    retry_codes: tuple[ErrorCode, ...] = ()
     #: go on without the lines of a manifest that name no image, instead of failing
     skip_bad_lines: bool = False
 
@@ -211,6 +213,10 @@ class Job:
     found: Preparing = Preparing()
     #: where the completion report was written
     report_uri: str | None = None
+    #: whether it is still to be written
+    report_due: bool = False
+    #: what went wrong at the last attempt to write it
+    report_error: str | None = None
     #: objects the filters left out
     ignored: int = 0
     #: why the job failed

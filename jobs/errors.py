@@ -182,6 +182,14 @@ class RequestRefused(JobsError):
         super().__init__(f"cannot {verb} job {job_id}, which is {state}: {why}")
 
 
+class NothingToRetry(JobsError):
+    """No image of the job failed in the way that was asked for."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"nothing to retry: job {job_id} has no such failed images")
+
+
 class LeaseLost(JobsError):
     """The shard was given to somebody else (or its job ended) while this worker had it: the late result is dropped."""
 

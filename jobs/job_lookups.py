@@ -25,9 +25,9 @@ class JobLookups(JobTable):
         return [job_from_row(row) for row in rows]
 
     def completing(self) -> list[JobId]:
-        """Jobs whose shards are all done and that wait to be closed."""
+        """Jobs whose shards are all done and that wait to be closed, but not for their completion report."""
         with reading(self._engine) as connection:
-            found = select(jobs.c.id).where(jobs.c.state == JobState.COMPLETING.value)
+            found = select(jobs.c.id).where(jobs.c.state == JobState.COMPLETING.value, jobs.c.report_due_at.is_(None))
             return [JobId(job_id) for job_id in connection.execute(found).scalars()]
 
     def attended(self, job_id: JobId) -> bool:

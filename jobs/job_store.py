@@ -5,8 +5,9 @@ from __future__ import annotations
 from jobs.job_lookups import JobLookups
 from jobs.job_verbs import JobVerbs
 from jobs.preparations import Preparations
+from jobs.retries import Retries
 from jobs.submissions import Submissions
 
 
-class JobStore(Submissions, Preparations, JobVerbs, JobLookups):
+class JobStore(Submissions, Preparations, JobVerbs, JobLookups, Retries):
     """The jobs of one database."""

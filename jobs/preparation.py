@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from jobs.corpus import Corpus, OpenStorage
 from jobs.database import DATABASE_AWAY
-from jobs.domain import ImageRef, ManifestProblem, Preparing
-from jobs.errors import BadManifestLines, EmptyCorpus, JobsError
+from jobs.domain import ImageRef, JobId, ManifestProblem, Preparing
+from jobs.errors import BadManifestLines, EmptyCorpus, JobsError, NothingToRetry
 from jobs.job_store import JobStore
 from jobs.preparations import Preparation, PreparationLost
 from jobs.shard_plan import cut, shard_sizes
@@ -40,7 +40,10 @@ class Preparer:
         """
         with suppress(PreparationLost):
             try:
-                _Freezing(self._store, preparation, self._open_storage, stop).run()
+                if (earlier := preparation.job.options.retry_of) is not None:
+                    self._freeze_failed(preparation, earlier, stop)
+                else:
+                    _Freezing(self._store, preparation, self._open_storage, stop).run()
             except _Interrupted:
                 self._store.release_preparation(preparation)
             except (PreparationLost, *DATABASE_AWAY):
@@ -51,6 +54,19 @@ class Preparer:
                 # it would come again at every try: better a failed job than one that is prepared for ever
                 logger.exception("preparing job %s broke off", preparation.job.id)
                 self._store.fail_preparation(preparation, f"preparing it broke off: {type(error).__name__}: {error}")
+
+    def _freeze_failed(self, preparation: Preparation, earlier: JobId, stop: threading.Event) -> None:
+        """The corpus is what failed in an earlier job: its verdicts say it, nothing is listed."""
+        failed = self._store.failed_images(earlier, preparation.job.options.retry_codes)
+        images = 0
+        for shard in cut(failed, shard_sizes()):
+            if stop.is_set():
+                raise _Interrupted
+            self._store.extend_preparation(preparation, PREPARATION_LEASE_S, shard=shard, first_ordinal=images)
+            images += len(shard)
+        if images == 0:
+            raise NothingToRetry(earlier)
+        self._store.finish_preparation(preparation, ignored=0, found=Preparing(seen=images, unsized=images))
 
 
 class _Interrupted(Exception):

@@ -69,6 +69,7 @@ def options_to_row(options: JobOptions) -> dict[str, Any]:
         "webhook": options.webhook,
         "report_prefix": options.report,
         "retry_of": options.retry_of,
+        "retry_codes": [code.value for code in options.retry_codes] or None,
         "skip_bad_lines": options.skip_bad_lines,
     }
 
@@ -84,6 +85,7 @@ def _options_from_row(row: Row[Any]) -> JobOptions:
         webhook=row.webhook,
         report=row.report_prefix,
         retry_of=row.retry_of,
+        retry_codes=tuple(ErrorCode(code) for code in row.retry_codes or ()),
         skip_bad_lines=bool(row.skip_bad_lines),
     )
 
@@ -101,6 +103,8 @@ def job_from_row(row: Row[Any]) -> Job:
         counts=Counts(total=row.total, scored=row.scored, flagged=row.flagged, reused=row.reused, failed=row.failed),
         found=Preparing(seen=row.seen, bytes=row.bytes, unsized=row.unsized, bad_lines=row.bad_lines),
         report_uri=row.report_uri,
+        report_due=row.report_due_at is not None,
+        report_error=row.report_error,
         ignored=row.ignored,
         error=row.error,
         created_at=row.created_at,

@@ -13,6 +13,8 @@ from jobs.tables import jobs, shards
 
 #: written out, so that both databases see that the partial indexes fit
 _QUEUED = literal(ShardState.QUEUED.value, literal_execute=True)
+#: the verdicts are what they will be: the completion report can be written
+_REPORTED = frozenset({JobState.COMPLETING, JobState.CANCELLED, JobState.FAILED})
 
 
 def move_job(
@@ -28,6 +30,12 @@ def arrived(connection: Connection, job_id: JobId, state: JobState, clock: Clock
     """What follows from a new state, in the transaction that wrote it to the job's row."""
     if state in FINAL:
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(finished_at=clock()))
+    if state in _REPORTED:
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.id == job_id, jobs.c.report_prefix.is_not(None))
+            .values(report_due_at=clock(), report_attempt=0, report_not_before=0, report_error=None)
+        )
     if state in (JobState.CANCELLED, JobState.FAILED):
         _clear_queue(connection, job_id)
 

@@ -64,6 +64,23 @@ class VerdictStore:
         """Every verdict of a job, in manifest order."""
         yield from self._stream(_joined().where(verdicts.c.job_id == job_id).order_by(verdicts.c.ordinal))
 
+    def batches(self, job_id: JobId, size: int = 2000) -> Generator[list[Verdict], None, None]:
+        """Every verdict of a job, in manifest order, in transactions that stay short however slow the reader is."""
+        last = -1
+        while True:
+            wanted = (
+                _joined()
+                .where(verdicts.c.job_id == job_id, verdicts.c.ordinal > last)
+                .order_by(verdicts.c.ordinal)
+                .limit(size)
+            )
+            with reading(self._engine) as connection:
+                batch = [verdict_from_row(row) for row in connection.execute(wanted)]
+            if not batch:
+                return
+            yield batch
+            last = batch[-1].ordinal
+
     def one(self, job_id: JobId, key: str) -> Verdict:
         """The verdict for a key in a job. Raises VerdictNotFound."""
         if not is_storable(key):

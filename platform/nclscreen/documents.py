@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from jobs.domain import Job
+from jobs.job_document import instant, job_document
 from jobs.rows import tampered_area
 from jobs.verdicts import JobVerdict
 
+__all__ = ["instant", "job_document", "verdict_document"]
+
 #: digits of scores and areas in documents; the model's own noise is larger
 _DIGITS = 4
-
-
-def instant(seconds: float | None) -> str | None:
-    """Seconds since the epoch as ISO 8601 in UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-
-
-def job_document(job: Job) -> dict[str, Any]:
-    counts = job.counts
-    return {
-        "id": job.id,
-        "state": job.state.value,
-        "source": job.source,
-        "counts": {
-            "total": counts.total,
-            "scored": counts.scored,
-            "flagged": counts.flagged,
-            "reused": counts.reused,
-            "failed": counts.failed,
-        },
-        "ignored": job.ignored,
-        "model": {"name": job.model.name, "fingerprint": job.model.fingerprint},
-        "threshold": job.threshold,
-        "error": job.error,
-        "created_at": instant(job.created_at),
-        "started_at": instant(job.started_at),
-        "finished_at": instant(job.finished_at),
-    }
 
 
 def verdict_document(found: JobVerdict) -> dict[str, Any]:

@@ -39,6 +39,12 @@ class Session:
         if self._error is not None:
             raise self._error
 
+    def wait(self) -> None:
+        """Wait until the dispatcher ends by itself, as one for a single job does. Raises what ended it otherwise."""
+        while self.running:
+            self._thread.join(0.5)  # in pieces, so that Ctrl-C arrives
+        self.check()
+
     def stop(self) -> None:
         """Ask the dispatcher to give everything back, and wait until it has."""
         self._dispatcher.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import uuid
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -14,6 +15,8 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from jobs.background import Chore
+from jobs.completion_report import ReportWriter
 from jobs.database import create_database_engine
 from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import JobId, Lease, ModelRef, Verdict
@@ -23,6 +26,7 @@ from jobs.job_store import JobStore
 from jobs.migrations import upgrade
 from jobs.ports import Scorer, ShardRunner
 from jobs.preparation import Preparer
+from jobs.report_queue import ReportQueue
 from jobs.screening import ScreeningLimits, ShardScreener
 from jobs.storage import ObjectStorage, S3Options, open_storage, parse_source
 from jobs.verdicts import VerdictStore
@@ -180,6 +184,26 @@ class Wiring:
             options=DispatcherOptions(
                 in_flight=self.settings.shards_in_flight, lease_s=self.settings.lease_s, only_job=only_job
             ),
+            chores=self._chores(only_job),
+        )
+
+    def _chores(self, only: JobId | None) -> list[Chore]:
+        return [self._report_writer(only)]
+
+    def do_chores(self, job_id: JobId) -> None:
+        """Tell of the end of a job for which no dispatcher runs: its report and whatever else was not tried yet."""
+        stop = threading.Event()
+        for chore in self._chores(job_id):
+            while chore.pending(job_id) and chore.step(stop):
+                pass
+
+    def _report_writer(self, only: JobId | None) -> ReportWriter:
+        return ReportWriter(
+            store=self.jobs,
+            queue=ReportQueue(self.engine),
+            verdicts=self.verdicts,
+            open_storage=self.open_storage,
+            only=only,
         )
 
     def task_screen(self) -> TaskScreen:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import entries, ready_job
+from builders import FINGERPRINT, entries, ready_job, results_of, unreadable
 
 from jobs.domain import JobId
+from jobs.errors import ErrorCode
 from jobs.states import JobState
+from jobs.work_queue import WorkQueue
 from nclscreen.cli import progress
 from nclscreen.cli.app import run
 from nclscreen.cli.progress import follow
@@ -70,3 +72,48 @@ def test_who_follows_a_paused_job_is_told_so_once_for_each_pause(
     assert follow(wiring.jobs, job_id, alive).state is JobState.CANCELLED
     notice = f"the job was paused; it goes on after: nclscreen resume {job_id}\n"
     assert capsys.readouterr().err == 2 * notice
+
+
+# -- retry
+
+
+@pytest.fixture
+def failed_job(wiring: Wiring) -> JobId:
+    """Four images, of which the first could not be read."""
+    job_id = ready_job(wiring.engine, entries(4))
+    queue = WorkQueue(wiring.engine, "tests")
+    (lease,) = queue.claim(1, 60, fingerprint=FINGERPRINT)
+    queue.finish(lease, [unreadable(0, lease.entries[0], ErrorCode.TIMEOUT), *results_of(lease)[1:]])
+    wiring.jobs.complete(job_id)
+    return job_id
+
+
+def test_a_retry_prints_the_id_of_the_new_job(
+    failed_job: JobId, wiring: Wiring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["retry", failed_job, "--code", "timeout"]) == 0
+    printed = capsys.readouterr()
+    made = wiring.jobs.get(printed.out.strip())
+    assert (made.options.retry_of, made.options.retry_codes) == (failed_job, (ErrorCode.TIMEOUT,))
+    assert f"1 images of job {failed_job} again; follow it with: nclscreen watch {made.id}" in printed.err
+    assert run(["retry", failed_job, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["state"], document["retry_of"], document["images"]) == ("preparing", failed_job, 1)
+
+
+def test_a_retry_of_nothing_says_so_and_makes_no_job(
+    failed_job: JobId, wiring: Wiring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["retry", failed_job, "--code", "empty"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"nothing to retry: no image of job {failed_job} failed with empty\n"
+    assert run(["retry", failed_job, "--code", "empty", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["id"] is None
+    assert len(wiring.jobs.latest()) == 1
+    assert run(["retry", failed_job, "--code", "nonsense"]) == 2
+
+
+def test_a_retry_of_a_job_that_is_not_over_is_refused(job_id: JobId, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["retry", job_id]) == 1
+    assert "which is ready: its failures are known when it is over" in capsys.readouterr().err

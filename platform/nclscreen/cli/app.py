@@ -42,7 +42,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
 def build_app() -> typer.Typer:
     """The command tree; modules with heavy imports are loaded by the commands themselves."""
-    from nclscreen.cli import control, data, demo, doctor, evaluate, query, score, screen, train
+    from nclscreen.cli import control, data, demo, doctor, evaluate, query, retry, score, screen, train
 
     app = typer.Typer(
         name="nclscreen",
@@ -65,6 +65,7 @@ def build_app() -> typer.Typer:
         (control.pause, "Example:\n\n  nclscreen pause 1m7yxf33cw6dnp0t"),
         (control.resume, "Example:\n\n  nclscreen resume 1m7yxf33cw6dnp0t"),
         (control.prioritize, "Example:\n\n  nclscreen prioritize 1m7yxf33cw6dnp0t 10"),
+        (retry.retry, "Example:\n\n  nclscreen retry 1m7yxf33cw6dnp0t --code timeout --code not_found"),
         (control.cancel, "Example:\n\n  nclscreen cancel 1m7yxf33cw6dnp0t"),
         (query.flagged, "Example:\n\n  nclscreen flagged --min-score 0.9 --prefix 2026/ --limit 20"),
         (query.show, "Example:\n\n  nclscreen show --job 1m7yxf33cw6dnp0t holiday/beach.jpg --out beach.png"),

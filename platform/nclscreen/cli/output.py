@@ -126,12 +126,21 @@ def job_grid(job: Job, errors: dict[str, int]) -> Table:
         ("flagged", f"{counts.flagged:,}"),
         ("failed", _failed(counts.failed, errors)),
     ]
+    if job.options.priority:
+        rows.append(("priority", str(job.options.priority)))
+    if job.options.retry_of:
+        rows.append(("retry of", job.options.retry_of))
     if job.ignored:
         rows.append(("ignored", f"{job.ignored:,} files left out by the filters"))
     rows += [("submitted", instant(job.created_at) or "")]
     rows += [("started", instant(job.started_at) or "-"), ("finished", instant(job.finished_at) or "-")]
     if job.error:
         rows.append(("error", visible(job.error)))
+    if job.report_uri and not job.report_due:
+        rows.append(("report", visible(job.report_uri)))
+    if job.report_error:
+        waits = "waits: " if job.report_due else "could not be written: "
+        rows.append(("report", visible(waits + job.report_error)))
     for name, value in rows:
         grid.add_row(name, value)
     return grid

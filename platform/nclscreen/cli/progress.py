@@ -15,6 +15,7 @@ from jobs.domain import Job, JobId
 from jobs.job_store import JobStore
 from jobs.states import FINAL, JobState
 from nclscreen.cli.output import err
+from nclscreen.visible_text import visible_text
 
 _LOOK_S = 0.5
 _LINE_EVERY_S = 5.0
@@ -114,6 +115,8 @@ def progress_line(job: Job, per_s: float | None) -> str:
     counts = job.counts
     if job.state is JobState.PREPARING:
         return f"preparing: {counts.total:,} images found"
+    if job.state is JobState.COMPLETING and job.report_error:
+        return f"completing: the report waits: {visible_text(job.report_error)}"
     parts = [f"{counts.done:,}/{counts.total:,} images", f"{counts.flagged:,} flagged", f"{counts.failed:,} failed"]
     if per_s:
         parts += [f"{per_s:.1f} images/s", f"{duration((counts.total - counts.done) / per_s)} left"]

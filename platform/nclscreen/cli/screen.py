@@ -141,10 +141,13 @@ def _interrupted_job(wiring: Wiring, job_id: str) -> JobId:
 def run_to_the_end(wiring: Wiring, job_id: JobId) -> Job:
     """Prepare the job, start what is needed, work on it until it is over, stop what was started."""
     try:
-        if (job := _prepare(wiring, job_id)).state in FINAL:
-            return job  # an empty corpus, say: nothing needs to be started for that
+        if _prepare(wiring, job_id).state in FINAL:
+            wiring.do_chores(job_id)
+            return wiring.jobs.get(job_id)  # an empty corpus, say: nothing needs to be started for that
         with _announced(wiring, running_session(wiring, only_job=job_id)) as session:
-            return follow(wiring.jobs, job_id, session.check)
+            follow(wiring.jobs, job_id, session.check)
+            session.wait()
+            return wiring.jobs.get(job_id)
     except KeyboardInterrupt:
         job = wiring.jobs.get(job_id)
         if job.state not in FINAL:
