@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench wheel clean
+.PHONY: help demo test check format bench chaos wheel clean
 
 help: ## List these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ format: $(VENV)/dev.stamp ## Mend what the style check can mend by itself
 
 bench: $(VENV)/dev.stamp ## Run the benchmarks
 	@set -e; for each in $(sort $(wildcard benchmarks/*.py)); do echo "== $$each"; $(BIN)/python $$each; done
+
+SEED ?= 1
+ROUNDS ?= 20
+chaos: $(VENV)/dev.stamp ## Shoot at the whole system while it works, and check its accounts (SEED=n ROUNDS=20)
+	$(BIN)/python tests/chaos/campaign.py --seed $(SEED) --rounds $(ROUNDS)
 
 wheel: $(VENV)/demo.stamp ## Build the wheel that clusters install, into dist/
 	rm -rf dist

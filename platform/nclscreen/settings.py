@@ -42,6 +42,12 @@ class Settings(BaseSettings):
         default="auto", description="`path`, `virtual` or `auto`; most stores that are not AWS need `path`"
     )
     s3_region: str | None = Field(default=None, description="region; unset: the standard AWS variables or profile")
+    s3_read_timeout_s: float = Field(
+        default=60.0, gt=0, description="seconds after which a store that sends nothing counts as silent"
+    )
+    s3_max_attempts: int = Field(
+        default=4, ge=1, description="tries of one request to the store, the first included; pauses in between grow"
+    )
     ray_address: str | None = Field(
         default=None, description="address of a Ray cluster, or `auto`; unset: a local Ray, started and stopped with us"
     )
@@ -81,5 +87,11 @@ class Settings(BaseSettings):
     @property
     def s3(self) -> S3Options:
         return S3Options(
-            endpoint_url=self.s3_endpoint_url, addressing_style=self.s3_addressing_style, region=self.s3_region
+            endpoint_url=self.s3_endpoint_url,
+            addressing_style=self.s3_addressing_style,
+            region=self.s3_region,
+            read_timeout_s=self.s3_read_timeout_s,
+            max_attempts=self.s3_max_attempts,
+            # every fetcher has a connection of its own, and so have the heatmaps that are written meanwhile
+            max_pool_connections=max(32, 2 * self.fetchers),
         )

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-_SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 _NOT_PASSED_ON = {"connection", "transfer-encoding", "keep-alive"}
 
 
 @dataclass(frozen=True)
-class SlowDown:
-    """Answer 503 SlowDown instead of asking the store."""
+class Refuse:
+    """Answer with an error instead of asking the store. Without a code: an empty body."""
+
+    status: int
+    code: str = ""
+
+    @property
+    def body(self) -> bytes:
+        return (
+            f"<Error><Code>{self.code}</Code><Message>Told to refuse.</Message></Error>".encode() if self.code else b""
+        )
+
+
+@dataclass(frozen=True)
+class SlowDown(Refuse):
+    """503 SlowDown: how S3 throttles."""
+
+    status: int = 503
+    code: str = "SlowDown"
 
 
 @dataclass(frozen=True)
@@ -25,7 +42,14 @@ class BreakAfter:
     body_bytes: int
 
 
-Fault = SlowDown | BreakAfter
+@dataclass(frozen=True)
+class Silence:
+    """Take the request and say nothing for so long, then drop the connection."""
+
+    seconds: float
+
+
+Fault = Refuse | BreakAfter | Silence
 
 
 class FaultyProxy:
@@ -33,6 +57,8 @@ class FaultyProxy:
 
     def __init__(self, upstream: str) -> None:
         self.faults: deque[Fault] = deque()
+        #: every request waits so long, as if the store were far away
+        self.latency_s = 0.0
         #: the Range header of every request that came, None where there was none
         self.ranges: list[str | None] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, urlsplit(upstream).netloc))
@@ -42,6 +68,13 @@ class FaultyProxy:
     @property
     def endpoint_url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
+
+    def next_fault(self) -> Fault | None:
+        """The fault that the next request gets."""
+        try:
+            return self.faults.popleft()
+        except IndexError:
+            return None
 
     def close(self) -> None:
         self._server.shutdown()
@@ -56,18 +89,31 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             proxy.ranges.append(self.headers.get("Range"))
-            fault = proxy.faults.popleft() if proxy.faults else None
-            if isinstance(fault, SlowDown):
-                self._send(503, [("Content-Length", str(len(_SLOW_DOWN)))], _SLOW_DOWN)
+            if self.headers.get("Expect", "").lower() == "100-continue":
+                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # else the client waits a second for it
+                del self.headers["Expect"]
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            time.sleep(proxy.latency_s)
+            fault = proxy.next_fault()
+            if isinstance(fault, Refuse):
+                self._send(fault.status, [("Content-Length", str(len(fault.body)))], fault.body)
+                return
+            if isinstance(fault, Silence):
+                time.sleep(fault.seconds)
                 return
             # the Host header is signed: it goes on as it came
             connection = HTTPConnection(upstream, timeout=20)
             try:
-                connection.request("GET", self.path, headers=dict(self.headers.items()))
-                answer = connection.getresponse()
-                self._pass_on(answer, fault)
+                connection.request(self.command, self.path, body=body or None, headers=dict(self.headers.items()))
+                self._pass_on(connection.getresponse(), fault)
             finally:
                 connection.close()
+
+        def do_PUT(self) -> None:
+            self.do_GET()
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def _pass_on(self, answer: HTTPResponse, fault: BreakAfter | None) -> None:
             headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in _NOT_PASSED_ON]

@@ -42,7 +42,7 @@ pipeline = {name}-server
 use = egg:swift#{name}
 """
 _PROXY = """[pipeline:main]
-pipeline = catch_errors gatekeeper listing_formats s3api tempauth slo dlo proxy-server
+pipeline = catch_errors gatekeeper listing_formats s3api tempauth slo dlo versioned_writes symlink proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 allow_account_management = true
@@ -65,6 +65,11 @@ user_test_tester = testing .admin .reseller_admin
 use = egg:swift#slo
 [filter:dlo]
 use = egg:swift#dlo
+[filter:versioned_writes]
+use = egg:swift#versioned_writes
+allow_object_versioning = true
+[filter:symlink]
+use = egg:swift#symlink
 """
 _SWIFT = "[swift-hash]\nswift_hash_path_suffix = loopback\n[storage-policy:0]\nname = p0\ndefault = yes\n"
 _MAKE_RINGS = """

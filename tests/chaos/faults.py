@@ -1,0 +1,118 @@
+"""What can go wrong, as functions of the system. Each gives a few words on what it did."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+from chaos.system import LEASE_S, System
+from servers.faulty_proxy import BreakAfter, Silence, SlowDown
+
+Fault = Callable[[System, random.Random], str]
+
+#: longest wait for a victim; without one the fault has not happened
+_VICTIM_S = 30.0
+
+
+class NoVictim(Exception):
+    """Nobody was there to be shot."""
+
+
+def kill_worker(system: System, chance: random.Random) -> str:
+    return f"kill -9 of shard worker {_kill_one(system, 'ray::screen_shard', chance)}"
+
+
+def kill_replica(system: System, chance: random.Random) -> str:
+    return f"kill -9 of Serve replica {_kill_one(system, 'ray::ServeReplica:localizer', chance)}"
+
+
+def kill_dispatcher(system: System, chance: random.Random) -> str:
+    victim = chance.choice(system.dispatchers)
+    system.kill_dispatcher(victim)
+    system.start_dispatcher()
+    return f"kill -9 of dispatcher {victim.pid}, then started again"
+
+
+def kill_all_dispatchers(system: System, chance: random.Random) -> str:
+    victims = list(system.dispatchers)
+    for victim in victims:
+        system.kill_dispatcher(victim)
+    for _ in victims:
+        system.start_dispatcher()
+    return "kill -9 of both dispatchers, then started again"
+
+
+def freeze_dispatcher(system: System, chance: random.Random) -> str:
+    victim = chance.choice(system.dispatchers)
+    victim.send_signal(signal.SIGSTOP)
+    time.sleep(LEASE_S + 2)
+    victim.send_signal(signal.SIGCONT)
+    return f"SIGSTOP of dispatcher {victim.pid} for {LEASE_S + 2:.0f} s, beyond its leases"
+
+
+def kill_node(system: System, chance: random.Random) -> str:
+    system.kill_node()
+    time.sleep(chance.uniform(0, 2))
+    system.add_node()
+    return "kill -9 of a Ray node with all on it, then another one"
+
+
+def crash_database(system: System, chance: random.Random) -> str:
+    system.postgres.stop(crash=True)
+    pause_s = chance.uniform(0.5, 3)
+    time.sleep(pause_s)
+    system.postgres.start()
+    return f"PostgreSQL stopped at once for {pause_s:.1f} s, started again"
+
+
+def throttle(system: System, chance: random.Random) -> str:
+    count = chance.randint(10, 60)
+    system.proxy.faults.extend([SlowDown()] * count)
+    return f"S3: 503 SlowDown for {count} requests"
+
+
+def cut_bodies(system: System, chance: random.Random) -> str:
+    count = chance.randint(5, 30)
+    system.proxy.faults.extend(BreakAfter(chance.randint(0, 900)) for _ in range(count))
+    return f"S3: connection cut in {count} bodies"
+
+
+def fall_silent(system: System, chance: random.Random) -> str:
+    count = chance.randint(2, 6)
+    system.proxy.faults.extend([Silence(4.0)] * count)
+    return f"S3: {count} requests without an answer"
+
+
+#: cheapest first
+FAULTS: dict[str, Fault] = {
+    "worker": kill_worker,
+    "throttle": throttle,
+    "cut": cut_bodies,
+    "replica": kill_replica,
+    "database": crash_database,
+    "silence": fall_silent,
+    "freeze": freeze_dispatcher,
+    "dispatcher": kill_dispatcher,
+    "dispatchers": kill_all_dispatchers,
+    "node": kill_node,
+}
+#: after these an image may have the error code `timeout`: the store was asked in vain more often than it is tried
+S3_FAULTS = frozenset({"throttle", "cut", "silence"})
+
+
+def _kill_one(system: System, title: str, chance: random.Random) -> int:
+    deadline = time.monotonic() + _VICTIM_S
+    while time.monotonic() < deadline:
+        victims = sorted(system.ray_processes(title), key=lambda process: process.pid)
+        if victims:
+            victim = chance.choice(victims)
+            try:
+                victim.kill()
+            except psutil.NoSuchProcess:
+                continue
+            return int(victim.pid)
+        time.sleep(0.02)
+    raise NoVictim(title)

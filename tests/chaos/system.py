@@ -1,0 +1,188 @@
+"""The whole system on one machine, all of it real: PostgreSQL, S3 behind a proxy that can misbehave, a Ray cluster of
+two nodes, the hosted model, and two `nclscreen up`. Parts can be shot and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+from chaos.corpus import pictures
+from servers.faulty_proxy import FaultyProxy
+from servers.postgres import PostgresServer
+from servers.s3_server import S3Server
+from tiny_model import save_lively_model
+
+from jobs.domain import ImageKey
+from jobs.storage import open_storage
+from nclscreen.settings import Settings
+from nclscreen.wiring import Wiring
+
+ROOT = Path(__file__).resolve().parents[2]
+LEASE_S = 5.0
+#: the model, and one shard at a time on each node
+NODE_CPUS = 2
+PATIENCE_S = 240.0
+
+
+class System:
+    """Everything up, with the corpus in the bucket. To be closed."""
+
+    def __init__(self, images: int) -> None:
+        self._stack = ExitStack()
+        try:
+            self._build(images)
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self, images: int) -> None:
+        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="nclchaos-")))
+        self.postgres = PostgresServer()
+        self._stack.callback(self.postgres.close)
+        self._store = S3Server()
+        self._stack.callback(self._store.close)
+        self.proxy = FaultyProxy(self._store.endpoint_url)
+        self._stack.callback(self.proxy.close)
+        self.bucket = self._store.create_bucket()
+        self._set_environment()
+        self.wiring = Wiring(Settings())
+        self._stack.callback(self.wiring.engine.dispose)
+        self._fill(images)
+        self._stack.callback(self._end_leftovers)
+        self._start_ray()
+        self.dispatchers: list[subprocess.Popen[bytes]] = []
+        self._stack.callback(self._stop_dispatchers)
+        self.start_dispatcher()  # the first one alone, so that one and not two bring the model up
+        self.wait(self.hosted, "the hosted model")
+        self.start_dispatcher()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _set_environment(self) -> None:
+        """For this process and everything it starts; Ray's workers inherit it from their node."""
+        for name in list(os.environ):
+            if name.startswith(("NCLSCREEN_", "AWS_")):
+                del os.environ[name]
+        paths = [str(ROOT), str(ROOT / "platform"), os.environ.get("PYTHONPATH", "")]
+        os.environ |= self._store.env | {
+            "PYTHONPATH": os.pathsep.join(paths),
+            "NCLSCREEN_HOME": str(self.folder / "home"),
+            "NCLSCREEN_WEIGHTS": str(save_lively_model(self.folder / "tiny.safetensors")),
+            "NCLSCREEN_DATABASE_URL": self.postgres.create_database(),
+            "NCLSCREEN_S3_ENDPOINT_URL": self.proxy.endpoint_url,
+            "NCLSCREEN_S3_ADDRESSING_STYLE": "path",
+            "NCLSCREEN_S3_READ_TIMEOUT_S": "2",
+            "NCLSCREEN_HEATMAPS_URI": f"{self.bucket.container}/heatmaps/",
+            "NCLSCREEN_LEASE_S": str(LEASE_S),
+            "NCLSCREEN_REPLICA_CPUS": "0.5",
+            "NCLSCREEN_REPLICA_THREADS": "1",
+            "NCLSCREEN_SHARD_CPUS": "0.5",
+            "NCLSCREEN_SHARDS_IN_FLIGHT": "2",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_DEDUP_LOGS": "0",
+        }
+
+    def _fill(self, images: int) -> None:
+        straight = open_storage(self.bucket.container, self._store.options)
+        for key, data in pictures(images):
+            straight.write(ImageKey(key), data, content_type="image/jpeg")
+
+    # -- Ray
+
+    def _start_ray(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self.cluster = Cluster()
+        self._stack.callback(self.cluster.shutdown)
+        self.cluster.add_node(num_cpus=NODE_CPUS, temp_dir=str(self.folder / "ray"), include_dashboard=False)
+        self.add_node()
+        os.environ["NCLSCREEN_RAY_ADDRESS"] = self.cluster.address
+
+    def add_node(self) -> None:
+        self.cluster.add_node(num_cpus=NODE_CPUS)
+
+    def kill_node(self) -> None:
+        """Not the head: with it goes Ray's own memory, and the cluster is another one afterwards."""
+        self.cluster.remove_node(next(iter(self.cluster.worker_nodes)), allow_graceful=False)
+
+    def ray_processes(self, title: str) -> list[psutil.Process]:
+        """Worker processes of our cluster whose title begins so."""
+        return [process for process in self._ours() if _title(process).startswith(title)]
+
+    def hosted(self) -> bool:
+        return bool(self.ray_processes("ray::ServeReplica:localizer"))
+
+    # -- dispatchers
+
+    def start_dispatcher(self) -> subprocess.Popen[bytes]:
+        with (self.folder / "up.log").open("ab") as log:
+            self.dispatchers.append(
+                subprocess.Popen(
+                    [sys.executable, "-c", "from nclscreen.cli import main; main()", "up"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            )
+        return self.dispatchers[-1]
+
+    def kill_dispatcher(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        process.wait()
+        self.dispatchers.remove(process)
+
+    def log(self) -> str:
+        """The end of what the dispatchers wrote."""
+        path = self.folder / "up.log"
+        return path.read_text(errors="replace")[-4000:] if path.exists() else ""
+
+    def _stop_dispatchers(self) -> None:
+        for process in reversed(self.dispatchers):  # the first one takes the model with it
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            process.kill()
+            process.wait()
+
+    def _ours(self) -> list[psutil.Process]:
+        """Processes with our home folder in their environment, except this one."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                home = process.environ().get("NCLSCREEN_HOME")
+                if home == os.environ.get("NCLSCREEN_HOME") and process.pid != os.getpid():
+                    found.append(process)
+        return found
+
+    def _end_leftovers(self) -> None:
+        for process in self._ours():
+            with suppress(psutil.Error):
+                process.kill()
+
+    @staticmethod
+    def wait(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> None:
+        """Look again and again. Raises TimeoutError."""
+        deadline = time.monotonic() + patience_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {patience_s:.0f} s for {what}")
+            time.sleep(0.1)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
