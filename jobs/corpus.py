@@ -50,6 +50,8 @@ class Corpus:
         storage = self._open(self._parsed.container)
         # below the prefix: credentials may be good for no more than that
         storage.check(self._parsed.prefix)
+        if (key := self._list_key()) is not None:
+            storage.stat(key)
         if self._parsed.single_key is not None and self._list_key() is None and not self._accept_single():
             raise InvalidSource(
                 self._source,
@@ -98,7 +100,7 @@ class Corpus:
         if after is not None:
             self.seen, self.ignored, self._last = after["seen"], after["ignored"], after["key"]
         if single is None:
-            prefix = self._parsed.prefix
+            prefix = self._listing_prefix()
             listed = storage.list_objects(prefix) if after is None else storage.list_objects(prefix, self._last)
         else:
             listed = iter([storage.stat(single)] if after is None else [])
@@ -113,6 +115,11 @@ class Corpus:
                 etag=item.etag,
                 version_id=item.version_id,
             )
+
+    def _listing_prefix(self) -> str:
+        """The longer of the source's prefix and the filter's, where one begins with the other: less is listed."""
+        wanted, given = self._filters.prefix or "", self._parsed.prefix
+        return wanted if wanted.startswith(given) else given
 
     def _from_list(self, after: Cursor | None) -> Iterator[ImageRef]:
         """Lists are read from their beginning, since what they named before must be known; that is quick."""

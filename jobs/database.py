@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Double, Engine, create_engine, event
+from sqlalchemy import Connection, Double, Engine, Text, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 
 from jobs.errors import JobsError
 
@@ -44,6 +44,24 @@ def _epoch_now_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
 def _epoch_now_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
     # clock_timestamp, not now(): a transaction that waited for a lock must see the time after the wait
     return "extract(epoch from clock_timestamp())::double precision"
+
+
+class json_texts(GenericFunction[str]):  # noqa: N801 - reads as the SQL function it is
+    """The texts of a JSON array as rows with one column, `value`."""
+
+    type = Text()
+    inherit_cache = True
+    name = "json_texts"
+
+
+@compiles(json_texts, "sqlite")
+def _json_texts_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(json_texts, "postgresql")
+def _json_texts_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"json_array_elements_text({compiler.process(element.clauses, **kw)})"
 
 
 def create_database_engine(url: str) -> Engine:

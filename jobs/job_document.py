@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.domain import Job
+from jobs.domain import Filters, Job
 
 
 def instant(seconds: float | None) -> str | None:
@@ -15,14 +15,15 @@ def instant(seconds: float | None) -> str | None:
 
 def job_document(job: Job) -> dict[str, Any]:
     """Plain JSON types."""
-    counts = job.counts
+    counts, options, found = job.counts, job.options, job.found
     return {
         "id": job.id,
         "state": job.state.value,
-        "name": job.options.name,
-        "tags": list(job.options.tags),
-        "priority": job.options.priority,
+        "name": options.name,
+        "tags": list(options.tags),
+        "priority": options.priority,
         "source": job.source,
+        "filters": _filters(job.filters),
         "counts": {
             "total": counts.total,
             "scored": counts.scored,
@@ -33,11 +34,41 @@ def job_document(job: Job) -> dict[str, Any]:
         "ignored": job.ignored,
         "model": {"name": job.model.name, "fingerprint": job.model.fingerprint},
         "threshold": job.threshold,
+        "policy": job.policy,
+        "found": {
+            "seen": found.seen,
+            "bytes": found.bytes,
+            "unsized": found.unsized,
+            "bad_lines": found.bad_lines,
+        },
+        "options": {
+            "confirm": options.confirm,
+            "rescore": options.rescore,
+            "skip_bad_lines": options.skip_bad_lines,
+            "max_failures": options.failure_threshold.ratio,
+            "min_sample": options.failure_threshold.sample,
+            "webhook": options.webhook,
+            "completion_report": options.report,
+        },
         "error": job.error,
-        "retry_of": job.options.retry_of,
+        "retry_of": options.retry_of,
         "report_uri": job.report_uri,
         "report_error": job.report_error,
         "created_at": instant(job.created_at),
         "started_at": instant(job.started_at),
         "finished_at": instant(job.finished_at),
+    }
+
+
+def _filters(filters: Filters) -> dict[str, Any]:
+    return {
+        "suffixes": list(filters.suffixes),
+        "prefix": filters.prefix,
+        "contains": filters.contains,
+        "modified_after": instant(filters.modified_after),
+        "modified_before": instant(filters.modified_before),
+        "min_bytes": filters.min_bytes,
+        "max_bytes": filters.max_bytes,
+        "sample": filters.sample,
+        "sample_seed": filters.sample_seed,
     }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import exists, literal, or_, select
 
-from jobs.database import reading
+from jobs.database import json_texts, reading
 from jobs.domain import Job, JobId
 from jobs.job_table import JobTable
 from jobs.rows import job_from_row
 from jobs.states import CLAIMABLE, JobState, ShardState
+from jobs.stored_text import storable
 from jobs.tables import jobs, shards
 
 #: written out, so that both databases see that the partial indexes fit
@@ -18,10 +19,20 @@ _LEASED = literal(ShardState.LEASED.value, literal_execute=True)
 class JobLookups(JobTable):
     """What can be asked about jobs without changing any."""
 
-    def latest(self, limit: int = 20) -> list[Job]:
-        """Jobs, newest first."""
+    def latest(
+        self, limit: int = 20, *, tag: str | None = None, state: JobState | None = None, name: str | None = None
+    ) -> list[Job]:
+        """Jobs, newest first; those with this tag, in this state, and with this text in their name, any case."""
+        wanted = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
+        if tag is not None:
+            each = json_texts(jobs.c.tags).table_valued("value")
+            wanted = wanted.where(exists().select_from(each).where(each.c.value == storable(tag)))
+        if state is not None:
+            wanted = wanted.where(jobs.c.state == state.value)
+        if name is not None:
+            wanted = wanted.where(jobs.c.name.icontains(storable(name), autoescape=True))
         with reading(self._engine) as connection:
-            rows = connection.execute(select(jobs).order_by(jobs.c.id.desc()).limit(limit)).all()
+            rows = connection.execute(wanted).all()
         return [job_from_row(row) for row in rows]
 
     def completing(self) -> list[JobId]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.estimates import Estimates
 from jobs.job_lookups import JobLookups
 from jobs.job_verbs import JobVerbs
 from jobs.preparations import Preparations
@@ -9,5 +10,5 @@ from jobs.retries import Retries
 from jobs.submissions import Submissions
 
 
-class JobStore(Submissions, Preparations, JobVerbs, JobLookups, Retries):
+class JobStore(Submissions, Preparations, JobVerbs, JobLookups, Retries, Estimates):
     """The jobs of one database."""

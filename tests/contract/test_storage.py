@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from servers.s3_server import S3Bucket
+from inventories import Row, write_inventory
+from servers.s3_server import S3Bucket, S3Server
 
-from jobs.domain import ImageKey, ObjectInfo
+from jobs.corpus import Corpus
+from jobs.domain import Filters, ImageKey, ObjectInfo
 from jobs.errors import InvalidSource, ObjectNotFound, ObjectTooLarge
 from jobs.storage import (
     FolderStorage,
@@ -256,3 +258,28 @@ def test_a_long_listing_of_a_bucket_runs_over_several_ranges(
     assert keys(storage, "in/") == [key for key in whole if key.startswith("in/")]
     assert [info.key for info in storage.list_objects("", ImageKey(whole[40]))] == whole[41:]
     assert divided == [1, 1, 1]
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize("kind", ["CSV", "Parquet"])
+def test_an_inventory_in_a_bucket_of_its_own(
+    s3_server: S3Server, s3_bucket: S3Bucket, kind: str, tmp_path: Path
+) -> None:
+    """The manifest in one bucket, the data files in another, the images in a third."""
+    delivered = s3_server.create_bucket()
+    images = open_storage(s3_bucket.container, s3_bucket.options)
+    put(images, "in/ä +1.jpg", "in/2.jpg", data=b"12345")
+    rows = [Row(bucket=s3_bucket.name, key=key, size=5) for key in ("in/ä +1.jpg", "in/2.jpg", "in/gone.txt")]
+    data_place = open_storage(delivered.container, delivered.options)
+    uri = write_inventory(data_place, [rows[:1], rows[1:]], kind)
+    copy = tmp_path / "manifest.json"
+    copy.write_bytes(data_place.read(split_object_uri(uri)[1]))
+    for source in (uri, str(copy)):
+        corpus = Corpus(source, Filters(), lambda container: open_storage(container, s3_bucket.options))
+        corpus.check()
+        found = list(corpus.entries())
+        assert [(ref.container, ref.key) for ref in found] == [
+            (s3_bucket.container, "in/ä +1.jpg"),
+            (s3_bucket.container, "in/2.jpg"),
+        ]
+        assert [images.read(ref.key, version_id=ref.version_id) for ref in found] == [b"12345"] * 2

@@ -14,7 +14,8 @@ from jobs.domain import IMAGE_SUFFIXES, Counts, Filters, Job, JobId, ModelRef
 from jobs.states import JobState
 from nclscreen.cli.app import run
 from nclscreen.cli.progress import Rate, duration, progress_line
-from nclscreen.cli.screen import make_filters
+from nclscreen.cli.requests import make_filters
+from nclscreen.cli.submission_options import Asked
 from nclscreen.documents import job_document
 from nclscreen.wiring import FALLBACK_THRESHOLD, InvalidSettings, Wiring, load_settings, wire
 
@@ -53,12 +54,12 @@ def test_durations_as_people_say_them(seconds: float, words: str) -> None:
 def test_a_progress_line_says_how_far_and_how_long() -> None:
     line = progress_line(job(total=1000, scored=240, flagged=12, failed=10), 5.0)
     assert line == "running: 250/1,000 images, 12 flagged, 10 failed, 5.0 images/s, 2 min 30 s left"
-    assert progress_line(job(JobState.PREPARING, total=7), None) == "preparing: 7 images found"
+    assert progress_line(job(JobState.PREPARING, total=7), None) == "preparing: 7 images found, 0 objects looked at"
 
 
 def test_suffixes_are_taken_as_people_write_them() -> None:
-    assert make_filters([".JPG", "png", "*.tif"], None).suffixes == (".jpg", ".png", ".tif")
-    assert make_filters(None, None).suffixes == IMAGE_SUFFIXES
+    assert make_filters(Asked(suffix=[".JPG", "png", "*.tif"]))[0].suffixes == (".jpg", ".png", ".tif")
+    assert make_filters(Asked())[0] == Filters(suffixes=IMAGE_SUFFIXES)
 
 
 def test_the_documents_of_a_job_have_what_scripts_rely_on() -> None:

@@ -42,7 +42,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
 def build_app() -> typer.Typer:
     """The command tree; modules with heavy imports are loaded by the commands themselves."""
-    from nclscreen.cli import control, data, demo, doctor, evaluate, query, retry, score, screen, train
+    from nclscreen.cli import confirming, control, data, demo, doctor, evaluate, query, retry, score, screen, train
 
     app = typer.Typer(
         name="nclscreen",
@@ -58,9 +58,18 @@ def build_app() -> typer.Typer:
     for command, epilog in (
         (screen.screen, "Examples:\n\n  nclscreen screen photos --report report\n\n  nclscreen screen list.csv --json"),
         (screen.up, "Example:\n\n  nclscreen up"),
-        (screen.submit, "Example:\n\n  nclscreen watch $(nclscreen submit s3://archive/2026/)"),
-        (query.jobs, "Example:\n\n  nclscreen jobs --json"),
-        (query.job, "Example:\n\n  nclscreen job 1m7yxf33cw6dnp0t"),
+        (
+            screen.submit,
+            "Examples:\n\n  nclscreen watch $(nclscreen submit s3://archive/2026/)\n\n"
+            "  nclscreen submit s3://archive --modified-after 7d --min-size 10KB --tag weekly --confirm\n\n"
+            "  nclscreen submit s3://inventories/archive/all/2026-11-01T01-00Z/manifest.json --sample 1000",
+        ),
+        (confirming.confirm, "Example:\n\n  nclscreen confirm 1m7yxf33cw6dnp0t"),
+        (query.jobs, "Examples:\n\n  nclscreen jobs --json\n\n  nclscreen jobs --tag weekly --state failed"),
+        (
+            query.job,
+            "Examples:\n\n  nclscreen job 1m7yxf33cw6dnp0t\n\n  nclscreen job 1m7yxf33cw6dnp0t --problems",
+        ),
         (query.watch, "Example:\n\n  nclscreen watch 1m7yxf33cw6dnp0t"),
         (control.pause, "Example:\n\n  nclscreen pause 1m7yxf33cw6dnp0t"),
         (control.resume, "Example:\n\n  nclscreen resume 1m7yxf33cw6dnp0t"),

@@ -9,7 +9,9 @@ import typer
 
 from jobs.states import JobState
 from nclscreen.cli import output
-from nclscreen.cli.screen import make_filters, print_result, run_to_the_end, submit_job, write_job_report
+from nclscreen.cli.requests import submit_job
+from nclscreen.cli.screen import print_result, run_to_the_end, write_job_report
+from nclscreen.cli.submission_options import Asked
 from nclscreen.wiring import Wiring, load_settings, make_folder
 
 
@@ -30,7 +32,7 @@ def demo(
     wiring = Wiring(settings)
     corpus = build_demo_corpus(out / "photographs", seed)
     output.err.print(f"made {corpus.folder}: authentic, tampered and broken files", soft_wrap=True)
-    job = run_to_the_end(wiring, submit_job(wiring, str(corpus.folder), None, make_filters(None, None)))
+    job = run_to_the_end(wiring, submit_job(wiring, str(corpus.folder), Asked()).job_id)
     print_result(wiring, job)
     report = write_job_report(wiring, job, out / "report")
     output.out.print()

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs.domain import Job
+from jobs.domain import Filters, Job
 from jobs.rows import tampered_area
 from jobs.states import JobState
 from jobs.verdicts import JobVerdict
+from nclscreen.cli.quantities import size_in_words
 from nclscreen.documents import instant, verdict_document
 from nclscreen.visible_text import visible_text
 
@@ -119,15 +120,19 @@ def job_grid(job: Job, errors: dict[str, int]) -> Table:
     rows: list[tuple[str, str | Text]] = [
         ("job", job.id),
         ("state", state_text(job.state)),
+        *_labels(job),
         ("source", visible(job.source)),
         ("model", f"{job.model.name} ({job.model.fingerprint[:12]})"),
-        ("threshold", f"{job.threshold:.3f}"),
+        ("threshold", f"{job.threshold:.3f}{_promise(job)}"),
         ("images", f"{counts.done:,} of {counts.total:,}; {counts.scored:,} scored, {counts.reused:,} reused"),
         ("flagged", f"{counts.flagged:,}"),
         ("failed", _failed(counts.failed, errors)),
     ]
-    if job.options.priority:
-        rows.append(("priority", str(job.options.priority)))
+    if job.found.bytes:
+        unsized = f"; {job.found.unsized:,} images of unknown size" if job.found.unsized else ""
+        rows.append(("size", size_in_words(job.found.bytes) + unsized))
+    if job.found.bad_lines:
+        rows.append(("bad lines", f"{job.found.bad_lines:,}; see them with: nclscreen job {job.id} --problems"))
     if job.options.retry_of:
         rows.append(("retry of", job.options.retry_of))
     if job.ignored:
@@ -144,6 +149,25 @@ def job_grid(job: Job, errors: dict[str, int]) -> Table:
     for name, value in rows:
         grid.add_row(name, value)
     return grid
+
+
+def _labels(job: Job) -> list[tuple[str, str | Text]]:
+    """What the submitter said about the job, where anything was."""
+    options = job.options
+    said: list[tuple[str, str | Text]] = []
+    if options.name:
+        said.append(("name", visible(options.name)))
+    if options.tags:
+        said.append(("tags", visible(", ".join(options.tags))))
+    if options.priority:
+        said.append(("priority", str(options.priority)))
+    if job.filters != Filters():
+        said.append(("filters", visible(job.filters.in_words())))
+    return said
+
+
+def _promise(job: Job) -> str:
+    return f" for at most {100 * job.policy['max_fpr']:g} % false alarms" if job.policy else ""
 
 
 def _failed(failed: int, errors: dict[str, int]) -> str:

@@ -21,6 +21,7 @@ _LOOK_S = 0.5
 _LINE_EVERY_S = 5.0
 _RATE_WINDOW_S = 60.0
 _ALONE_S = 10.0
+_WAITING = (JobState.PAUSED, JobState.AWAITING_CONFIRMATION)
 #: columns the words beside the bar need, as a rule
 _WORDS_WIDTH = 72
 
@@ -52,8 +53,8 @@ class Attendance:
         self._told = False
 
     def __call__(self) -> None:
-        """Look; after a while without anybody, say so once. A paused job is not expected to be worked on."""
-        if self._store.get(self._job_id).state is JobState.PAUSED or self._store.attended(self._job_id):
+        """Look; after a while without anybody, say so once, unless the job waits for a person."""
+        if self._store.get(self._job_id).state in _WAITING or self._store.attended(self._job_id):
             self._alone_since = None
             return
         now = time.monotonic()
@@ -68,8 +69,12 @@ class PauseNotice:
 
     def __init__(self) -> None:
         self._paused = False
+        self._told_to_confirm = False
 
     def __call__(self, job: Job) -> None:
+        if job.state is JobState.AWAITING_CONFIRMATION and not self._told_to_confirm:
+            err.print(f"the job is prepared; it goes on after: nclscreen confirm {job.id}")
+            self._told_to_confirm = True
         paused = job.state in (JobState.PAUSING, JobState.PAUSED)
         if paused and not self._paused:
             err.print(f"the job was paused; it goes on after: nclscreen resume {job.id}")
@@ -114,7 +119,7 @@ def progress_line(job: Job, per_s: float | None) -> str:
     """Progress in words: what is done, what was found, how fast, how long it will take."""
     counts = job.counts
     if job.state is JobState.PREPARING:
-        return f"preparing: {counts.total:,} images found"
+        return f"preparing: {counts.total:,} images found, {job.found.seen:,} objects looked at"
     if job.state is JobState.COMPLETING and job.report_error:
         return f"completing: the report waits: {visible_text(job.report_error)}"
     parts = [f"{counts.done:,}/{counts.total:,} images", f"{counts.flagged:,} flagged", f"{counts.failed:,} failed"]

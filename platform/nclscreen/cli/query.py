@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from jobs.domain import JobId
+from jobs.domain import Job, JobId, ManifestProblem
 from jobs.states import JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
 from nclscreen.cli.progress import Attendance, follow
 from nclscreen.documents import job_document
+from nclscreen.visible_text import visible_text
 from nclscreen.wiring import wire
 
 JobArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
@@ -21,22 +22,36 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on standar
 
 def jobs(
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    tag: Annotated[str | None, typer.Option(help="Only jobs with this tag.")] = None,
+    state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only jobs whose name contains this, any case.")] = None,
     as_json: Json = False,
 ) -> None:
     """List jobs, newest first."""
-    found = wire().jobs.latest(limit)
+    found = wire().jobs.latest(limit, tag=tag, state=state, name=name)
     if as_json:
         output.print_json({"jobs": [job_document(job) for job in found]})
     elif found:
         output.out.print(output.jobs_table(found))
+    elif tag is not None or state is not None or name is not None:
+        output.err.print("no job is like that; 'nclscreen jobs' lists all")
     else:
         output.err.print("there are no jobs yet; begin with: nclscreen screen FOLDER")
 
 
-def job(job_id: JobArgument, as_json: Json = False) -> None:
+def job(
+    job_id: JobArgument,
+    problems: Annotated[
+        bool, typer.Option("--problems", help="Show the lines of its list that name no image, up to 1000.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show one job."""
     wiring = wire()
     found = wiring.jobs.get(job_id)
+    if problems:
+        show_problems(found, wiring.jobs.problems(found.id), as_json)
+        return
     errors = wiring.verdicts.error_counts(found.id)
     if as_json:
         output.print_json(job_document(found) | {"error_codes": errors})
@@ -44,12 +59,26 @@ def job(job_id: JobArgument, as_json: Json = False) -> None:
         output.out.print(output.job_grid(found, errors))
 
 
+def show_problems(job: Job, problems: list[ManifestProblem], as_json: bool) -> None:
+    """The bad lines of a manifest, as many as were kept."""
+    if as_json:
+        lines = [{"line": problem.line, "reason": problem.reason} for problem in problems]
+        output.print_json({"id": job.id, "bad_lines": job.found.bad_lines, "problems": lines})
+        return
+    for problem in problems:
+        output.out.print(f"line {problem.line}: {visible_text(problem.reason)}", markup=False, soft_wrap=True)
+    if not problems:
+        output.err.print(f"every line that was read of {visible_text(job.source)} names an image", markup=False)
+    elif job.found.bad_lines > len(problems):
+        output.err.print(f"... and {job.found.bad_lines - len(problems):,} more")
+
+
 def watch(job_id: JobArgument, as_json: Json = False) -> None:
     """Follow a job until it is over; Ctrl-C ends the watching, not the job."""
     wiring = wire()
     known = wiring.jobs.get(job_id).id
     found = follow(wiring.jobs, known, Attendance(wiring.jobs, known))
-    job(found.id, as_json)
+    job(found.id, as_json=as_json)
     if found.state is not JobState.COMPLETED:
         raise typer.Exit(output.FAILED)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -13,16 +12,17 @@ from typing import Annotated
 
 import typer
 
-from jobs.corpus import Corpus
-from jobs.domain import IMAGE_SUFFIXES, Filters, Job, JobId, NewJob
+from jobs.domain import Job, JobId
 from jobs.errors import ModelMismatch
 from jobs.preparation import PREPARATION_LEASE_S
 from jobs.states import FINAL, JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
+from nclscreen.cli.confirming import Yes, agreed
 from nclscreen.cli.endings import Terminated
-from nclscreen.cli.policies import MaxFpr, Threshold, asked_policy, policy_document
 from nclscreen.cli.progress import duration, follow
+from nclscreen.cli.requests import submit_job
+from nclscreen.cli.submission_options import Asked, takes_submission
 from nclscreen.documents import job_document
 from nclscreen.logs import start_logging
 from nclscreen.session import Session, running_session
@@ -30,51 +30,40 @@ from nclscreen.wiring import Wiring, make_folder, wire
 
 SHOWN = 20
 
-SOURCE_HELP = "A folder, an image, s3://bucket/prefix, or a list of images (.csv, .jsonl)."
+SOURCE_HELP = (
+    "A folder, an image, s3://bucket/prefix, a list of images (.csv, .jsonl), or an S3 Inventory (its manifest.json)."
+)
 Source = Annotated[str, typer.Argument(help=SOURCE_HELP)]
-Suffix = Annotated[
-    list[str] | None,
-    typer.Option(help="Ending of the file names to take, any case; may be repeated. Else the usual image endings."),
-]
-Contains = Annotated[str | None, typer.Option(help="Take only names that contain this text.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
+@takes_submission
 def screen(
     source: Annotated[str | None, typer.Argument(help=SOURCE_HELP)] = None,
-    threshold: Threshold = None,
-    max_fpr: MaxFpr = None,
-    suffix: Suffix = None,
-    contains: Contains = None,
+    *,
+    asked: Asked,
     report: Annotated[Path | None, typer.Option(help="Write a report into this folder.")] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="ID", help="Go on with this interrupted job, instead of a SOURCE.")
     ] = None,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Screen a source to its end, starting what is needed on this machine and stopping it afterwards."""
     if (source is None) == (resume is None):
         raise typer.BadParameter("give either a SOURCE, or --resume with the id of an interrupted job")
-    if resume is not None and (threshold is not None or max_fpr is not None):
-        raise typer.BadParameter(
-            "an interrupted job keeps its threshold: --resume takes neither --threshold nor --max-fpr"
-        )
+    if resume is not None and asked != Asked():
+        raise typer.BadParameter("an interrupted job keeps what it was submitted with: --resume takes no such option")
     wiring = wire()
-    policy = asked_policy(wiring, threshold, max_fpr)
-    if resume is not None:
-        job_id = _interrupted_job(wiring, resume)
-    else:
-        threshold = policy.threshold if policy else threshold
-        job_id = submit_job(wiring, source or "", threshold, make_filters(suffix, contains))
-    job = run_to_the_end(wiring, job_id)
-    written = write_job_report(wiring, job, report) if report is not None else None
+    job_id = submit_job(wiring, source, asked).job_id if source is not None else _interrupted_job(wiring, resume or "")
+    job = run_to_the_end(wiring, job_id, yes=yes)
+    written = write_job_report(wiring, job, report) if report is not None and job.state in FINAL else None
     if as_json:
         errors = wiring.verdicts.error_counts(job.id)
         flagged = output.verdict_documents(wiring.verdicts.flagged(FlaggedQuery(job_id=job.id, limit=SHOWN)))
         document = job_document(job) | {"error_codes": errors, "flagged": list(flagged)}
-        report_path = str(written) if written else None
-        output.print_json(document | {"policy": policy_document(policy), "report": report_path})
-    else:
+        output.print_json(document | {"report": str(written) if written else None})
+    elif job.state in FINAL:
         print_result(wiring, job)
         if written is not None:
             output.out.print(f"report   {written}", soft_wrap=True)
@@ -98,37 +87,16 @@ def up() -> None:
         session.check()
 
 
-def submit(
-    source: Source,
-    threshold: Threshold = None,
-    max_fpr: MaxFpr = None,
-    suffix: Suffix = None,
-    contains: Contains = None,
-    as_json: Json = False,
-) -> None:
+@takes_submission
+def submit(source: Source, *, asked: Asked, as_json: Json = False) -> None:
     """Enqueue a screening job and print its id; a running `nclscreen up` works it off."""
     wiring = wire()
-    policy = asked_policy(wiring, threshold, max_fpr)
-    job_id = submit_job(wiring, source, policy.threshold if policy else threshold, make_filters(suffix, contains))
+    submitted = submit_job(wiring, source, asked)
     if as_json:
-        output.print_json(job_document(wiring.jobs.get(job_id)) | {"policy": policy_document(policy)})
+        output.print_json(job_document(wiring.jobs.get(submitted.job_id)) | {"submitted_before": submitted.again})
     else:
-        print(job_id)  # noqa: T201 - the bare id, for scripts
-        output.err.print(f"follow it with: nclscreen watch {job_id}")
-
-
-def make_filters(suffix: list[str] | None, contains: str | None) -> Filters:
-    """Filters from the command line; `.jpg`, `jpg` and `*.jpg` mean the same."""
-    suffixes = tuple("." + s.lower().lstrip("*").lstrip(".") for s in suffix or ()) or IMAGE_SUFFIXES
-    return Filters(suffixes=suffixes, contains=contains)
-
-
-def submit_job(wiring: Wiring, source: str, threshold: float | None, filters: Filters) -> JobId:
-    """Check the source, so that a typing mistake shows at once, and enqueue. Raises InvalidSource, StorageError."""
-    source = _absolute(source)
-    Corpus(source, filters, wiring.open_storage).check()
-    new = NewJob(source=source, filters=filters, model=wiring.model, threshold=wiring.threshold(threshold))
-    return wiring.jobs.submit(new)
+        print(submitted.job_id)  # noqa: T201 - the bare id, for scripts
+        output.err.print(f"follow it with: nclscreen watch {submitted.job_id}")
 
 
 def _interrupted_job(wiring: Wiring, job_id: str) -> JobId:
@@ -138,12 +106,17 @@ def _interrupted_job(wiring: Wiring, job_id: str) -> JobId:
     return job.id
 
 
-def run_to_the_end(wiring: Wiring, job_id: JobId) -> Job:
-    """Prepare the job, start what is needed, work on it until it is over, stop what was started."""
+def run_to_the_end(wiring: Wiring, job_id: JobId, *, yes: bool = False) -> Job:
+    """Prepare the job, start what is needed, work on it until it is over, stop what was started.
+
+    A job that is to be confirmed, and is not, is given back as it waits; `yes` confirms it.
+    """
     try:
-        if _prepare(wiring, job_id).state in FINAL:
+        if (job := _prepare(wiring, job_id)).state in FINAL:
             wiring.do_chores(job_id)
             return wiring.jobs.get(job_id)  # an empty corpus, say: nothing needs to be started for that
+        if job.state is JobState.AWAITING_CONFIRMATION and not agreed(wiring, job, yes=yes):
+            return job
         with _announced(wiring, running_session(wiring, only_job=job_id)) as session:
             follow(wiring.jobs, job_id, session.check)
             session.wait()
@@ -198,11 +171,6 @@ def write_job_report(wiring: Wiring, job: Job, folder: Path) -> Path:
 
     make_folder(folder)
     return write_report(folder, job=job, verdicts=wiring.verdicts, open_storage=wiring.open_storage)
-
-
-def _absolute(source: str) -> str:
-    """Local paths as the dispatcher must see them, wherever it runs."""
-    return source if "://" in source or not source.strip() else os.path.abspath(os.path.expanduser(source))
 
 
 @contextmanager

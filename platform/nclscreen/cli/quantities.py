@@ -1,0 +1,52 @@
+"""Sizes and moments as people write them: `10KB`, `1.5GiB`, `2026-05-17`, `7d`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+#: bytes of each unit: those with an i are powers of 1024, the others of 1000 (IEC 80000-13)
+_UNITS: dict[str, int] = {
+    "": 1,
+    "b": 1,
+    **{f"{letter}{i}b": (1024 if i else 1000) ** n for n, letter in enumerate("kmgt", 1) for i in ("", "i")},
+    **{letter: 1000**n for n, letter in enumerate("kmgt", 1)},
+}
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([mhdw])")
+
+
+def size_in_bytes(text: str) -> int:
+    """`10KB` is 10,000 bytes, `10KiB` 10,240. Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip().lower())
+    if found is None or found.group(2) not in _UNITS:
+        raise ValueError(f"{text!r} is no size; write 500, 10KB, 1.5MB or 2GiB")
+    return round(float(found.group(1)) * _UNITS[found.group(2)])
+
+
+def moment(text: str, now: float) -> tuple[float, bool]:
+    """Seconds since the epoch, and whether they were given as a time before `now` (`7d`, `12h`, `30m`, `2w`).
+
+    A date is its first moment, in UTC; so is a time without a zone. Raises ValueError.
+    """
+    ago = _DURATION.fullmatch(text.strip().lower())
+    if ago is not None:
+        return now - float(ago.group(1)) * _SECONDS[ago.group(2)], True
+    try:
+        parsed = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no time; write 2026-05-17, 2026-05-17T10:00:00Z, or how long ago: 30m, 12h, 7d, 2w"
+        ) from None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp(), False
+
+
+def size_in_words(count: int) -> str:
+    """`41.2 GB`: bytes as people say them, in powers of 1000."""
+    value, unit = float(count), "bytes"
+    for following in ("KB", "MB", "GB", "TB", "PB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, following
+    return f"{count:,} bytes" if unit == "bytes" else f"{value:.1f} {unit}"

@@ -1,0 +1,170 @@
+"""From what was typed to what is submitted: filters, options, threshold, each checked before anything is stored."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import typer
+
+from jobs.corpus import Corpus
+from jobs.domain import IMAGE_SUFFIXES, FailureThreshold, Filters, JobOptions, NewJob
+from jobs.errors import InvalidSource
+from jobs.storage import parse_source
+from jobs.stored_text import is_storable
+from jobs.submissions import Submitted
+from nclscreen.cli import output
+from nclscreen.cli.policies import asked_policy, policy_document
+from nclscreen.cli.quantities import moment, size_in_bytes
+from nclscreen.cli.submission_options import Asked
+from nclscreen.wiring import Wiring
+
+_LONGEST_NAME = 200
+_LONGEST_TAG = 64
+_LONGEST_TOKEN = 128
+_MOST_TAGS = 20
+
+
+def submit_job(wiring: Wiring, source: str, asked: Asked) -> Submitted:
+    """Check everything, so that a typing mistake shows at once, and enqueue; tells when the token was known.
+
+    Raises BadParameter, InvalidSource, StorageError, TokenReused, and the errors of the model's calibration.
+    """
+    filters, relative = make_filters(asked)
+    options = make_options(asked)
+    policy = asked_policy(wiring, asked.threshold, asked.max_fpr)
+    source = absolute(source)
+    Corpus(source, filters, wiring.open_storage).check()
+    new = NewJob(
+        source=source,
+        filters=filters,
+        model=wiring.model,
+        threshold=policy.threshold if policy else wiring.threshold(asked.threshold),
+        policy=policy_document(policy),
+        options=options,
+        token=_short(asked.token, "--token", _LONGEST_TOKEN),
+        relative=relative,
+    )
+    submitted = wiring.jobs.request(new)
+    if submitted.again:
+        output.err.print(f"the token is known: this is job {submitted.job_id}, submitted before; nothing was added")
+    return submitted
+
+
+def make_filters(asked: Asked, now: float | None = None) -> tuple[Filters, dict[str, str]]:
+    """Filters from the command line, and those of them that are relative to `now`, as they were typed.
+
+    `.jpg`, `jpg` and `*.jpg` mean the same. Raises BadParameter.
+    """
+    now = time.time() if now is None else now
+    suffixes = tuple("." + s.lower().lstrip("*").lstrip(".") for s in asked.suffix or ()) or IMAGE_SUFFIXES
+    relative: dict[str, str] = {}
+    times: dict[str, float | None] = {"modified_after": None, "modified_before": None}
+    for field in times:
+        text = getattr(asked, field)
+        if text is not None:
+            times[field], is_relative = _parsed(moment, _option(field), text, now)
+            if is_relative:
+                relative[field] = text
+    sizes = {field: _size(getattr(asked, field), _option(field)) for field in ("min_size", "max_size")}
+    _check_order(times["modified_after"], times["modified_before"], "--modified-after is later than --modified-before")
+    _check_order(sizes["min_size"], sizes["max_size"], "--min-size is larger than --max-size")
+    if asked.sample is None and asked.sample_seed != 0:
+        raise typer.BadParameter("--sample-seed needs --sample")
+    filters = Filters(
+        suffixes=tuple(_text(suffix, "--suffix") for suffix in suffixes),
+        prefix=asked.prefix and _text(asked.prefix, "--prefix"),
+        contains=asked.contains and _text(asked.contains, "--contains"),
+        modified_after=times["modified_after"],
+        modified_before=times["modified_before"],
+        min_bytes=sizes["min_size"],
+        max_bytes=sizes["max_size"],
+        sample=asked.sample,
+        sample_seed=asked.sample_seed,
+    )
+    return filters, relative
+
+
+def make_options(asked: Asked) -> JobOptions:
+    """What the job is asked beside its images. Raises BadParameter, InvalidSource."""
+    tags = tuple(dict.fromkeys(_short(tag, "--tag", _LONGEST_TAG) or "" for tag in asked.tag or ()))
+    if len(tags) > _MOST_TAGS:
+        raise typer.BadParameter(f"{len(tags)} tags, {_MOST_TAGS} are the most")
+    usual = FailureThreshold()
+    return JobOptions(
+        name=_short(asked.name, "--name", _LONGEST_NAME),
+        tags=tags,
+        priority=asked.priority,
+        confirm=asked.confirm,
+        rescore=asked.rescore,
+        skip_bad_lines=asked.skip_bad_lines,
+        failure_threshold=FailureThreshold(
+            ratio=usual.ratio if asked.max_failures is None else asked.max_failures,
+            sample=asked.min_sample or usual.sample,
+        ),
+        webhook=_webhook(asked.webhook),
+        report=_report(asked.completion_report),
+    )
+
+
+def absolute(source: str) -> str:
+    """Local paths as the dispatcher must see them, wherever it runs."""
+    return source if "://" in source or not source.strip() else os.path.abspath(os.path.expanduser(source))
+
+
+def _webhook(url: str | None) -> str | None:
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(_text(url, "--webhook"))
+        named = parts.hostname and parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:
+        named = False
+    if not named:
+        raise typer.BadParameter(f"--webhook {url!r} is no address; write https://host/path")
+    return url
+
+
+def _report(uri: str | None) -> str | None:
+    if uri is None:
+        return None
+    uri = absolute(_text(uri, "--completion-report"))
+    if parse_source(uri).single_key is not None:
+        raise InvalidSource(uri, "it is a file; --completion-report takes a folder or s3://bucket/prefix")
+    return uri
+
+
+def _option(field: str) -> str:
+    return f"--{field.replace('_', '-')}"
+
+
+def _size(text: str | None, option: str) -> int | None:
+    return None if text is None else int(_parsed(size_in_bytes, option, text))
+
+
+def _parsed(parse: Any, option: str, *values: Any) -> Any:
+    try:
+        return parse(*values)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"{option}: {error}") from None
+
+
+def _check_order(low: float | None, high: float | None, words: str) -> None:
+    if low is not None and high is not None and low > high:
+        raise typer.BadParameter(f"{words}: no image passes both")
+
+
+def _short(text: str | None, option: str, limit: int) -> str | None:
+    if text is None:
+        return None
+    if not text.strip() or len(_text(text, option)) > limit:
+        raise typer.BadParameter(f"{option} takes 1 to {limit} characters")
+    return text
+
+
+def _text(text: str, option: str) -> str:
+    if not is_storable(text):
+        raise typer.BadParameter(f"{option}: {text!r} is not text")
+    return text
