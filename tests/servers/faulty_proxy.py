@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
@@ -52,6 +53,13 @@ class Silence:
 Fault = Refuse | BreakAfter | Silence
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that was shot in mid-sentence is nothing to talk about; anything else is."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class FaultyProxy:
     """Passes requests on to `upstream`; the first ones get the planned faults, one each."""
 
@@ -61,7 +69,7 @@ class FaultyProxy:
         self.latency_s = 0.0
         #: the Range header of every request that came, None where there was none
         self.ranges: list[str | None] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, urlsplit(upstream).netloc))
+        self._server = _Server(("127.0.0.1", 0), _handler(self, urlsplit(upstream).netloc))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
 
