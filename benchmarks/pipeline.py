@@ -45,7 +45,7 @@ from nclscreen.demo.photographs import load_photographs
 from nclscreen.localizer import ServeScorer
 from nclscreen.session import running_session
 from nclscreen.settings import Settings
-from nclscreen.wiring import TaskScreen, Wiring
+from nclscreen.wiring import ScreenerPlan, Wiring
 
 #: sizes of the photographs, in pixels, and how often each comes: phones, cameras, and what the web leaves of them
 SIZES = [(4000, 3000), (3000, 4000), (2048, 1536), (1600, 1200), (1280, 960), (1024, 683), (640, 480), (480, 640)]
@@ -150,7 +150,7 @@ def predictor_rate(weights: Path, paths: Sequence[Path], processes: int, threads
 
 
 class StampedScorer(ServeScorer):
-    """The scorer of the shard tasks, which also writes down when it has an answer."""
+    """The scorer of the screening workers, which also writes down when it has an answer."""
 
     def __init__(self, inner: ServeScorer, folder: str) -> None:
         self.__dict__.update(inner.__dict__)
@@ -166,9 +166,9 @@ class StampedScorer(ServeScorer):
 class StampedWiring(Wiring):
     """As `nclscreen up` wires it, with a stamp on every answer of the model."""
 
-    def task_screen(self) -> TaskScreen:
-        task = super().task_screen()
-        return replace(task, scorer=StampedScorer(task.scorer, str(self.settings.home)))
+    def screener_plan(self) -> ScreenerPlan:
+        plan = super().screener_plan()
+        return replace(plan, scorer=StampedScorer(plan.scorer, str(self.settings.home)))
 
 
 class System:

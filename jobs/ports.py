@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -47,6 +47,23 @@ class HeatmapStore(Protocol):
 
     def save(self, lease: Lease, ordinal: int, heatmap: NDArray[np.uint8]) -> str:
         """Keep one heatmap under a name that a second attempt writes over; returns its URI. Raises StorageError."""
+
+
+#: given whether an image is flagged, if its heatmap is kept
+KeepHeatmap = Callable[[bool], bool]
+
+
+class Screener(Protocol):
+    """Turns leased shards into verdicts; several may be screened at once, from several threads."""
+
+    def screen(self, lease: Lease) -> list[Verdict]:
+        """One verdict for each image of the shard, in order; what it raises is told as an outcome (`jobs.attempt`)."""
+
+    def abandon(self, lease: Lease) -> None:
+        """Let a shard go that is being screened; does nothing for any other."""
+
+    def close(self) -> None:
+        """Let everything go."""
 
 
 class OutcomeKind(StrEnum):

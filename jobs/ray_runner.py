@@ -1,65 +1,169 @@
-"""Runs shards as Ray tasks, on any node with a free CPU."""
+"""Runs shards on the Ray cluster: in long-lived workers, or apart from all others when a shard is under suspicion."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
-from jobs.attempt import Screen, attempt
+from jobs.attempt import attempt
 from jobs.domain import Lease
-from jobs.ports import Outcome, OutcomeKind
+from jobs.ports import Outcome, OutcomeKind, Screener
+
+#: builds clients, handles and threads where it is called; pickled to the workers
+BuildScreener = Callable[[], Screener]
+
+
+class ScreeningWorker:
+    """A process that screens several shards at once; they share its threads and its batches."""
+
+    def __init__(self, build: BuildScreener) -> None:
+        self._screener = build()
+
+    def ready(self) -> None:
+        """Returns once the process is up."""
+
+    def screen(self, lease: Lease) -> Outcome:
+        return attempt(self._screener.screen, lease)
+
+    def abandon(self, lease: Lease) -> None:
+        self._screener.abandon(lease)
+
+
+def screen_shard(build: BuildScreener, lease: Lease) -> Outcome:
+    """Screen one shard in a process that has no other at the time."""
+    with closing(build()) as screener:
+        return attempt(screener.screen, lease)
+
+
+@dataclass(eq=False, slots=True)
+class _Worker:
+    actor: Any
+    #: ready when the process is up; None from then on
+    starting: Any
+    shards: int = 0
 
 
 class RayRunner:
     """A `ShardRunner` on the Ray cluster this process is connected to.
 
+    First attempts share workers. A worker that dies takes all its shards along, and one of them may be what killed it;
+    so every later attempt runs alone in a process of its own, where it can do no other any harm.
     Retries are the queue's business, which knows about attempts and fences: Ray's own are off.
     """
 
-    def __init__(self, screen: Screen, *, cpus_per_shard: float = 1.0) -> None:
-        """`screen` is pickled to the workers; it must build clients and handles there, on first use."""
-        task = ray.remote(attempt).options(
-            num_cpus=cpus_per_shard, max_retries=0, scheduling_strategy="SPREAD", name="screen_shard"
+    def __init__(
+        self, build: BuildScreener, *, workers: int = 1, shards_per_worker: int = 2, cpus_per_shard: float = 1.0
+    ) -> None:
+        """At most `workers` workers, started as shards come, each with up to `shards_per_worker` shards at once."""
+        self._most_workers = workers
+        self._shards_per_worker = shards_per_worker
+        self._build = ray.put(build)
+        # a suspect reserves no CPU: it would wait for ever on a cluster that its workers fill
+        self._task = ray.remote(screen_shard).options(num_cpus=0, max_retries=0, scheduling_strategy="SPREAD")
+        self._worker_class = ray.remote(ScreeningWorker).options(
+            num_cpus=cpus_per_shard * shards_per_worker,
+            max_restarts=0,
+            max_task_retries=0,
+            # beside the shards: `ready`, `abandon`, and a shard that was just abandoned
+            max_concurrency=2 * shards_per_worker + 1,
+            scheduling_strategy="SPREAD",
         )
-        self._task = task
-        self._screen = ray.put(screen)
-        self._running: dict[Any, Lease] = {}
+        self._workers: list[_Worker] = []
+        self._backlog: deque[Lease] = deque()
+        self._running: dict[Any, tuple[Lease, _Worker | None]] = {}
+        self._outcomes: list[Outcome] = []
 
     def start(self, lease: Lease) -> None:
-        self._running[self._task.remote(self._screen, lease)] = lease
+        if lease.attempt > 1:
+            self._running[self._task.remote(self._build, lease)] = lease, None
+        else:
+            self._backlog.append(lease)
+            self._assign()
 
     def wait(self, timeout_s: float) -> list[Outcome]:
-        refs = list(self._running)
-        if not refs:
-            return []
-        ready, _ = ray.wait(refs, num_returns=1, timeout=timeout_s)
-        if ready:
-            ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)  # and all that are done beside it
-        return [self._outcome(ref) for ref in ready]
+        self._assign()
+        refs = [*self._running, *(worker.starting for worker in self._workers if worker.starting is not None)]
+        if refs and not self._outcomes:
+            ready, _ = ray.wait(refs, num_returns=1, timeout=timeout_s)
+            if ready:
+                ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)  # and all that are done beside it
+            for ref in ready:
+                self._note(ref)
+            self._assign()
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    @property
+    def running(self) -> list[Lease]:
+        return [*self._backlog, *(lease for lease, _ in self._running.values())]
+
+    def abandon(self, leases: Sequence[Lease]) -> None:
+        self._backlog = deque(lease for lease in self._backlog if lease not in leases)
+        for ref, (lease, worker) in list(self._running.items()):
+            if lease not in leases:
+                continue
+            del self._running[ref]
+            if worker is None:
+                ray.cancel(ref, force=True)
+            else:
+                worker.shards -= 1
+                worker.actor.abandon.remote(lease)
+
+    def _assign(self) -> None:
+        """Hand waiting shards to workers that are up and have room; start workers while there are too few."""
+        while self._backlog:
+            free = [w for w in self._workers if w.starting is None and w.shards < self._shards_per_worker]
+            if not free:
+                break
+            worker, lease = min(free, key=lambda w: w.shards), self._backlog.popleft()
+            self._running[worker.actor.screen.remote(lease)] = lease, worker
+            worker.shards += 1
+        shards = len(self._backlog) + sum(worker.shards for worker in self._workers)
+        wanted = min(self._most_workers, math.ceil(shards / self._shards_per_worker))
+        while len(self._workers) < wanted:
+            actor = self._worker_class.remote(self._build)
+            self._workers.append(_Worker(actor, actor.ready.remote()))
+
+    def _note(self, ref: Any) -> None:
+        if ref in self._running:
+            self._outcomes.append(self._outcome(ref))
+            return
+        worker = next(worker for worker in self._workers if worker.starting == ref)
+        try:
+            ray.get(ref, timeout=30)
+            worker.starting = None
+        except RayError as error:
+            # it is charged to a shard, so that workers which never come up are not started for ever
+            self._drop(worker)
+            if self._backlog:
+                lease = self._backlog.popleft()
+                self._outcomes.append(Outcome(lease=lease, kind=OutcomeKind.CRASHED, reason=_first_line(error)))
 
     def _outcome(self, ref: Any) -> Outcome:
-        lease = self._running.pop(ref)
+        lease, worker = self._running.pop(ref)
+        if worker is not None:
+            worker.shards -= 1
         try:
             outcome: Outcome = ray.get(ref, timeout=30)
         except GetTimeoutError:
             return Outcome(lease=lease, kind=OutcomeKind.BROKEN, reason="its result could not be fetched")
         except RayError as error:
             # worker killed, out of memory, node gone: nobody was left to tell
+            self._drop(worker)
             return Outcome(lease=lease, kind=OutcomeKind.CRASHED, reason=_first_line(error))
         return outcome
 
-    @property
-    def running(self) -> list[Lease]:
-        return list(self._running.values())
-
-    def abandon(self, leases: Sequence[Lease]) -> None:
-        for ref, lease in list(self._running.items()):
-            if lease in leases:
-                del self._running[ref]
-                ray.cancel(ref, force=True)
+    def _drop(self, worker: _Worker | None) -> None:
+        if worker in self._workers:
+            self._workers.remove(worker)
+            ray.kill(worker.actor)
 
 
 def _first_line(error: BaseException) -> str:

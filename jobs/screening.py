@@ -1,33 +1,32 @@
-"""Screening one shard: fetch -> decode -> score -> verdict, overlapped and bounded. One bad image costs no other."""
+"""Screening shards: fetch -> decode -> score -> verdict, overlapped and bounded. One bad image costs no other."""
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Self
 
+from jobs.batching import BATCHES_AT_MODEL, BATCHES_WAITING, Batcher
 from jobs.corpus import OpenStorage
 from jobs.domain import ImageRef, Lease, Verdict
 from jobs.errors import ErrorCode, HeatmapsUnavailable, InvalidSource, ModelFailed, StorageError, StorageUnavailable
-from jobs.ports import HeatmapStore, ScoredImage, Scorer
-from jobs.work_queue import MAX_ATTEMPTS, failed_verdict
+from jobs.ports import HeatmapStore, KeepHeatmap, ScoredImage, Scorer
+from jobs.shard_run import ShardAbandoned, ShardRun
+from jobs.work_queue import failed_verdict
 from ncl_model.decoding import DecodedImage
 from ncl_model.errors import ImageUnreadable
 
-#: batches of one shard under way at the model at once
-_BATCHES_AT_MODEL = 2
-#: images that wait for others of their canvas shape, in batches; beyond it a batch goes before it is full
-_BATCHES_WAITING = 4
-#: a shard is tried again as a whole when at least this share of its images failed for a passing reason
-_STORE_AWAY_SHARE = 0.5
+#: verdicts made, and heatmaps written, at once
+_FINISHERS = 4
+#: how soon a shard that waits for room sees that nobody wants it any more
+_LOOK_UP_S = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScreeningLimits:
-    """Bounds of what one shard holds in memory and takes on."""
+    """Bounds of what one worker holds in memory and takes on, over all its shards."""
 
     #: images fetched and decoded at once
     fetchers: int = 4
@@ -38,23 +37,39 @@ class ScreeningLimits:
 
     @property
     def most_decoded_images(self) -> int:
-        """So many decoded images of one shard are in memory at most: fetched, waiting for a batch, at the model."""
-        return 2 * self.fetchers + (_BATCHES_WAITING + _BATCHES_AT_MODEL + 1) * self.batch_size
+        """So many decoded images are in memory at most: fetched, waiting for a batch, at the model."""
+        return 2 * self.fetchers + (BATCHES_WAITING + BATCHES_AT_MODEL + 1) * self.batch_size
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Item:
-    """One image on its way."""
+    """One decoded image on its way to its verdict."""
 
-    ordinal: int
-    entry: ImageRef
-    image: DecodedImage
-    digest: str
-    size: int
+    def __init__(
+        self, screener: ShardScreener, run: ShardRun, ordinal: int, entry: ImageRef, image: DecodedImage, data: bytes
+    ) -> None:
+        self._screener = screener
+        self.run = run
+        self.ordinal = ordinal
+        self.entry = entry
+        self.image = image
+        self.digest = sha256(data).hexdigest()
+        self.size = len(data)
+        self.fingerprint = run.lease.model.fingerprint
+
+    @property
+    def wanted(self) -> bool:
+        return not self.run.over
+
+    def deliver(self, result: ScoredImage | Exception | None) -> None:
+        self._screener.finish(self, result)
 
 
 class ShardScreener:
-    """Turns a leased shard into verdicts. One instance may screen several shards at once."""
+    """Turns leased shards into verdicts, several at once, which share threads, batches and bounds.
+
+    Shards are read one after the other, in the order in which they came: while the model scores the last images of
+    one, those of the next are fetched, and batches are filled from both.
+    """
 
     def __init__(
         self,
@@ -62,7 +77,7 @@ class ShardScreener:
         open_storage: OpenStorage,
         scorer: Scorer,
         heatmaps: HeatmapStore,
-        keep_heatmap: Callable[[bool], bool],
+        keep_heatmap: KeepHeatmap,
         limits: ScreeningLimits,
     ) -> None:
         """`keep_heatmap` says, given whether an image is flagged, if its heatmap is kept."""
@@ -71,6 +86,29 @@ class ShardScreener:
         self._heatmaps = heatmaps
         self._keep_heatmap = keep_heatmap
         self._limits = limits
+        self._fetching = ThreadPoolExecutor(limits.fetchers, thread_name_prefix="fetch")
+        self._finishing = ThreadPoolExecutor(_FINISHERS, thread_name_prefix="finish")
+        self._batcher = Batcher(scorer, limits.batch_size)
+        #: one for each decoded image that may be in memory
+        self._room = threading.BoundedSemaphore(limits.most_decoded_images)
+        #: held by the shard whose images are fetched now
+        self._turn = threading.Lock()
+        self._lock = threading.Lock()
+        self._runs: list[ShardRun] = []
+        #: images of all shards that are not fetched yet
+        self._to_come = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the threads go; nothing that is under way is waited for."""
+        self._fetching.shutdown(wait=False, cancel_futures=True)
+        self._batcher.close()
+        self._finishing.shutdown(wait=False, cancel_futures=True)
 
     def screen(self, lease: Lease) -> list[Verdict]:
         """One verdict for each image of the shard, in order.
@@ -80,61 +118,96 @@ class ShardScreener:
             StorageUnavailable: the store is away: half of the shard or more could not be read for passing reasons.
                 Not at the last attempt, which keeps what it got.
             HeatmapsUnavailable, StorageError: heatmaps cannot be kept now, or at all.
+            ShardAbandoned: somebody called `abandon`.
         """
-        run = _Run(self._limits)
-        with ExitStack() as stack:
-            fetching = stack.enter_context(ThreadPoolExecutor(self._limits.fetchers, thread_name_prefix="fetch"))
-            scoring = stack.enter_context(ThreadPoolExecutor(_BATCHES_AT_MODEL, thread_name_prefix="score"))
-            stack.callback(fetching.shutdown, wait=False, cancel_futures=True)
-            stack.callback(scoring.shutdown, wait=False, cancel_futures=True)
-            for item in self._items(lease, fetching):
-                if isinstance(item, Verdict):
-                    run.add([item])
-                else:
-                    run.queue(item, lambda batch: scoring.submit(self._score, lease, batch))
-            run.flush(lambda batch: scoring.submit(self._score, lease, batch))
-        if lease.attempt < MAX_ATTEMPTS:
-            self._refuse_when_store_is_away(run.verdicts)
-        return sorted(run.verdicts, key=lambda verdict: verdict.ordinal)
+        run = ShardRun(lease)
+        with self._lock:
+            self._runs.append(run)
+            self._to_come += len(lease.entries)
+        try:
+            with self._turn:
+                self._feed(run)
+            return run.result()
+        finally:
+            with self._lock:
+                self._runs.remove(run)
 
-    def _items(self, lease: Lease, pool: ThreadPoolExecutor) -> Iterator[_Item | Verdict]:
-        """Images in order, each decoded or failed; at most twice as many in memory as there are fetchers."""
-        window: deque[Future[_Item | Verdict]] = deque()
-        for offset, entry in enumerate(lease.entries):
-            if len(window) >= 2 * self._limits.fetchers:
-                yield window.popleft().result()
-            window.append(pool.submit(self._fetch, lease, lease.first_ordinal + offset, entry))
-        while window:
-            yield window.popleft().result()
+    def abandon(self, lease: Lease) -> None:
+        """Work no longer on a shard; whoever waits for it gets ShardAbandoned. Does nothing when it is not here."""
+        with self._lock:
+            runs = [run for run in self._runs if run.lease == lease]
+        for run in runs:
+            run.fail(ShardAbandoned(lease.shard_id))
 
-    def _fetch(self, lease: Lease, ordinal: int, entry: ImageRef) -> _Item | Verdict:
-        fingerprint = lease.model.fingerprint
+    def _feed(self, run: ShardRun) -> None:
+        for offset, entry in enumerate(run.lease.entries):
+            while not run.over and not self._room.acquire(timeout=_LOOK_UP_S):
+                pass
+            if run.over:
+                self._came(len(run.lease.entries) - offset)
+                return
+            self._fetching.submit(self._fetch, run, run.lease.first_ordinal + offset, entry)
+
+    def _came(self, images: int) -> None:
+        """So many images need not be waited for any more; with the last one, batches go as they are."""
+        with self._lock:
+            self._to_come -= images
+            last = self._to_come == 0
+        if last:
+            self._batcher.flush()
+
+    def _fetch(self, run: ShardRun, ordinal: int, entry: ImageRef) -> None:
+        try:
+            found = None if run.over else self._load(run, ordinal, entry)
+            if isinstance(found, _Item):
+                self._batcher.add(found)
+                return
+            if found is not None:
+                run.add(found)
+        except Exception as error:  # noqa: BLE001 - raised by the thread that waits for the shard
+            run.fail(error)
+        finally:
+            self._came(1)
+        self._room.release()
+
+    def _load(self, run: ShardRun, ordinal: int, entry: ImageRef) -> _Item | Verdict:
+        fingerprint = run.lease.model.fingerprint
         try:
             storage = self._open_storage(entry.container)
             data = storage.read(entry.key, version_id=entry.version_id, max_bytes=self._limits.max_image_bytes)
-            image = self._scorer.decode(data)
+            return _Item(self, run, ordinal, entry, self._scorer.decode(data), data)
         except StorageError as error:
             return failed_verdict(entry, ordinal, fingerprint, error.code, error.reason)
         except InvalidSource as error:
             return failed_verdict(entry, ordinal, fingerprint, ErrorCode.NOT_FOUND, error.reason)
         except ImageUnreadable as error:
             return failed_verdict(entry, ordinal, fingerprint, ErrorCode(error.code), str(error))
-        return _Item(ordinal=ordinal, entry=entry, image=image, digest=sha256(data).hexdigest(), size=len(data))
 
-    def _score(self, lease: Lease, batch: Sequence[_Item]) -> list[Verdict]:
-        """Verdicts of one batch. When the model fails on it, halves are tried until the culprit stands alone."""
+    def finish(self, item: _Item, result: ScoredImage | Exception | None) -> None:
+        """Make the verdict, apart from the model's threads: a slow store of heatmaps does not hold the next batch."""
         try:
-            scored = self._scorer.score([item.image for item in batch], lease.model.fingerprint)
-        except ModelFailed as error:
-            if len(batch) == 1:
-                return [_model_error(lease, batch[0], str(error))]
-            half = len(batch) // 2
-            return self._score(lease, batch[:half]) + self._score(lease, batch[half:])
-        return [self._verdict(lease, item, result) for item, result in zip(batch, scored, strict=True)]
+            self._finishing.submit(self._finish, item, result)
+        except RuntimeError:  # closed meanwhile: nobody waits
+            self._room.release()
 
-    def _verdict(self, lease: Lease, item: _Item, scored: ScoredImage) -> Verdict:
+    def _finish(self, item: _Item, result: ScoredImage | Exception | None) -> None:
+        try:
+            if isinstance(result, ModelFailed):
+                item.run.add(_model_error(item, str(result)))
+            elif isinstance(result, Exception):
+                item.run.fail(result)
+            elif result is not None and item.wanted:
+                item.run.add(self._verdict(item, result))
+        except Exception as error:  # noqa: BLE001 - raised by the thread that waits for the shard
+            item.run.fail(error)
+        finally:
+            del item.image  # before another one takes its room
+            self._room.release()
+
+    def _verdict(self, item: _Item, scored: ScoredImage) -> Verdict:
+        lease = item.run.lease
         if not all(0 <= value <= 1 for value in (scored.score, *scored.tampered_areas)):  # NaN is not, either
-            return _model_error(lease, item, f"the model gave no score between 0 and 1, but {scored.score}")
+            return _model_error(item, f"the model gave no score between 0 and 1, but {scored.score}")
         flagged = scored.score >= lease.threshold
         map_uri = self._save(lease, item.ordinal, scored) if self._keep_heatmap(flagged) else None
         return Verdict(
@@ -160,52 +233,6 @@ class ShardScreener:
         except StorageUnavailable as error:
             raise HeatmapsUnavailable(error.uri, error.reason) from error
 
-    @staticmethod
-    def _refuse_when_store_is_away(verdicts: Sequence[Verdict]) -> None:
-        away = [verdict for verdict in verdicts if verdict.error_code is ErrorCode.TIMEOUT]
-        if away and len(away) >= _STORE_AWAY_SHARE * len(verdicts):
-            raise StorageUnavailable(
-                away[0].container,
-                f"{len(away)} of {len(verdicts)} images could not be read: {away[0].error_message}",
-            )
 
-
-Submit = Callable[[Sequence[_Item]], "Future[list[Verdict]]"]
-
-
-class _Run:
-    """The verdicts of one shard so far, and its images that wait for a full batch: one batch per canvas shape."""
-
-    def __init__(self, limits: ScreeningLimits) -> None:
-        self._batch_size = limits.batch_size
-        self._waiting: dict[tuple[int, ...], list[_Item]] = defaultdict(list)
-        self._at_model: deque[Future[list[Verdict]]] = deque()
-        self.verdicts: list[Verdict] = []
-
-    def add(self, verdicts: Sequence[Verdict]) -> None:
-        self.verdicts.extend(verdicts)
-
-    def queue(self, item: _Item, submit: Submit) -> None:
-        batch = self._waiting[item.image.pixels.shape]
-        batch.append(item)
-        if len(batch) == self._batch_size:
-            self._submit(self._waiting.pop(item.image.pixels.shape), submit)
-        elif sum(map(len, self._waiting.values())) >= _BATCHES_WAITING * self._batch_size:
-            fullest = max(self._waiting, key=lambda shape: len(self._waiting[shape]))
-            self._submit(self._waiting.pop(fullest), submit)
-
-    def flush(self, submit: Submit) -> None:
-        for batch in self._waiting.values():
-            self._submit(batch, submit)
-        self._waiting.clear()
-        while self._at_model:
-            self.add(self._at_model.popleft().result())
-
-    def _submit(self, batch: Sequence[_Item], submit: Submit) -> None:
-        if len(self._at_model) >= _BATCHES_AT_MODEL:
-            self.add(self._at_model.popleft().result())
-        self._at_model.append(submit(batch))
-
-
-def _model_error(lease: Lease, item: _Item, message: str) -> Verdict:
-    return failed_verdict(item.entry, item.ordinal, lease.model.fingerprint, ErrorCode.MODEL_ERROR, message)
+def _model_error(item: _Item, message: str) -> Verdict:
+    return failed_verdict(item.entry, item.ordinal, item.fingerprint, ErrorCode.MODEL_ERROR, message)

@@ -48,7 +48,9 @@ _RANGES: dict[str, tuple[int, int]] = {
 }
 #: fields that came after the first weights were published; left out of the JSON while they have their default, so
 #: that those weights keep their fingerprint
-_LATER = frozenset({"compression", "compression_channels", "head", "score_rule", "score_cutoff", "score_window"})
+_LATER = frozenset(
+    {"compression", "compression_channels", "head", "score_rule", "score_cutoff", "score_window", "draft_margin"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,9 @@ class NclConfig:
     input_size: int = 512
     #: "stretch": bilinear to input_size x input_size (paper); "fit": aspect kept, never enlarged, padded
     geometry: Geometry = "stretch"
+    #: a JPEG much larger than the canvas is decoded at 1/2, 1/4 or 1/8 of its size, the smallest that still has this
+    #: factor above the canvas for the usual resize; 0: always decoded in full
+    draft_margin: float = 1.5
     #: RGB mean of pixels scaled to 0-1
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     #: RGB standard deviation of pixels scaled to 0-1
@@ -110,6 +115,9 @@ class NclConfig:
             raise ConfigInvalid("score_top_fraction", "must lie in (0, 1]")
         if not _is_number(self.score_cutoff) or not 0 <= self.score_cutoff < 1:
             raise ConfigInvalid("score_cutoff", "must lie in [0, 1)")
+        if not _is_number(self.draft_margin) or not (self.draft_margin == 0 or 1 <= self.draft_margin <= 8):
+            raise ConfigInvalid("draft_margin", "must be 0 or lie in [1, 8]")
+        object.__setattr__(self, "draft_margin", float(self.draft_margin))  # 2 and 2.0 are one fingerprint
         if self.score_rule.startswith("head") and self.head == "none":
             raise ConfigInvalid("score_rule", f"{self.score_rule!r} asks the image head, and head is 'none'")
 

@@ -40,8 +40,6 @@ _UPRIGHT = {
 }
 _ORIENTATION = 0x0112
 _PNG = b"\x89PNG\r\n\x1a\n"
-#: a JPEG is decoded at a reduced scale only while this factor above the target remains to be resized
-_DRAFT_MARGIN = 1.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,7 +115,7 @@ def _to_canvas(image: Image.Image, config: NclConfig) -> DecodedImage:
     turned = orientation >= 5
     width, height = (stored_height, stored_width) if turned else (stored_width, stored_height)
     target = _target_size(width, height, config)
-    _draft(image, target[::-1] if turned else target)
+    _draft(image, target[::-1] if turned else target, config.draft_margin)
     rgb = to_rgb(image)
     if orientation in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[orientation])
@@ -143,10 +141,10 @@ def _target_size(width: int, height: int, config: NclConfig) -> tuple[int, int]:
     return fit_size(width, height, config.input_size)
 
 
-def _draft(image: Image.Image, target: tuple[int, int]) -> None:
-    """Let the JPEG decoder skip detail that the resize would throw away; never below the target."""
-    if image.format in {"JPEG", "MPO"}:
-        wanted = (int(target[0] * _DRAFT_MARGIN), int(target[1] * _DRAFT_MARGIN))
+def _draft(image: Image.Image, target: tuple[int, int], margin: float) -> None:
+    """Let the JPEG decoder skip detail that the resize would throw away; never below ``margin`` times the target."""
+    if image.format in {"JPEG", "MPO"} and margin:
+        wanted = (int(target[0] * margin), int(target[1] * margin))
         if image.width > wanted[0] and image.height > wanted[1]:
             image.draft(None, wanted)
 

@@ -60,7 +60,8 @@ class Scene:
         return ShardScreener(**values)  # type: ignore[arg-type]
 
     def screen(self, images: Sequence[ImageRef] | None = None, **fields: object) -> list[Verdict]:
-        return self.screener().screen(self.lease(images, **fields))
+        with self.screener() as screener:
+            return screener.screen(self.lease(images, **fields))
 
     def lease(self, images: Sequence[ImageRef] | None = None, **fields: object) -> Lease:
         return lease(self.refs() if images is None else images, **{"first_ordinal": 100, **fields})

@@ -21,6 +21,10 @@ from ncl_model.decoding import DecodedImage, decode_image
 APP_NAME = "localizer"
 #: batches a replica has accepted and not answered; more wait at the callers
 MAX_ONGOING_REQUESTS = 4
+#: with more batches than this under way per replica, there are to be more replicas, if there may be
+_TARGET_ONGOING_REQUESTS = 2
+#: images that a CPU replica scores at once: each needs memory of its own, some hundred megabytes at 1024 pixels
+_MOST_STREAMS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,23 +42,46 @@ class Reply:
     error: str | None = None
 
 
+class Streams:
+    """How a replica divides its threads: so many images at once, with so many threads each."""
+
+    def __init__(self, *, device: str, threads: int) -> None:
+        #: a GPU takes a batch as one
+        self.whole_batches = device != "cpu"
+        count = 1 if self.whole_batches else min(_MOST_STREAMS, threads)
+        self.threads_each = max(1, threads // count)
+        self.pool = ThreadPoolExecutor(count, thread_name_prefix="model", initializer=self._begin)
+
+    def _begin(self) -> None:
+        import torch
+
+        torch.set_num_threads(self.threads_each)  # it is a setting of each thread
+
+
 class Localizer:
-    """One replica: loads weights by `user_config`, scores uint8 batches. The forward pass is off the event loop."""
+    """One replica: loads weights by `user_config`, scores uint8 batches. The forward pass is off the event loop.
+
+    On a CPU the images of a batch are spread over streams, each with its share of the threads. Threads that work on
+    one image wait for each other after every layer, and lose much when decoding takes a core away; streams do not.
+    """
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._streams = Streams(device="cpu", threads=1)
         self._predictor: Any = None
 
     async def reconfigure(self, config: dict[str, Any]) -> None:
         """`config`: weights (path or None for the shipped ones), precision, threads, device."""
         from ncl_model.predictor import Predictor
 
-        def load() -> Any:
-            return Predictor.setup(
-                config["weights"], config["precision"], config["threads"], device=config.get("device", "cpu")
-            )
+        device = config.get("device", "cpu")
+        streams = Streams(device=device, threads=config["threads"])
 
-        self._predictor = await asyncio.get_running_loop().run_in_executor(self._pool, load)
+        def load() -> Any:
+            return Predictor.setup(config["weights"], config["precision"], streams.threads_each, device=device)
+
+        predictor = await asyncio.get_running_loop().run_in_executor(streams.pool, load)
+        before, self._streams, self._predictor = self._streams, streams, predictor
+        before.pool.shutdown(wait=False)
 
     def check_health(self) -> None:
         """Ray Serve calls this; an exception takes the replica out."""
@@ -67,7 +94,13 @@ class Localizer:
         predictor = self._predictor
         if predictor.fingerprint != fingerprint:
             return Reply(fingerprint=predictor.fingerprint)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _score, predictor, batch, valid_sizes)
+        loop, streams = asyncio.get_running_loop(), self._streams
+        step = max(1, len(batch)) if streams.whole_batches else 1
+        parts = [
+            loop.run_in_executor(streams.pool, _score, predictor, batch[i : i + step], valid_sizes[i : i + step])
+            for i in range(0, len(batch), step)
+        ]
+        return _join(await asyncio.gather(*parts), predictor.fingerprint)
 
 
 def _score(predictor: Any, batch: NDArray[np.uint8], valid_sizes: list[tuple[int, int]]) -> Reply:
@@ -76,6 +109,19 @@ def _score(predictor: Any, batch: NDArray[np.uint8], valid_sizes: list[tuple[int
     except Exception as error:  # noqa: BLE001 - whatever the model raises is the batch's fault until shown otherwise
         return Reply(fingerprint=predictor.fingerprint, error=f"{type(error).__name__}: {error}")
     return Reply(fingerprint=predictor.fingerprint, scores=scores, areas=areas, heatmaps=heatmaps)
+
+
+def _join(parts: Sequence[Reply], fingerprint: str) -> Reply:
+    """One answer from those of a batch's parts; an error of one is the batch's."""
+    error = next((part.error for part in parts if part.error is not None), None)
+    if error is not None or not parts:
+        return Reply(fingerprint=fingerprint, error=error)
+    return Reply(
+        fingerprint=fingerprint,
+        scores=np.concatenate([part.scores for part in parts if part.scores is not None]),
+        areas=np.concatenate([part.areas for part in parts if part.areas is not None]),
+        heatmaps=[heatmap for part in parts for heatmap in part.heatmaps],
+    )
 
 
 class ServeScorer:
@@ -140,10 +186,23 @@ class Hosting:
     weights: str | None
     precision: str
     replicas: int = 1
+    #: above `replicas`: Serve adds replicas up to this while batches wait, and takes them away again
+    max_replicas: int = 1
     cpus: float = 1.0
     gpus: float = 0.0
     #: CPU threads of one replica
     threads: int = os.cpu_count() or 1
+
+
+def _replicas(hosting: Hosting) -> dict[str, Any]:
+    if hosting.max_replicas <= hosting.replicas:
+        return {"num_replicas": hosting.replicas}
+    autoscaling = {
+        "min_replicas": hosting.replicas,
+        "max_replicas": hosting.max_replicas,
+        "target_ongoing_requests": _TARGET_ONGOING_REQUESTS,
+    }
+    return {"autoscaling_config": autoscaling}
 
 
 def build_app(hosting: Hosting) -> Any:
@@ -152,7 +211,7 @@ def build_app(hosting: Hosting) -> Any:
 
     deployment = serve.deployment(Localizer).options(
         name="Localizer",
-        num_replicas=hosting.replicas,
+        **_replicas(hosting),
         max_ongoing_requests=MAX_ONGOING_REQUESTS,
         ray_actor_options={"num_cpus": hosting.cpus, "num_gpus": hosting.gpus},
         user_config={

@@ -54,12 +54,8 @@ class Session:
 @contextmanager
 def running_session(wiring: Wiring, *, only_job: JobId | None = None) -> Iterator[Session]:
     """Start what is needed, and stop what was started, in whatever way the block ends."""
-    from jobs.ray_runner import RayRunner
-
-    hosting, screen = wiring.hosting(), wiring.task_screen()
-    with ray_runtime(wiring.runtime_options(), hosting):
-        runner = RayRunner(screen, cpus_per_shard=wiring.settings.shard_cpus)
-        session = Session(wiring.dispatcher(runner, only_job=only_job))
+    with ray_runtime(wiring.runtime_options(), wiring.hosting()):
+        session = Session(wiring.dispatcher(wiring.runner(), only_job=only_job))
         session.start()
         try:
             yield session

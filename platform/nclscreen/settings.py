@@ -52,14 +52,20 @@ class Settings(BaseSettings):
         default=None, description="address of a Ray cluster, or `auto`; unset: a local Ray, started and stopped with us"
     )
     replicas: int = Field(default=1, ge=1, description="replicas of the model on Ray Serve")
+    max_replicas: int | None = Field(
+        default=None, ge=1, description="replicas when there is much to do; unset: always `NCLSCREEN_REPLICAS` of them"
+    )
     replica_cpus: float = Field(default=1.0, gt=0, description="CPUs Ray reserves for a replica")
     replica_gpus: float = Field(default=0.0, ge=0, description="GPUs Ray reserves for a replica; 0: the CPU computes")
     replica_threads: int | None = Field(
         default=None, ge=1, description="CPU threads of a replica; unset: all cores of a local Ray, else `replica_cpus`"
     )
-    shards_in_flight: int = Field(default=2, ge=1, description="shards being screened at once")
+    shards_in_flight: int = Field(default=2, ge=1, description="shards being screened at once, over all workers")
+    shards_per_worker: int = Field(
+        default=2, ge=1, description="shards a worker process screens at once; they share its batches"
+    )
     shard_cpus: float = Field(default=1.0, gt=0, description="CPUs Ray reserves for a shard (fetching and decoding)")
-    fetchers: int = Field(default=4, ge=1, description="images a shard fetches and decodes at once")
+    fetchers: int = Field(default=4, ge=1, description="images a worker fetches and decodes at once")
     batch_size: int = Field(default=8, ge=1, description="images in one call to the model")
     lease_s: float = Field(default=60.0, gt=0, description="seconds after which a silent worker's shard is taken back")
     max_image_bytes: int = Field(

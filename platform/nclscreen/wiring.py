@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
@@ -19,12 +20,12 @@ from jobs.background import Chore
 from jobs.completion_report import ReportWriter
 from jobs.database import create_database_engine
 from jobs.dispatcher import Dispatcher, DispatcherOptions
-from jobs.domain import JobId, Lease, ModelRef, Verdict
+from jobs.domain import JobId, ModelRef
 from jobs.errors import JobsError
 from jobs.heatmaps import StoredHeatmaps
 from jobs.job_store import JobStore
 from jobs.migrations import upgrade
-from jobs.ports import Scorer, ShardRunner
+from jobs.ports import ShardRunner
 from jobs.preparation import Preparer
 from jobs.report_queue import ReportQueue
 from jobs.screening import ScreeningLimits, ShardScreener
@@ -66,8 +67,8 @@ def load_settings() -> Settings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TaskScreen:
-    """What a shard task gets: plain data. Storages, scorer and screener are built in the worker, once per process."""
+class ScreenerPlan:
+    """What a screening worker gets: plain data. Storages, scorer and screener are built there, by calling it."""
 
     scorer: ServeScorer
     s3: S3Options
@@ -75,21 +76,15 @@ class TaskScreen:
     heatmaps: str
     limits: ScreeningLimits
 
-    def __call__(self, lease: Lease) -> list[Verdict]:
-        return build_screener(self.scorer, self.s3, self.heatmaps_uri, self.heatmaps, self.limits).screen(lease)
-
-
-def build_screener(
-    scorer: Scorer, s3: S3Options, heatmaps_uri: str, heatmaps: str, limits: ScreeningLimits
-) -> ShardScreener:
-    parsed = parse_source(heatmaps_uri)
-    return ShardScreener(
-        open_storage=lambda container: open_storage(container, s3),
-        scorer=scorer,
-        heatmaps=StoredHeatmaps(open_storage(parsed.container, s3), parsed.prefix),
-        keep_heatmap=lambda flagged: heatmaps == "all" or (heatmaps == "flagged" and flagged),
-        limits=limits,
-    )
+    def __call__(self) -> ShardScreener:
+        parsed = parse_source(self.heatmaps_uri)
+        return ShardScreener(
+            open_storage=lambda container: open_storage(container, self.s3),
+            scorer=self.scorer,
+            heatmaps=StoredHeatmaps(open_storage(parsed.container, self.s3), parsed.prefix),
+            keep_heatmap=lambda flagged: self.heatmaps == "all" or (self.heatmaps == "flagged" and flagged),
+            limits=self.limits,
+        )
 
 
 class Wiring:
@@ -206,9 +201,9 @@ class Wiring:
             only=only,
         )
 
-    def task_screen(self) -> TaskScreen:
-        """What the shard tasks run."""
-        return TaskScreen(
+    def screener_plan(self) -> ScreenerPlan:
+        """What the screening workers build."""
+        return ScreenerPlan(
             scorer=ServeScorer(self.checkpoint.config, max_pixels=self.settings.max_pixels),
             s3=self.settings.s3,
             heatmaps_uri=self.settings.effective_heatmaps_uri,
@@ -228,6 +223,7 @@ class Wiring:
             weights=str(settings.weights) if settings.weights else None,
             precision=settings.precision,
             replicas=settings.replicas,
+            max_replicas=max(settings.replicas, settings.max_replicas or 0),
             cpus=settings.replica_cpus,
             gpus=settings.replica_gpus,
             threads=threads,
@@ -235,8 +231,25 @@ class Wiring:
 
     def runtime_options(self) -> RuntimeOptions:
         settings = self.settings
-        wanted = settings.replicas * settings.replica_cpus + settings.shards_in_flight * settings.shard_cpus
+        shards = self.workers() * settings.shards_per_worker
+        replicas = max(settings.replicas, settings.max_replicas or 0)
+        wanted = replicas * settings.replica_cpus + shards * settings.shard_cpus
         return RuntimeOptions(address=settings.ray_address, needed_cpus=wanted)
+
+    def workers(self) -> int:
+        """Screening workers that hold the shards in flight."""
+        return math.ceil(self.settings.shards_in_flight / self.settings.shards_per_worker)
+
+    def runner(self) -> ShardRunner:
+        """Runs shards on the Ray cluster this process is connected to."""
+        from jobs.ray_runner import RayRunner
+
+        return RayRunner(
+            self.screener_plan(),
+            workers=self.workers(),
+            shards_per_worker=self.settings.shards_per_worker,
+            cpus_per_shard=self.settings.shard_cpus,
+        )
 
 
 @lru_cache(maxsize=1)

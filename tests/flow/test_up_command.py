@@ -49,7 +49,7 @@ def test_a_job_survives_ctrl_c_and_kills_on_s3_and_postgresql(
     second = program.start("up")
     wait_until(lambda: recorded() > stopped_at, "the job goes on")
     for process in processes_of(program):
-        if "ray::screen_shard" in " ".join(process.cmdline()):
+        if "ray::ScreeningWorker" in " ".join(process.cmdline()):
             process.kill()
     second.kill()  # the dispatcher itself: its leases are rescued when they run out
     second.communicate()

@@ -5,19 +5,21 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import lease, picture
-from scene import Scene, codes
+from builders import fill, lease, picture
+from scene import Photos, Scene, codes
 
-from jobs.domain import Verdict
+from jobs.domain import ImageKey, Verdict
 from jobs.errors import (
     ModelUnavailable,
 )
 from jobs.memory import MemoryScorer
 from jobs.screening import ScreeningLimits
+from jobs.shard_run import ShardAbandoned
 from ncl_model.decoding import DecodedImage
 
 
@@ -101,10 +103,69 @@ def test_one_screener_screens_several_shards_at_once() -> None:
     assert [verdict.score for verdict in found] == [scene.scorer.score_of(data) for data in scene.pictures.values()]
 
 
+class Closed(Photos):
+    """Nothing can be read from one shard's pictures until a gate is opened."""
+
+    def __init__(self, held: set[str]) -> None:
+        super().__init__()
+        self._held = held
+        self.asked = threading.Event()
+        self.gate = threading.Event()
+
+    def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
+        if key in self._held:
+            self.asked.set()
+            assert self.gate.wait(30)
+        return super().read(key, version_id=version_id, max_bytes=max_bytes)
+
+
+def test_a_shard_may_be_abandoned_beside_others_and_leaves_its_room() -> None:
+    scene = Scene(300)
+    images = scene.refs()
+    held = Closed({image.key for image in images[:100]})
+    fill(held, scene.pictures.items())
+    scene.photos = held
+    dropped = lease(images[:100], shard_id=1)
+    with scene.screener() as screener, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(screener.screen, dropped)
+        assert held.asked.wait(30)
+        screener.abandon(dropped)
+        with pytest.raises(ShardAbandoned, match="shard 1 was abandoned"):
+            waiting.result(30)
+        held.gate.set()
+        # twice what fits into memory at once: nothing of the dropped one's is still taken
+        rest = screener.screen(lease(images[100:], shard_id=2, first_ordinal=100))
+        assert codes(rest) == [None] * 200
+        screener.abandon(dropped)  # it is not here any more: nothing happens
+
+
+def test_batches_are_filled_from_several_shards_and_a_culprit_costs_its_neighbours_nothing() -> None:
+    scene = Scene(60, limits=ScreeningLimits(fetchers=2, batch_size=20))
+    images = scene.refs()
+    culprit = picture(33)
+    scene.scorer.fail_on(culprit)
+    held = Closed({images[0].key})
+    fill(held, scene.pictures.items())
+    scene.photos = held
+    shards = [lease(images[i : i + 10], shard_id=i, first_ordinal=i) for i in range(0, 60, 10)]
+    with scene.screener() as screener, ThreadPoolExecutor(6) as pool:
+        running = [pool.submit(screener.screen, shard) for shard in shards]
+        while len(screener._runs) < 6:
+            held.asked.wait(0.01)
+        held.gate.set()  # all six shards are known now: no batch need go before it is full
+        found = sorted((v for each in running for v in each.result(30)), key=lambda verdict: verdict.ordinal)
+    assert codes(found) == [None] * 33 + ["model_error"] + [None] * 26
+    sizes = sorted(count for _, count in scene.scorer.calls)
+    assert sizes[-3:] == [20, 20, 20]
+
+
 def test_no_thread_is_left_behind() -> None:
+    before = set(threading.enumerate())
     scene = Scene(30)
     scene.screen()
     scene.scorer.unavailable = 1
     with pytest.raises(ModelUnavailable):
         scene.screen()
-    assert [thread for thread in threading.enumerate() if thread.name.startswith(("fetch", "score"))] == []
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive(), thread.name
