@@ -19,6 +19,7 @@ from jobs.database import DATABASE_AWAY
 from jobs.domain import JobId, Lease
 from jobs.errors import LeaseLost, ModelMismatch
 from jobs.job_store import JobStore
+from jobs.known_verdicts import KnownVerdicts
 from jobs.ports import Outcome, OutcomeKind, ShardRunner
 from jobs.preparation import PREPARATION_LEASE_S, Preparer
 from jobs.preparations import Preparation, PreparationLost
@@ -60,10 +61,12 @@ class Dispatcher:
         fingerprint: str,
         options: DispatcherOptions,
         chores: Sequence[Chore] = (),
+        known: KnownVerdicts | None = None,
     ) -> None:
         """`fingerprint` is that of the hosted model: jobs pinned to another one are left to who hosts that.
 
-        `chores` are worked on in threads of their own: completion reports, webhooks.
+        `chores` are worked on in threads of their own: completion reports, webhooks. Without `known`, every image is
+        scored, also those whose verdict an earlier job has.
         """
         self._store = store
         self._queue = queue
@@ -72,6 +75,7 @@ class Dispatcher:
         self._fingerprint = fingerprint
         self._options = options
         self._chores = chores
+        self._known = known
         self._stop = threading.Event()
         self._preparing: tuple[Preparation, Future[None]] | None = None
         self._unrecorded: list[Outcome] = []
@@ -164,7 +168,15 @@ class Dispatcher:
         )
         for lease in leases:
             logger.info("shard %d of job %s, attempt %d, started", lease.shard_id, lease.job_id, lease.attempt)
-            self._runner.start(lease)
+            self._runner.start(self._recall(lease))
+
+    def _recall(self, lease: Lease) -> Lease:
+        """The lease with the verdicts that are known of its images. It is claimed: it must start in any case."""
+        try:
+            return lease if self._known is None else self._known.recall(lease)
+        except DATABASE_AWAY as error:
+            logger.warning("shard %d starts without what is known of its images: %s", lease.shard_id, error)
+            return lease
 
     def _close_jobs(self) -> None:
         for job_id in self._store.completing():

@@ -256,7 +256,11 @@ class Lease:
     expires_at: float
     model: ModelRef
     threshold: float
+    #: score all images anew, whatever is known of them
+    rescore: bool = False
     entries: tuple[ImageRef, ...]
+    #: verdicts of earlier jobs by the same model that may be taken over; see `reuse`
+    known: tuple[Verdict, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.domain import ImageKey, Lease
+from jobs.errors import StorageError, StorageUnavailable
 from jobs.storage import ObjectStorage
 
 
@@ -24,6 +26,23 @@ class StoredHeatmaps:
         name = f"{lease.job_id}/{ordinal // 1000:06d}/{ordinal:09d}.png"
         key = ImageKey(f"{self._prefix}/{name}" if self._prefix else name)
         return self._storage.write(key, encode_heatmap(heatmap), content_type="image/png")
+
+    def serves(self, uri: str) -> bool:
+        """Whether this heatmap is here and can be found; one of another store counts as gone.
+
+        Raises StorageUnavailable: nobody can tell now.
+        """
+        begin = f"{self._storage.container.rstrip('/')}/"
+        if not uri.startswith(begin):
+            return False
+        name = uri.removeprefix(begin)
+        try:
+            self._storage.stat(ImageKey(unquote(name) if begin.startswith("file:") else name))
+        except StorageUnavailable:
+            raise
+        except StorageError:
+            return False
+        return True
 
 
 def encode_heatmap(heatmap: NDArray[np.uint8]) -> bytes:

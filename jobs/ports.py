@@ -45,6 +45,9 @@ class Scorer(Protocol):
 class HeatmapStore(Protocol):
     """Where heatmaps are kept."""
 
+    def serves(self, uri: str) -> bool:
+        """Whether this heatmap of an earlier job is still there. Raises StorageUnavailable."""
+
     def save(self, lease: Lease, ordinal: int, heatmap: NDArray[np.uint8]) -> str:
         """Keep one heatmap under a name that a second attempt writes over; returns its URI. Raises StorageError."""
 

@@ -13,6 +13,7 @@ from jobs.corpus import OpenStorage
 from jobs.domain import ImageRef, Lease, Verdict
 from jobs.errors import ErrorCode, HeatmapsUnavailable, InvalidSource, ModelFailed, StorageError, StorageUnavailable
 from jobs.ports import HeatmapStore, KeepHeatmap, ScoredImage, Scorer
+from jobs.reuse import is_flagged, taken_over
 from jobs.shard_run import ShardAbandoned, ShardRun
 from jobs.work_queue import failed_verdict
 from ncl_model.decoding import DecodedImage
@@ -45,15 +46,22 @@ class _Item:
     """One decoded image on its way to its verdict."""
 
     def __init__(
-        self, screener: ShardScreener, run: ShardRun, ordinal: int, entry: ImageRef, image: DecodedImage, data: bytes
+        self,
+        screener: ShardScreener,
+        run: ShardRun,
+        ordinal: int,
+        entry: ImageRef,
+        image: DecodedImage,
+        digest: str,
+        size: int,
     ) -> None:
         self._screener = screener
         self.run = run
         self.ordinal = ordinal
         self.entry = entry
         self.image = image
-        self.digest = sha256(data).hexdigest()
-        self.size = len(data)
+        self.digest = digest
+        self.size = size
         self.fingerprint = run.lease.model.fingerprint
 
     @property
@@ -174,14 +182,37 @@ class ShardScreener:
         fingerprint = run.lease.model.fingerprint
         try:
             storage = self._open_storage(entry.container)
+            if (found := self._take_over(run, ordinal, entry, run.recall.unchanged(entry))) is not None:
+                return found
             data = storage.read(entry.key, version_id=entry.version_id, max_bytes=self._limits.max_image_bytes)
-            return _Item(self, run, ordinal, entry, self._scorer.decode(data), data)
+            digest = sha256(data).hexdigest()
+            if (found := self._take_over(run, ordinal, entry, run.recall.same_bytes(digest))) is not None:
+                return found
+            return _Item(self, run, ordinal, entry, self._scorer.decode(data), digest, len(data))
+        except HeatmapsUnavailable:
+            raise  # no fault of this image
         except StorageError as error:
             return failed_verdict(entry, ordinal, fingerprint, error.code, error.reason)
         except InvalidSource as error:
             return failed_verdict(entry, ordinal, fingerprint, ErrorCode.NOT_FOUND, error.reason)
         except ImageUnreadable as error:
             return failed_verdict(entry, ordinal, fingerprint, ErrorCode(error.code), str(error))
+
+    def _take_over(self, run: ShardRun, ordinal: int, entry: ImageRef, known: Verdict | None) -> Verdict | None:
+        """What is known, as this job's verdict; None where the image must be scored, if only for its heatmap."""
+        if known is None:
+            return None
+        if not self._keep_heatmap(is_flagged(known, run.lease)):
+            return taken_over(known, run.lease, ordinal, entry, None)
+        if known.map_uri is None or not self._serves(known.map_uri):
+            return None
+        return taken_over(known, run.lease, ordinal, entry, known.map_uri)
+
+    def _serves(self, uri: str) -> bool:
+        try:
+            return self._heatmaps.serves(uri)
+        except StorageUnavailable as error:
+            raise HeatmapsUnavailable(error.uri, error.reason) from error
 
     def finish(self, item: _Item, result: ScoredImage | Exception | None) -> None:
         """Make the verdict, apart from the model's threads: a slow store of heatmaps does not hold the next batch."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from jobs.domain import Lease, ShardId, Verdict
 from jobs.errors import ErrorCode, JobsError, StorageUnavailable
+from jobs.reuse import Recall
 from jobs.work_queue import MAX_ATTEMPTS
 
 #: a shard is tried again as a whole when at least this share of its images failed for a passing reason
@@ -26,6 +27,7 @@ class ShardRun:
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
+        self.recall = Recall(lease.known)
         self._verdicts: list[Verdict] = []
         self._error: Exception | None = None
         self._changed = threading.Condition()

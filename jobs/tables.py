@@ -214,6 +214,14 @@ verdicts = Table(
     Column("error_message", Text),
     Column("recorded_at", Double, nullable=False),
     Index("ix_verdicts_job_id_key_hash", "job_id", "key_hash"),
+    # what may be taken over by later jobs: equal bytes have equal sizes
+    Index(
+        "ix_verdicts_known",
+        "size",
+        "key_hash",
+        sqlite_where=text("score IS NOT NULL AND NOT reused"),
+        postgresql_where=text("score IS NOT NULL AND NOT reused"),
+    ),
     # in the order in which flagged images are shown: of one job, and over all jobs
     Index(
         "ix_verdicts_flagged_of_job",

@@ -256,7 +256,14 @@ def _entries(connection: Connection, shard_id: int) -> tuple[ImageRef, ...]:
 
 def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
     rows = connection.execute(
-        select(shards, shard_entries.c.entries, jobs.c.model_name, jobs.c.model_fingerprint, jobs.c.threshold)
+        select(
+            shards,
+            shard_entries.c.entries,
+            jobs.c.model_name,
+            jobs.c.model_fingerprint,
+            jobs.c.threshold,
+            jobs.c.rescore,
+        )
         .join(shard_entries, shard_entries.c.shard_id == shards.c.id)
         .join(jobs, jobs.c.id == shards.c.job_id)
         .where(shards.c.id.in_(shard_ids))
@@ -272,6 +279,7 @@ def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
             expires_at=row.lease_expires_at,
             model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
             threshold=row.threshold,
+            rescore=bool(row.rescore),
             entries=unpack_entries(row.entries),
         )
         for row in rows

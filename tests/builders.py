@@ -20,6 +20,7 @@ from jobs.entries import unpack_entries
 from jobs.errors import ErrorCode
 from jobs.heatmaps import StoredHeatmaps
 from jobs.job_store import JobStore
+from jobs.known_verdicts import KnownVerdicts
 from jobs.memory import MemoryScorer
 from jobs.ports import HeatmapStore, Scorer, ShardRunner
 from jobs.preparation import Preparer
@@ -147,7 +148,8 @@ def check_accounts(engine: Engine, job_id: JobId) -> Job:
         rows = connection.execute(select(verdicts).where(verdicts.c.job_id == job_id)).all()
     ordinals = [row.ordinal for row in rows]
     assert len(set(ordinals)) == len(ordinals)
-    assert job.counts.scored == sum(row.error_code is None for row in rows)
+    assert job.counts.scored == sum(row.error_code is None and not row.reused for row in rows)
+    assert job.counts.reused == sum(row.reused for row in rows)
     assert job.counts.failed == sum(row.error_code is not None for row in rows)
     assert job.counts.flagged == sum(row.flagged for row in rows)
     return job
@@ -236,6 +238,7 @@ class Bench:
         store: JobStore | None = None,
         fingerprint: str = FINGERPRINT,
         open_storage: OpenStorage | None = None,
+        known: KnownVerdicts | None = None,
         **options: object,
     ) -> Dispatcher:
         store = store or self.store
@@ -245,6 +248,7 @@ class Bench:
             preparer=Preparer(store, open_storage or self.open),
             runner=runner or ThreadRunner(screen or self.screener().screen),
             fingerprint=fingerprint,
+            known=known,
             options=DispatcherOptions(**{"poll_s": 0.01, **options}),  # type: ignore[arg-type]
         )
 

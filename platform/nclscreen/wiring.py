@@ -24,6 +24,7 @@ from jobs.domain import JobId, ModelRef
 from jobs.errors import JobsError
 from jobs.heatmaps import StoredHeatmaps
 from jobs.job_store import JobStore
+from jobs.known_verdicts import KnownVerdicts
 from jobs.migrations import upgrade
 from jobs.ports import ShardRunner
 from jobs.preparation import Preparer
@@ -176,6 +177,7 @@ class Wiring:
             preparer=self.preparer,
             runner=runner,
             fingerprint=self.model.fingerprint,
+            known=KnownVerdicts(self.engine),
             options=DispatcherOptions(
                 in_flight=self.settings.shards_in_flight, lease_s=self.settings.lease_s, only_job=only_job
             ),

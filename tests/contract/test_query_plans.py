@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from builders import CONTAINER, FINGERPRINT, entries, ready_job
+from builders import CONTAINER, FINGERPRINT, entries, entry, lease, ready_job
 from sqlalchemy import Connection, Engine, event, func, insert, select
 
 from jobs.database import create_database_engine, writing
 from jobs.domain import JobId
 from jobs.entries import pack_entries
 from jobs.errors import VerdictNotFound
+from jobs.known_verdicts import KnownVerdicts
 from jobs.migrations import upgrade
 from jobs.tables import jobs, shard_entries, shards, verdicts
 from jobs.verdicts import FlaggedQuery, VerdictStore
@@ -77,8 +78,9 @@ def fill(connection: Connection) -> JobId:
                 "container": CONTAINER,
                 "key": f"{i}.jpg",
                 "key_hash": f"{i:032d}",
-                "score": (i * 7919 % VERDICTS) / VERDICTS,
-                "flagged": i * 7919 % VERDICTS > 0.8 * VERDICTS,
+                "score": (i * 7919 % VERDICTS) / VERDICTS if i % 100 else None,
+                "flagged": i % 100 > 0 and i * 7919 % VERDICTS > 0.8 * VERDICTS,
+                "size": 100_000 + i,
                 "error_code": "corrupt" if i % 100 == 0 else None,
                 "recorded_at": 0.0,
             }
@@ -204,3 +206,13 @@ def test_one_image_is_found_by_its_hash(archive: Archive) -> None:
 
     ((sent, parameters),) = recorded(archive.engine, "verdicts", ask)
     assert "ix_verdicts_job_id_key_hash" in archive.plan(sent, parameters)
+
+
+@pytest.mark.parametrize("images", [8, 64])  # more are a large part of this small archive
+def test_what_is_known_of_a_shard_is_one_question_to_a_small_index(archive: Archive, images: int) -> None:
+    held = lease([entry(f"{i}.jpg", size=100_000 + 7 * i) for i in range(images)])
+    known = KnownVerdicts(archive.engine)
+    ((sent, parameters),) = recorded(archive.engine, "verdicts", lambda: known.recall(held))
+    plan = archive.plan(sent, parameters)
+    assert plan.count("ix_verdicts_known") >= 2, plan
+    assert not re.search(r"SCAN verdicts|Seq Scan on verdicts", plan), plan

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from ncl_model.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint, shipped_weights
 from ncl_model.config import NclConfig
-from ncl_model.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing
+from ncl_model.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, ConfigInvalid
 from ncl_model.network import NclNetwork
 
 CONFIG = NclConfig(backbone="resnet18", width=8, output_stride=16, aspp_channels=8, decoder_channels=8, geometry="fit")
@@ -67,6 +67,17 @@ def test_the_fingerprint_covers_weights_config_and_precision_only(checkpoint: Ch
         dataclasses.replace(checkpoint, config=dataclasses.replace(CONFIG, input_size=256)).fingerprint("float32"),
     ]
     assert len({print_, *different}) == 4
+
+
+def test_how_large_jpegs_are_decoded_is_part_of_the_fingerprint_unless_it_is_as_ever(checkpoint: Checkpoint) -> None:
+    assert "draft_margin" not in CONFIG.to_dict()
+    others = [dataclasses.replace(checkpoint, config=dataclasses.replace(CONFIG, draft_margin=m)) for m in (0, 2, 2.0)]
+    prints = [other.fingerprint("float32") for other in [checkpoint, *others]]
+    assert len(set(prints)) == 3
+    assert prints[2] == prints[3]
+    for margin in (-1, 0.5, 9, True, "2", None):
+        with pytest.raises(ConfigInvalid, match="draft_margin"):
+            dataclasses.replace(CONFIG, draft_margin=margin)
 
 
 def test_memory_layout_does_not_change_the_fingerprint(checkpoint: Checkpoint) -> None:

@@ -13,6 +13,7 @@ depends_on = None
 _ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _REPORT_DUE = "report_due_at IS NOT NULL"
 _CLAIMABLE = "state IN ('ready', 'running')"
+_KNOWN = "score IS NOT NULL AND NOT reused"
 _WAITING = "delivered_at IS NULL AND NOT given_up"
 
 
@@ -71,6 +72,14 @@ def upgrade() -> None:
         "AND job_id IN (SELECT id FROM jobs WHERE state IN ('cancelled', 'failed'))"
     )
     op.add_column("verdicts", sa.Column("reused", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.create_index(
+        "ix_verdicts_known",
+        "verdicts",
+        ["size", "key_hash"],
+        unique=False,
+        sqlite_where=sa.text(_KNOWN),
+        postgresql_where=sa.text(_KNOWN),
+    )
 
     op.create_table(
         "manifest_problems",
