@@ -64,7 +64,7 @@ def write_corpus(folder: Path, images: int) -> None:
 def kind_of(title: str) -> str:
     if title.startswith("ray::ServeReplica:localizer"):
         return "model replica"
-    if title.startswith(("ray::screen_shard", "ray::IDLE", "ray::Shard")):
+    if title.startswith(("ray::ScreeningWorker", "ray::screen_shard", "ray::IDLE", "ray::Shard")):
         return "shard workers"
     if "nclscreen.cli" in title:
         return "dispatcher"

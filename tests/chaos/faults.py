@@ -22,7 +22,7 @@ class NoVictim(Exception):
 
 
 def kill_worker(system: System, chance: random.Random) -> str:
-    return f"kill -9 of shard worker {_kill_one(system, 'ray::screen_shard', chance)}"
+    return f"kill -9 of shard worker {_kill_one(system, 'ray::ScreeningWorker', chance)}"
 
 
 def kill_replica(system: System, chance: random.Random) -> str:
