@@ -33,11 +33,12 @@ def test_twenty_rounds_have_every_fault(seed: int) -> None:
 @pytest.mark.s3
 @pytest.mark.timeout(900)
 def test_a_short_campaign_holds(postgres_server: PostgresServer, s3_server: S3Server) -> None:
-    """A worker shot, a store that throttles. The campaign has servers of its own; ours only show that they can run."""
+    """A worker shot, the database gone for a moment. It has servers of its own; ours only show that they can run."""
     command = [sys.executable, str(CAMPAIGN), "--seed", "5", "--rounds", "2", "--images", "60"]
     done = subprocess.run(
-        [*command, "--faults", "worker", "throttle"], capture_output=True, text=True, timeout=800, check=False
+        [*command, "--faults", "worker", "database"], capture_output=True, text=True, timeout=800, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 of 2 rounds held" in done.stdout
     assert "kill -9 of shard worker" in done.stdout
+    assert "PostgreSQL stopped at once" in done.stdout

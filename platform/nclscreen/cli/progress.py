@@ -15,6 +15,7 @@ from jobs.domain import Job, JobId
 from jobs.job_store import JobStore
 from jobs.states import FINAL, JobState
 from nclscreen.cli.output import err
+from nclscreen.cli.patience import patiently
 from nclscreen.visible_text import visible_text
 
 _LOOK_S = 0.5
@@ -86,16 +87,16 @@ def follow(
 ) -> Job:
     """Show progress until the job is in one of the states `until`; gives it as it is then.
 
-    `alive` is called at every look and may raise.
+    `alive` is called at every look and may raise. A database that is away for some minutes is waited for.
     """
     if not err.is_terminal:
         return _follow_in_lines(store, job_id, alive, until)
     rate, tell_pause = Rate(), PauseNotice()
     with Live(console=err, transient=True, refresh_per_second=4) as live:
-        while (job := store.get(job_id)).state not in until:
+        while (job := patiently(lambda: store.get(job_id))).state not in until:
             tell_pause(job)
             live.update(_bar(job, rate.update(job.counts.done, time.monotonic())))
-            alive()
+            patiently(alive)
             time.sleep(_LOOK_S)
     return job
 
@@ -103,14 +104,14 @@ def follow(
 def _follow_in_lines(store: JobStore, job_id: JobId, alive: Callable[[], None], until: Container[JobState]) -> Job:
     rate, tell_pause = Rate(), PauseNotice()
     next_line = time.monotonic() + _LINE_EVERY_S
-    while (job := store.get(job_id)).state not in until:
+    while (job := patiently(lambda: store.get(job_id))).state not in until:
         tell_pause(job)
         now = time.monotonic()
         per_s = rate.update(job.counts.done, now)
         if now >= next_line:
             err.print(progress_line(job, per_s), soft_wrap=True)
             next_line = now + _LINE_EVERY_S
-        alive()
+        patiently(alive)
         time.sleep(_LOOK_S)
     return job
 

@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from jobs.database import DATABASE_AWAY
 from jobs.domain import Job, JobId
 from jobs.errors import ModelMismatch
 from jobs.preparation import PREPARATION_LEASE_S
@@ -80,7 +81,8 @@ def up() -> None:
         output.err.print("submit work with: nclscreen submit SOURCE; stop with Ctrl-C (nothing is lost)")
         try:
             while session.running:
-                _tell_changes(wiring.jobs.latest(), shown)
+                with suppress(*DATABASE_AWAY):  # the dispatcher says so, and waits for it
+                    _tell_changes(wiring.jobs.latest(), shown)
                 time.sleep(1.0)
         except Terminated:
             return  # how a service manager says that it is time
