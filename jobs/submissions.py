@@ -21,6 +21,7 @@ from jobs.states import JobState
 from jobs.stored_text import is_storable
 from jobs.tables import jobs
 from jobs.transitions import move_job
+from jobs.webhook_urls import check_webhook_url
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -53,10 +54,13 @@ class Submissions(JobTable):
 
         Raises:
             InvalidSource: the source is not text; such a folder can be given as file:/// with %XX in it.
+            InvalidWebhook: the webhook is no http:// or https:// address.
             TokenReused: the token belongs to a job that was asked for otherwise.
         """
         if not is_storable(new.source):
             raise InvalidSource(new.source, "it is not text; write it as file:///path with %XX for the odd bytes")
+        if new.options.webhook is not None:
+            check_webhook_url(new.options.webhook)
         digest = request_digest(new)
         try:
             with writing(self._engine) as connection:

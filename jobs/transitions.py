@@ -10,6 +10,7 @@ from jobs.domain import JobId
 from jobs.rows import Clock
 from jobs.states import FINAL, JobState, ShardState, check_transition, settled
 from jobs.tables import jobs, shards
+from jobs.webhook_queue import announce
 
 #: written out, so that both databases see that the partial indexes fit
 _QUEUED = literal(ShardState.QUEUED.value, literal_execute=True)
@@ -38,6 +39,7 @@ def arrived(connection: Connection, job_id: JobId, state: JobState, clock: Clock
         )
     if state in (JobState.CANCELLED, JobState.FAILED):
         _clear_queue(connection, job_id)
+    announce(connection, job_id, state, clock)
 
 
 def settle_job(connection: Connection, job_id: JobId, clock: Clock) -> JobState:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.storage.base import AddressingStyle, S3Options
+from jobs.webhook_signature import secret_bytes
 
 
 class Settings(BaseSettings):
@@ -74,6 +75,31 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         default=100_000_000, ge=1, description="images with more pixels get the error code `too_large`"
     )
+
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="signs webhooks: `whsec_` and base64 of 24 random bytes or more; unset: none is sent",
+    )
+    webhook_hosts: str | None = Field(
+        default=None, description="the only hosts that webhooks go to, with commas between; unset: any but link-local"
+    )
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            secret_bytes(secret.get_secret_value())
+        return secret
+
+    @property
+    def webhook_key(self) -> bytes | None:
+        """What webhooks are signed with."""
+        return secret_bytes(self.webhook_secret.get_secret_value()) if self.webhook_secret else None
+
+    @property
+    def webhook_host_names(self) -> frozenset[str]:
+        """In small letters; empty: any."""
+        return frozenset(name.strip().lower() for name in (self.webhook_hosts or "").split(",") if name.strip())
 
     @field_validator("home", "weights")
     @classmethod

@@ -32,6 +32,8 @@ from jobs.report_queue import ReportQueue
 from jobs.screening import ScreeningLimits, ShardScreener
 from jobs.storage import ObjectStorage, S3Options, open_storage, parse_source
 from jobs.verdicts import VerdictStore
+from jobs.webhook_queue import WebhookQueue
+from jobs.webhooks import WebhookSender
 from jobs.work_queue import WorkQueue
 from nclscreen.localizer import Hosting, ServeScorer
 from nclscreen.runtime import RuntimeOptions
@@ -61,7 +63,9 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = [
-            f"NCLSCREEN_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']} (is {problem['input']!r})"
+            f"NCLSCREEN_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+            # a secret is not for terminals and logs
+            + ("" if "webhook_secret" in problem["loc"] else f" (is {problem['input']!r})")
             for problem in error.errors()
         ]
         raise InvalidSettings("; ".join(problems)) from None
@@ -185,7 +189,16 @@ class Wiring:
         )
 
     def _chores(self, only: JobId | None) -> list[Chore]:
-        return [self._report_writer(only)]
+        return [self._report_writer(only), self._webhook_sender(only)]
+
+    def _webhook_sender(self, only: JobId | None) -> WebhookSender:
+        return WebhookSender(
+            self.webhooks, key=self.settings.webhook_key, hosts=self.settings.webhook_host_names, only=only
+        )
+
+    @cached_property
+    def webhooks(self) -> WebhookQueue:
+        return WebhookQueue(self.engine)
 
     def do_chores(self, job_id: JobId) -> None:
         """Tell of the end of a job for which no dispatcher runs: its report and whatever else was not tried yet."""

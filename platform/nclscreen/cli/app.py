@@ -15,6 +15,7 @@ import typer
 
 from jobs.database import DATABASE_AWAY, InvalidDatabaseUrl
 from jobs.errors import InvalidSource, JobsError
+from jobs.webhook_urls import InvalidWebhook
 from ncl_model.errors import ConfigInvalid, NclModelError
 from nclscreen import __version__
 from nclscreen.cli import output
@@ -22,7 +23,7 @@ from nclscreen.cli.endings import Terminated, terminate
 from nclscreen.visible_text import visible_text
 from nclscreen.wiring import InvalidSettings
 
-_USAGE_ERRORS = (InvalidSource, InvalidSettings, InvalidDatabaseUrl, ConfigInvalid)
+_USAGE_ERRORS = (InvalidSource, InvalidWebhook, InvalidSettings, InvalidDatabaseUrl, ConfigInvalid)
 
 #: base of everything that is wrong with a command line; found by its child, as some typers carry a click of their own
 _ClickException: Any = typer.BadParameter.__mro__[2]

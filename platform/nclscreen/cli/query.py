@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -53,10 +54,15 @@ def job(
         show_problems(found, wiring.jobs.problems(found.id), as_json)
         return
     errors = wiring.verdicts.error_counts(found.id)
+    told = wiring.webhooks.summary(found.id) if found.options.webhook else None
     if as_json:
-        output.print_json(job_document(found) | {"error_codes": errors})
+        webhook = None if told is None else dataclasses.asdict(told)
+        output.print_json(job_document(found) | {"error_codes": errors, "webhook": webhook})
     else:
         output.out.print(output.job_grid(found, errors))
+        if told is not None:
+            said = f"{told.delivered:,} delivered, {told.waiting:,} waiting, {told.given_up:,} given up"
+            output.out.print(output.visible(f"webhook    {said}{f': {told.error}' if told.error else ''}"))
 
 
 def show_problems(job: Job, problems: list[ManifestProblem], as_json: bool) -> None:
