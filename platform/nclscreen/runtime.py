@@ -19,6 +19,8 @@ from jobs.errors import JobsError
 from nclscreen.interrupts import uninterrupted
 from nclscreen.localizer import APP_NAME, Hosting, build_app
 
+logger = logging.getLogger(__name__)
+
 #: how long Ray's processes may take to end by themselves
 _LINGER_S = 5.0
 
@@ -126,6 +128,23 @@ def _own_sigterm() -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, ours)
+
+
+def keep_hosted(hosting: Hosting) -> None:
+    """Bring the model up again where it is not hosted any more; what goes wrong is logged, for the next look.
+
+    On a cluster with several dispatchers, the one that brought the model up takes it down when it ends.
+    """
+    from ray import serve
+    from ray.exceptions import RayError
+    from ray.serve.exceptions import RayServeException
+
+    try:
+        if APP_NAME not in serve.status().applications:
+            logger.warning("the model is not hosted any more; bringing it up again")
+            _host(serve, hosting)
+    except (HostingFailed, RayError, RayServeException) as error:
+        logger.warning("the model cannot be looked after: %s", error)
 
 
 def _host(serve: Any, hosting: Hosting) -> None:

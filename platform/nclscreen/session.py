@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from jobs.dispatcher import Dispatcher
 from jobs.domain import JobId
 from nclscreen.interrupts import uninterrupted
-from nclscreen.runtime import ray_runtime
+from nclscreen.runtime import keep_hosted, ray_runtime
 from nclscreen.wiring import Wiring
+
+#: seconds between two looks whether the model is still hosted
+_LOOK_S = 5.0
 
 
 class Session:
     """The dispatcher's thread as others see it."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, keep_hosted: Callable[[], None]) -> None:
         self._dispatcher = dispatcher
+        self._keep_hosted = keep_hosted
+        self._next_look = time.monotonic() + _LOOK_S
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher")
 
@@ -35,14 +42,18 @@ class Session:
         return self._thread.is_alive()
 
     def check(self) -> None:
-        """Raise what ended the dispatcher, if an error did."""
+        """Raise what ended the dispatcher, if an error did. Now and then, see that the model is still hosted."""
         if self._error is not None:
             raise self._error
+        if self.running and time.monotonic() >= self._next_look:
+            self._keep_hosted()
+            self._next_look = time.monotonic() + _LOOK_S
 
     def wait(self) -> None:
         """Wait until the dispatcher ends by itself, as one for a single job does. Raises what ended it otherwise."""
         while self.running:
             self._thread.join(0.5)  # in pieces, so that Ctrl-C arrives
+            self.check()
         self.check()
 
     def stop(self) -> None:
@@ -54,8 +65,9 @@ class Session:
 @contextmanager
 def running_session(wiring: Wiring, *, only_job: JobId | None = None) -> Iterator[Session]:
     """Start what is needed, and stop what was started, in whatever way the block ends."""
-    with ray_runtime(wiring.runtime_options(), wiring.hosting()):
-        session = Session(wiring.dispatcher(wiring.runner(), only_job=only_job))
+    hosting = wiring.hosting()
+    with ray_runtime(wiring.runtime_options(), hosting):
+        session = Session(wiring.dispatcher(wiring.runner(), only_job=only_job), partial(keep_hosted, hosting))
         session.start()
         try:
             yield session

@@ -45,6 +45,17 @@ def kill_all_dispatchers(system: System, chance: random.Random) -> str:
     return "kill -9 of both dispatchers, then started again"
 
 
+def stop_dispatcher(system: System, chance: random.Random) -> str:
+    """The one that brought the model up takes it down; the other must bring it up again, and alone at that."""
+    owner = system.dispatchers[0]
+    owner.terminate()
+    owner.wait(60)
+    system.dispatchers.remove(owner)
+    system.wait(system.hosted, "the model to be hosted again by the other dispatcher")
+    system.start_dispatcher()
+    return f"SIGTERM of dispatcher {owner.pid}, the other one left alone for a while"
+
+
 def freeze_dispatcher(system: System, chance: random.Random) -> str:
     victim = chance.choice(system.dispatchers)
     victim.send_signal(signal.SIGSTOP)
@@ -97,6 +108,7 @@ FAULTS: dict[str, Fault] = {
     "freeze": freeze_dispatcher,
     "dispatcher": kill_dispatcher,
     "dispatchers": kill_all_dispatchers,
+    "stop": stop_dispatcher,
     "node": kill_node,
 }
 #: after these an image may have the error code `timeout`: the store was asked in vain more often than it is tried

@@ -1,14 +1,17 @@
-"""Taking a local Ray down."""
+"""A local Ray and the model on it: taken down, brought up again."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
+from tiny_model import save_tiny_model
 
-from nclscreen.runtime import RuntimeOptions, connected_ray
+from nclscreen.localizer import APP_NAME, Hosting
+from nclscreen.runtime import RuntimeOptions, connected_ray, keep_hosted, ray_runtime
 
 pytestmark = pytest.mark.cluster
 
@@ -32,3 +35,17 @@ def test_ending_ray_ends_nothing_else() -> None:
             assert [p for p in rays if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
         finally:
             before.kill()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # Ray's own
+def test_a_model_that_another_program_took_down_is_hosted_again(tmp_path: Path) -> None:
+    """As on a cluster with two dispatchers, when the one that brought the model up ends."""
+    from ray import serve
+
+    hosting = Hosting(weights=str(save_tiny_model(tmp_path / "tiny.safetensors")), precision="float32", threads=1)
+    with ray_runtime(RuntimeOptions(address=None, needed_cpus=2), hosting):
+        keep_hosted(hosting)  # nothing to do
+        serve.delete(APP_NAME)
+        assert APP_NAME not in serve.status().applications
+        keep_hosted(hosting)
+        assert serve.status().applications[APP_NAME].status == "RUNNING"

@@ -83,6 +83,7 @@ def up() -> None:
             while session.running:
                 with suppress(*DATABASE_AWAY):  # the dispatcher says so, and waits for it
                     _tell_changes(wiring.jobs.latest(), shown)
+                session.check()
                 time.sleep(1.0)
         except Terminated:
             return  # how a service manager says that it is time
