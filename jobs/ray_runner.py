@@ -16,6 +16,9 @@ from jobs.attempt import attempt
 from jobs.domain import Lease
 from jobs.ports import Outcome, OutcomeKind, Screener
 
+#: CPUs that a worker leaves for each of its shards, and that a suspect reserves: else it would wait for ever on a
+#: cluster that workers fill; with none at all it could come to lie on a head that is to do no work
+_CRUMB = 0.001
 #: builds clients, handles and threads where it is called; pickled to the workers
 BuildScreener = Callable[[], Screener]
 
@@ -65,10 +68,9 @@ class RayRunner:
         self._most_workers = workers
         self._shards_per_worker = shards_per_worker
         self._build = ray.put(build)
-        # a suspect reserves no CPU: it would wait for ever on a cluster that its workers fill
-        self._task = ray.remote(screen_shard).options(num_cpus=0, max_retries=0, scheduling_strategy="SPREAD")
+        self._task = ray.remote(screen_shard).options(num_cpus=_CRUMB, max_retries=0, scheduling_strategy="SPREAD")
         self._worker_class = ray.remote(ScreeningWorker).options(
-            num_cpus=cpus_per_shard * shards_per_worker,
+            num_cpus=shards_per_worker * max(_CRUMB, cpus_per_shard - _CRUMB),
             max_restarts=0,
             max_task_retries=0,
             # beside the shards: `ready`, `abandon`, and a shard that was just abandoned

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from tiny_model import save_tiny_model
 
 from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
 from ncl_model.predictor import Predictor
-from nclscreen.localizer import Hosting, Localizer, Reply, ServeScorer, build_app
+from nclscreen.localizer import Hosting, Localizer, Reply, ServeScorer, Streams, build_app
 
 # Serve builds its local handle with calls that newer Pythons call outdated
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -116,6 +117,56 @@ def test_a_replica_is_ill_until_it_has_weights_and_takes_new_ones(weights: Path,
     other = save_tiny_model(tmp_path / "other.safetensors", seed=1)
     asyncio.run(replica.reconfigure(config | {"weights": str(other)}))
     assert replica._predictor.fingerprint != first
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "at_once", "each"),
+    [("cpu", 1, 1, 1), ("cpu", 2, 2, 1), ("cpu", 6, 4, 1), ("cpu", 16, 4, 4), ("cuda", 8, 1, 8)],
+)
+def test_threads_are_shared_out_among_images(device: str, threads: int, at_once: int, each: int) -> None:
+    import torch
+
+    streams = Streams(device=device, threads=threads)
+    inside = threading.Barrier(at_once)
+
+    def seen() -> int:
+        inside.wait(30)
+        return torch.get_num_threads()
+
+    before = torch.get_num_threads()
+    with streams.pool as pool:
+        asked = [pool.submit(seen) for _ in range(at_once)]
+        assert [one.result(30) for one in asked] == [each] * at_once
+    assert streams.whole_batches == (device == "cuda")
+    assert torch.get_num_threads() == before, "the setting is each thread's own"
+
+
+def test_an_error_of_one_image_is_the_batchs_and_answers_keep_their_order(weights: Path, predictor: Predictor) -> None:
+    replica = Localizer()
+    asyncio.run(replica.reconfigure({"weights": str(weights), "precision": "float32", "threads": 3}))
+    images = [predictor.decode(encoded(photo(seed=seed), "PNG")) for seed in range(7)]
+    batch = np.stack([image.pixels for image in images])
+    sizes = [(image.valid_height, image.valid_width) for image in images]
+    reply = asyncio.run(replica(batch, sizes, predictor.fingerprint))
+    assert reply.scores is not None
+    assert list(reply.scores) == pytest.approx([one.score for one in predictor.localize(images)], abs=1e-6)
+    assert len(reply.heatmaps) == 7
+    assert reply.areas is not None
+    assert reply.areas.shape == (7, 16)
+    sizes[4] = (10_000, 1)
+    broken = asyncio.run(replica(batch, sizes, predictor.fingerprint))
+    assert "10000x1" in str(broken.error)
+    assert broken.scores is None
+
+
+@pytest.mark.parametrize(("most", "scaled"), [(1, False), (2, False), (5, True)])
+def test_replicas_scale_when_there_may_be_more(most: int, scaled: bool) -> None:
+    app = build_app(Hosting(weights=None, precision="float32", replicas=2, max_replicas=most))
+    config = app._bound_deployment._deployment_config
+    if scaled:
+        assert (config.autoscaling_config.min_replicas, config.autoscaling_config.max_replicas) == (2, 5)
+    else:
+        assert (config.autoscaling_config, config.num_replicas) == (None, 2)
 
 
 def test_the_scorer_travels_without_its_connection(scorer: ServeScorer) -> None:
