@@ -97,6 +97,7 @@ class ReportWriter:
                     heart.beat()
             heart.beat()
         entries += [place.write(rest) for part in parts.values() if (rest := part.close()) is not None]
+        heart.beat(at_once=True)
         entries.sort(key=lambda entry: (entry["TaskExecutionStatus"] != "succeeded", entry["Key"]))
         return place.write_manifest(manifest(job, claim.due_at, entries))
 
@@ -169,11 +170,11 @@ class _Heart:
         self._stop = stop
         self._due = time.monotonic() + _BEAT_S
 
-    def beat(self) -> None:
+    def beat(self, *, at_once: bool = False) -> None:
         """Raises _Stopped or _TakenOver."""
         if self._stop.is_set():
             raise _Stopped
-        if time.monotonic() >= self._due:
+        if at_once or time.monotonic() >= self._due:
             if not self._queue.extend(self._claim, REPORT_LEASE_S):
                 raise _TakenOver
             self._due = time.monotonic() + _BEAT_S

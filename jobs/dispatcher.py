@@ -28,6 +28,8 @@ from jobs.work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
+#: jobs whose corpora are read at once: a small one does not wait until the listing of a large one is over
+PREPARATIONS_AT_ONCE = 4
 _DATABASE_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 #: how soon a cancelled job's shards are let go
@@ -77,7 +79,7 @@ class Dispatcher:
         self._chores = chores
         self._known = known
         self._stop = threading.Event()
-        self._preparing: tuple[Preparation, Future[None]] | None = None
+        self._preparing: list[tuple[Preparation, Future[None]]] = []
         self._unrecorded: list[Outcome] = []
         self._strangers: set[JobId] = set()
         self._next_heartbeat = 0.0
@@ -91,7 +93,7 @@ class Dispatcher:
     def run(self) -> None:
         """Work until `stop`, or until the only job is over; then give everything held back to the queue."""
         with (
-            ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool,
+            ThreadPoolExecutor(PREPARATIONS_AT_ONCE, thread_name_prefix="prepare") as pool,
             in_background(self._chores, self._stop),
         ):
             try:
@@ -146,18 +148,21 @@ class Dispatcher:
                 logger.warning("job %s waits for its model, %s: %s", job.id, job.model.name, mismatch)
 
     def _prepare(self, pool: ThreadPoolExecutor) -> None:
-        if self._preparing is not None:
-            preparation, ended = self._preparing
-            if not ended.done():
+        self._preparing = [each for each in self._preparing if not self._has_ended(*each)]
+        while len(self._preparing) < PREPARATIONS_AT_ONCE:
+            claimed = self._store.claim_preparation(PREPARATION_LEASE_S, self._options.only_job)
+            if claimed is None:
                 return
-            if (error := ended.exception()) is not None:
-                logger.warning("preparing job %s broke off, it starts over: %s", preparation.job.id, error)
-                with suppress(PreparationLost):
-                    self._store.release_preparation(preparation)
-            self._preparing = None
-        claimed = self._store.claim_preparation(PREPARATION_LEASE_S, self._options.only_job)
-        if claimed is not None:
-            self._preparing = claimed, pool.submit(self._preparer.run, claimed, self._stop)
+            self._preparing.append((claimed, pool.submit(self._preparer.run, claimed, self._stop)))
+
+    def _has_ended(self, preparation: Preparation, ended: Future[None]) -> bool:
+        if not ended.done():
+            return False
+        if (error := ended.exception()) is not None:
+            logger.warning("preparing job %s broke off, it starts over: %s", preparation.job.id, error)
+            with suppress(PreparationLost):
+                self._store.release_preparation(preparation)
+        return True
 
     def _claim(self) -> None:
         free = self._options.in_flight - len(self._runner.running)

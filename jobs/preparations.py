@@ -57,7 +57,7 @@ class Preparations(JobTable):
     """The operations of preparing. All but the claim raise PreparationLost."""
 
     def claim_preparation(self, lease_s: float, job_id: JobId | None = None) -> Preparation | None:
-        """Take the oldest job that waits to be prepared, or whose preparer vanished.
+        """Take the most urgent job, then the oldest, that waits to be prepared or whose preparer vanished.
 
         What that one left is kept when it is known where it got to in the source, else removed.
         """
@@ -65,7 +65,7 @@ class Preparations(JobTable):
             select(jobs.c.id, jobs.c.preparation_cursor)
             .where(jobs.c.state == JobState.PREPARING.value)
             .where(or_(jobs.c.preparation_expires_at.is_(None), jobs.c.preparation_expires_at < self._clock()))
-            .order_by(jobs.c.id)
+            .order_by(jobs.c.priority.desc(), jobs.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
         )

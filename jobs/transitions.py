@@ -35,7 +35,15 @@ def arrived(connection: Connection, job_id: JobId, state: JobState, clock: Clock
         connection.execute(
             update(jobs)
             .where(jobs.c.id == job_id, jobs.c.report_prefix.is_not(None))
-            .values(report_due_at=clock(), report_attempt=0, report_not_before=0, report_error=None)
+            .values(
+                report_due_at=clock(),
+                report_attempt=0,
+                report_not_before=0,
+                report_error=None,
+                # whoever writes one now writes about a state that is past
+                report_fence=jobs.c.report_fence + 1,
+                report_expires_at=None,
+            )
         )
     if state in (JobState.CANCELLED, JobState.FAILED):
         _clear_queue(connection, job_id)

@@ -318,6 +318,22 @@ def test_a_job_cancelled_while_its_report_waits_is_reported_as_cancelled(desk: D
     assert manifest["Job"]["State"] == "cancelled"
 
 
+def test_a_job_cancelled_while_its_report_is_written_is_not_reported_as_completed(desk: Desk) -> None:
+    job_id = desk.finish_shards(entries(4))
+
+    def cancel(key: str) -> None:
+        desk.shelf.before = lambda key: None  # type: ignore[method-assign]
+        desk.bench.store.cancel(job_id)
+
+    desk.shelf.before = cancel  # type: ignore[method-assign]
+    assert desk.step()
+    assert desk.bench.store.get(job_id).report_due
+    assert f"weekly/job-{job_id}/manifest.json" not in desk.objects()
+    assert desk.step()
+    manifest = read_report(desk.shelf, f"weekly/job-{job_id}/manifest.json").manifest
+    assert manifest["Job"]["State"] == "cancelled"
+
+
 @pytest.mark.s3
 def test_on_a_real_store(desk: Desk, s3_bucket: S3Bucket) -> None:
     storage = open_storage(s3_bucket.container, s3_bucket.options)

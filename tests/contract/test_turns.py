@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
-from builders import FINGERPRINT, MODEL, Bench, check_completed, job_row, results_of
+from builders import FINGERPRINT, MODEL, Bench, check_completed, job_row, new_job, results_of
 from queueing import LEASE_S, claim, claim_one, prepared
 from sqlalchemy import event, insert
 
@@ -66,6 +66,14 @@ def test_the_priority_may_change_while_the_job_runs(bench: Bench) -> None:
     assert turns(bench, 3) == [second] * 3
     bench.store.prioritize(second, -7)
     assert turns(bench, 3) == [first] * 3
+
+
+def test_the_more_urgent_job_is_prepared_first(bench: Bench) -> None:
+    bench.store.submit(new_job())
+    second = bench.store.submit(new_job(options=urgent(1)))
+    preparation = bench.store.claim_preparation(60)
+    assert preparation is not None
+    assert preparation.job.id == second
 
 
 def test_a_job_that_is_over_has_no_priority_any_more(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from builders import (
     Bench,
     check_accounts,
     check_completed,
+    new_job,
     shard_rows,
 )
 from dispatching import (
@@ -156,6 +157,26 @@ def test_stopping_interrupts_a_preparation(bench: Bench) -> None:
         assert listing.wait(PATIENCE_S)
     assert bench.store.get(job_id).state is JobState.PREPARING
     complete(bench, job_id, 20)
+
+
+def test_a_small_job_does_not_wait_until_the_listing_of_a_large_one_is_over(bench: Bench) -> None:
+    listing = threading.Event()
+
+    class Slow(MemoryStorage):
+        def list_objects(self, prefix: str = "", after: ImageKey | None = None) -> Iterator[ObjectInfo]:
+            while True:
+                listing.set()
+                yield ObjectInfo(key=ImageKey("notes.txt"))
+
+    def open_storage(container: str) -> MemoryStorage:
+        return bench.storage if container == bench.storage.container else Slow(container)
+
+    large = bench.store.submit(new_job(source="s3://large/"))
+    with running(bench.dispatcher(open_storage=open_storage)):
+        assert listing.wait(PATIENCE_S)
+        small = bench.submit(20)
+        wait_until(lambda: bench.store.get(small).state is JobState.COMPLETED)
+        assert bench.store.get(large).state is JobState.PREPARING
 
 
 def test_a_cancelled_job_stops_and_keeps_what_it_has(bench: Bench) -> None:
