@@ -5,7 +5,7 @@ Photographs of several sizes up to 12 megapixels are made from the demo's, as JP
     decode      reading and decoding alone, on all cores
     predictor   the bare model on decoded canvases, on all cores: one process with a thread a core, and a process a core
     pipeline    queue, Ray, Serve and SQL, as `nclscreen up` runs them
-    ray data    ray.data map_batches: the same decoding, the same model in an actor, the same files
+    ray data    ray.data map_batches: the same decoding, the same model in an actor a core, the same files
 
 The ideal adds up the CPU time an image needs: 1 / (1 / decode + 1 / predictor), with the better of the two predictors.
 Starting is not counted: Ray, Serve and the weights are up before (Ray Data loads its model in every round, so there
@@ -255,9 +255,10 @@ def ray_data(weights: Path, paths: Sequence[Path], batch: int, cpus: int) -> Sta
         .map_batches(decode, batch_size=batch, num_cpus=0.5)
         .map_batches(
             DataModel,
-            fn_constructor_args=(str(weights), cpus),
+            fn_constructor_args=(str(weights), 1),
             batch_size=batch,
-            compute=ActorPoolStrategy(size=1),
+            # an actor a core, with one thread each: faster than one actor with a thread a core
+            compute=ActorPoolStrategy(size=cpus),
             num_cpus=1,
         )
     )
