@@ -7,6 +7,7 @@ apart by their beginnings can be listed side by side, though. What is listed ahe
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import threading
 import zlib
@@ -19,10 +20,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jobs.domain import ImageKey, ObjectInfo
+from jobs.errors import JobsError
 from jobs.storage.s3_ranges import KeyRange, divide
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef, ObjectTypeDef
+
+logger = logging.getLogger(__name__)
 
 #: keys in one answer; S3 gives no more
 PAGE_KEYS = 1000
@@ -38,16 +42,67 @@ Page = list[ObjectInfo]
 def list_bucket(ask: Ask, prefix: str, after: str) -> Iterator[ObjectInfo]:
     """The objects below `prefix` and behind the key `after` ("": all), in the order of their keys.
 
-    `ask` is `list_objects_v2` of one bucket; what it raises is raised here.
+    `ask` is `list_objects_v2` of one bucket; what it raises is raised here. The listing begins as one list; when it
+    is long, ranges are looked for meanwhile.
     """
     last = after
-    count = 0
-    for page in islice(_pages(ask, KeyRange(prefix=prefix, after=after)), HEAD_PAGES):
-        yield from page
-        count += 1
-        last = page[-1].key if page else last
-    if count == HEAD_PAGES:
-        yield from _side_by_side(ask, divide(lambda p, a: _first_key(ask, p, a), prefix, last))
+    with _RangeFinder(ask, prefix) as finder:
+        for number, page in enumerate(_pages(ask, KeyRange(prefix=prefix, after=after)), start=1):
+            yield from page
+            last = page[-1].key if page else last
+            if number == HEAD_PAGES:
+                finder.start(last)
+            if finder.found is not None:
+                break
+        else:
+            return
+    behind = (each.behind(last) for each in finder.found)
+    yield from _side_by_side(ask, [each for each in behind if each is not None])
+
+
+class _RangeFinder:
+    """Looks for ranges while a listing goes on. Use as a context manager: leaving it ends the search."""
+
+    def __init__(self, ask: Ask, prefix: str) -> None:
+        self._ask = ask
+        self._prefix = prefix
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        #: the ranges, once there are several
+        self.found: list[KeyRange] | None = None
+
+    def start(self, after: str) -> None:
+        """Begin the search behind a key."""
+        self._thread = threading.Thread(target=self._run, args=(after,), name="ranges", daemon=True)
+        self._thread.start()
+
+    def _run(self, after: str) -> None:
+        try:
+            found = divide(self._first_key, self._prefix, after, at_once=LISTS)
+        except (_Stopped, JobsError) as error:
+            logger.debug("no ranges below %r: %s", self._prefix, error)  # one list goes on as it is
+            return
+        if len(found) > 1:
+            self.found = found
+
+    def _first_key(self, prefix: str, after: str) -> str | None:
+        if self._stop.is_set():
+            raise _Stopped
+        start = {"StartAfter": after} if after else {}
+        found = self._ask(Prefix=prefix, MaxKeys=1, **start).get("Contents", ())
+        return found[0]["Key"] if found else None
+
+    def __enter__(self) -> _RangeFinder:
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+
+class _Stopped(Exception):
+    """Nobody needs the ranges any more."""
 
 
 def object_info(item: ObjectTypeDef) -> ObjectInfo:
@@ -73,12 +128,6 @@ def _pages(ask: Ask, wanted: KeyRange) -> Iterator[Page]:
         if not answer.get("IsTruncated") or not token or wanted.alone:
             return
         request = {"Prefix": wanted.prefix, "MaxKeys": PAGE_KEYS, "ContinuationToken": token}
-
-
-def _first_key(ask: Ask, prefix: str, after: str) -> str | None:
-    start = {"StartAfter": after} if after else {}
-    found = ask(Prefix=prefix, MaxKeys=1, **start).get("Contents", ())
-    return found[0]["Key"] if found else None
 
 
 def _side_by_side(ask: Ask, ranges: list[KeyRange]) -> Iterator[ObjectInfo]:

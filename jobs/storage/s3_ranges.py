@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 #: ranges wanted; more than lists under way, as ranges are of unequal length
 RANGES = 32
@@ -24,32 +25,39 @@ class KeyRange:
     #: the one key equal to the prefix, not those that are longer
     alone: bool = False
 
+    def behind(self, key: str) -> KeyRange | None:
+        """What of it sorts behind the key; None when that is nothing."""
+        if key <= self.after:
+            return self
+        last = self.prefix if self.alone else self.prefix + _LAST
+        return replace(self, after=key) if last > key else None
+
     def holds(self, key: str) -> bool:
         """Whether the key belongs to it; guards against stores that do not heed StartAfter."""
         return (key == self.prefix if self.alone else key.startswith(self.prefix)) and key > self.after
 
 
-def divide(first_key: FirstKey, prefix: str, after: str) -> list[KeyRange]:
+def divide(first_key: FirstKey, prefix: str, after: str, *, at_once: int = 1) -> list[KeyRange]:
     """Ranges in the order of their keys that together hold every key below `prefix` behind `after`.
 
-    `first_key(prefix, after)` gives the first such key of the bucket. The beginnings are made one character longer,
-    the shortest first, until there are about RANGES of them, or QUESTIONS are used up.
+    `first_key(prefix, after)` gives the first such key of the bucket; it is asked from `at_once` threads. The
+    beginnings are made longer, the shortest first, until there are about RANGES of them, or QUESTIONS are used up.
     """
     asking = _Asking(first_key, after)
-    whole = KeyRange(prefix=prefix, after=after)
-    ranges = [whole]
-    whole_ones: set[str] = set()
-    while len(ranges) < RANGES and asking.left > 0:
-        open_ones = [each for each in ranges if not each.alone and each.prefix not in whole_ones]
-        if not open_ones:
-            break
-        shortest = min(open_ones, key=lambda each: len(each.prefix))
-        parts = asking.parts(shortest.prefix)
-        if parts is None or len(parts) < 2:
-            whole_ones.add(shortest.prefix)
-            continue
-        place = ranges.index(shortest)
-        ranges[place : place + 1] = parts
+    ranges = [KeyRange(prefix=prefix, after=after)]
+    whole: set[str] = set()
+    with ThreadPoolExecutor(at_once, thread_name_prefix="range") as pool:
+        while len(ranges) < RANGES and asking.left > 0:
+            open_ones = [each.prefix for each in ranges if not each.alone and each.prefix not in whole]
+            shortest = sorted(open_ones, key=len)[:at_once]
+            if not shortest:
+                break
+            for beginning, parts in zip(shortest, pool.map(asking.parts, shortest), strict=True):
+                if parts is None or len(parts) < 2:
+                    whole.add(beginning)
+                    continue
+                place = next(i for i, each in enumerate(ranges) if each.prefix == beginning and not each.alone)
+                ranges[place : place + 1] = parts
     return ranges
 
 

@@ -252,12 +252,24 @@ def test_a_long_listing_of_a_bucket_runs_over_several_ranges(
     monkeypatch.setattr(s3_listing, "PAGE_KEYS", 7)
     monkeypatch.setattr(s3_listing, "HEAD_PAGES", 2)
     divided: list[int] = []
-    divide = s3_listing.divide
-    monkeypatch.setattr(s3_listing, "divide", lambda *where: divided.append(1) or divide(*where))
+    found_early = threading.Event()
+    side_by_side = s3_listing._side_by_side
+    monkeypatch.setattr(s3_listing, "_side_by_side", lambda *what: divided.append(1) or side_by_side(*what))
+
+    # the ranges are there before the second page: the list is too short to wait for them
+    class Prompt(s3_listing._RangeFinder):
+        def start(self, after: str) -> None:
+            super().start(after)
+            assert self._thread is not None
+            self._thread.join()
+            found_early.set()
+
+    monkeypatch.setattr(s3_listing, "_RangeFinder", Prompt)
     assert keys(storage) == whole
     assert keys(storage, "in/") == [key for key in whole if key.startswith("in/")]
     assert [info.key for info in storage.list_objects("", ImageKey(whole[40]))] == whole[41:]
     assert divided == [1, 1, 1]
+    assert found_early.is_set()
 
 
 @pytest.mark.s3
