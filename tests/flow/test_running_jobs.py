@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from odd_images import encoded, photo
 from reporting import read_report
 from servers.webhook_receiver import WebhookReceiver
 
+from jobs.database import create_database_engine
+from jobs.job_store import JobStore
 from jobs.storage import S3Options, open_storage
 
 pytestmark = pytest.mark.cluster
@@ -43,6 +46,18 @@ def _types(receiver: WebhookReceiver, job_id: str) -> list[str]:
     return [message["type"] for message in heard if message["data"]["id"] == job_id]
 
 
+def _pause_in_the_middle(program: Program, job_id: str) -> None:
+    """At the first verdicts, from within this process: a program of its own takes seconds to start."""
+    engine = create_database_engine(f"sqlite:///{program.env['NCLSCREEN_HOME']}/nclscreen.sqlite")
+    store = JobStore(engine)
+    deadline = time.monotonic() + 200
+    while store.get(job_id).counts.done == 0:
+        assert time.monotonic() < deadline, "no verdict came"
+        time.sleep(0.05)
+    store.pause(job_id)
+    engine.dispose()
+
+
 def test_a_job_is_paused_resumed_told_of_reported_and_its_failures_are_tried_again(
     program: Program, receiver: WebhookReceiver, tmp_path: Path
 ) -> None:
@@ -57,7 +72,7 @@ def test_a_job_is_paused_resumed_told_of_reported_and_its_failures_are_tried_aga
     def now() -> dict[str, object]:
         return dict(program.json("job", job_id))
 
-    wait_until(lambda: program.json("job", job_id)["counts"]["scored"] > 0, "the first verdicts")
+    _pause_in_the_middle(program, job_id)
     assert program.json("pause", job_id)["state"] in ("pausing", "paused")
     wait_until(lambda: now()["state"] == "paused", "the job is paused")
     assert program.json("prioritize", job_id, "5")["priority"] == 5
