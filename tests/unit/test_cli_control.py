@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from builders import FINGERPRINT, entries, ready_job, results_of, unreadable
+from tiny_model import save_tiny_model
 
-from jobs.domain import JobId
+from jobs.domain import JobId, JobOptions
 from jobs.errors import ErrorCode
 from jobs.states import JobState
 from jobs.work_queue import WorkQueue
@@ -117,3 +118,37 @@ def test_a_retry_of_nothing_says_so_and_makes_no_job(
 def test_a_retry_of_a_job_that_is_not_over_is_refused(job_id: JobId, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["retry", job_id]) == 1
     assert "which is ready: its failures are known when it is over" in capsys.readouterr().err
+
+
+# -- webhooks, as a submitter meets them
+
+
+def test_a_receiver_that_is_not_listed_is_refused_and_a_missing_secret_is_told(
+    wiring: Wiring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NCLSCREEN_WEIGHTS", str(save_tiny_model(tmp_path / "tiny.safetensors")))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    wire.cache_clear()
+    assert run(["submit", str(photos), "--webhook", "https://desk.example.org/x"]) == 0
+    assert "note: NCLSCREEN_WEBHOOK_SECRET is not set here" in capsys.readouterr().err
+    wire().engine.dispose()
+    monkeypatch.setenv("NCLSCREEN_WEBHOOK_HOSTS", "hooks.example.org")
+    wire.cache_clear()
+    assert run(["submit", str(photos), "--webhook", "https://desk.example.org/x"]) == 2
+    assert "the host desk.example.org is not one of NCLSCREEN_WEBHOOK_HOSTS" in capsys.readouterr().err
+    assert len(wiring.jobs.latest()) == 1
+
+
+def test_how_webhooks_fared_is_shown_with_the_job(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    told = JobOptions(webhook="https://desk.example.org/x")
+    job_id = ready_job(wiring.engine, entries(4), options=told)
+    assert run(["job", job_id]) == 0
+    assert "webhook    0 delivered, 1 waiting, 0 given up\n" in capsys.readouterr().out
+    (delivery,) = wiring.webhooks.claim(1, 60)
+    wiring.webhooks.failed(delivery, "answered\x1b[31m 410", for_good=True)
+    assert run(["job", job_id, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["webhook"]
+    assert (shown["given_up"], shown["waiting"]) == (1, 0)
+    assert run(["job", job_id]) == 0
+    assert "\x1b" not in capsys.readouterr().out

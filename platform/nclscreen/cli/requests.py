@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -15,6 +14,7 @@ from jobs.errors import InvalidSource
 from jobs.storage import parse_source
 from jobs.stored_text import is_storable
 from jobs.submissions import Submitted
+from jobs.webhook_urls import InvalidWebhook, check_webhook_url
 from nclscreen.cli import output
 from nclscreen.cli.policies import asked_policy, policy_document
 from nclscreen.cli.quantities import moment, size_in_bytes
@@ -30,10 +30,12 @@ _MOST_TAGS = 20
 def submit_job(wiring: Wiring, source: str, asked: Asked) -> Submitted:
     """Check everything, so that a typing mistake shows at once, and enqueue; tells when the token was known.
 
-    Raises BadParameter, InvalidSource, StorageError, TokenReused, and the errors of the model's calibration.
+    Raises BadParameter, InvalidSource, StorageError, InvalidWebhook, TokenReused, and the errors of the model's
+    calibration.
     """
     filters, relative = make_filters(asked)
     options = make_options(asked)
+    _check_receiver(wiring, options.webhook)
     policy = asked_policy(wiring, asked.threshold, asked.max_fpr)
     source = absolute(source)
     Corpus(source, filters, wiring.open_storage).check()
@@ -118,13 +120,21 @@ def _webhook(url: str | None) -> str | None:
     if url is None:
         return None
     try:
-        parts = urlsplit(_text(url, "--webhook"))
-        named = parts.hostname and parts.scheme in ("http", "https") and parts.port != 0
-    except ValueError:
-        named = False
-    if not named:
-        raise typer.BadParameter(f"--webhook {url!r} is no address; write https://host/path")
+        check_webhook_url(_text(url, "--webhook"))
+    except InvalidWebhook as error:
+        raise typer.BadParameter(
+            f"--webhook {error.url!r} is no address; write https://host/path ({error.reason})"
+        ) from None
     return url
+
+
+def _check_receiver(wiring: Wiring, url: str | None) -> None:
+    """What this installation says to a webhook. Raises InvalidWebhook for a host that is not listed."""
+    if url is None:
+        return
+    check_webhook_url(url, wiring.settings.webhook_host_names)
+    if wiring.settings.webhook_key is None:
+        output.err.print("note: NCLSCREEN_WEBHOOK_SECRET is not set here; where the dispatcher runs, it has to be")
 
 
 def _report(uri: str | None) -> str | None:
