@@ -61,22 +61,22 @@ class ResultsPart:
     part_bytes: int = PART_BYTES
     _number: int = 1
     _rows: int = 0
-    _text: io.StringIO = field(default_factory=io.StringIO)
+    _data: bytearray = field(default_factory=bytearray)
 
     def add(self, verdict: Verdict) -> ResultsFile | None:
         """Add a row; gives the file when it is full."""
-        csv.writer(self._text, lineterminator="\n").writerow(result_row(verdict))
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(result_row(verdict))
+        self._data += line.getvalue().encode()
         self._rows += 1
-        return self.close() if self._text.tell() >= self.part_bytes else None
+        return self.close() if len(self._data) >= self.part_bytes else None
 
     def close(self) -> ResultsFile | None:
         """The file with the rows so far, if there are any; the next row begins another."""
         if not self._rows:
             return None
-        full = ResultsFile(
-            status=self.status, number=self._number, rows=self._rows, data=self._text.getvalue().encode()
-        )
-        self._number, self._rows, self._text = self._number + 1, 0, io.StringIO()
+        full = ResultsFile(status=self.status, number=self._number, rows=self._rows, data=bytes(self._data))
+        self._number, self._rows, self._data = self._number + 1, 0, bytearray()
         return full
 
 
