@@ -21,7 +21,7 @@ OPTIONS = JobOptions(
     confirm=True,
     rescore=True,
     failure_threshold=FailureThreshold(ratio=0.125, sample=3),
-    webhook="https://example.org/é",
+    webhook="https://example.org/%C3%A9",
     report="s3://reports/x",
     retry_of=JobId("other"),
     skip_bad_lines=True,
