@@ -109,8 +109,8 @@ def test_safetensors_of_others_are_refused(tmp_path: Path) -> None:
 
 
 def test_no_file_and_a_folder_are_missing(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.safetensors", tmp_path):
-        with pytest.raises(CheckpointMissing, match="no such file"):
+    for path, reason in ((tmp_path / "none.safetensors", "no such file"), (tmp_path, "is a folder")):
+        with pytest.raises(CheckpointMissing, match=reason):
             load_checkpoint(path)
 
 

@@ -103,7 +103,7 @@ def test_all_bad_lines_are_told_at_once_the_first_twenty_in_full(tmp_path: Path)
 
 def test_a_list_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_bytes(b"\xff\xfe\x00image")
-    with pytest.raises(DatasetInvalid, match=r"index\.csv: cannot be read as a list"):
+    with pytest.raises(DatasetInvalid, match=r"index\.csv: is not UTF-8.*save the list as UTF-8"):
         read_index(tmp_path / "index.csv")
 
 
