@@ -22,8 +22,9 @@ def test_ending_ray_ends_nothing_else() -> None:
     """Servers that the same process started, before or while Ray ran, outlive it; nothing of Ray does."""
     with subprocess.Popen(SLEEP) as before:
         try:
+            others = set(psutil.Process().children(recursive=True))  # servers of other tests, too
             with connected_ray(RuntimeOptions(address=None, needed_cpus=1)):
-                rays = [p for p in psutil.Process().children(recursive=True) if p.pid != before.pid]
+                rays = [p for p in psutil.Process().children(recursive=True) if p not in others]
                 assert rays
                 meanwhile = subprocess.Popen(SLEEP)
             with meanwhile:
@@ -33,6 +34,7 @@ def test_ending_ray_ends_nothing_else() -> None:
                 finally:
                     meanwhile.kill()
             assert [p for p in rays if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
+            assert [p for p in others if not p.is_running()] == []
         finally:
             before.kill()
 
