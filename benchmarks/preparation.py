@@ -34,7 +34,7 @@ def prepare(folder: Path, lines: int, database_url: str | None) -> dict[str, flo
     from jobs.domain import ModelRef, NewJob
     from jobs.job_store import JobStore
     from jobs.migrations import upgrade
-    from jobs.preparation import Preparer
+    from jobs.preparer import Preparer
     from jobs.storage import S3Options, open_storage
 
     manifest = folder / "manifest.csv"

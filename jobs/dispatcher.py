@@ -21,8 +21,8 @@ from jobs.errors import LeaseLost, ModelMismatch
 from jobs.job_store import JobStore
 from jobs.known_verdicts import KnownVerdicts
 from jobs.ports import Outcome, OutcomeKind, ShardRunner
-from jobs.preparation import PREPARATION_LEASE_S, Preparer
-from jobs.preparations import Preparation, PreparationLost
+from jobs.preparation_leases import Preparation, PreparationLost
+from jobs.preparer import PREPARATION_LEASE_S, Preparer
 from jobs.states import FINAL
 from jobs.work_queue import WorkQueue
 

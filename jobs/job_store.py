@@ -5,10 +5,10 @@ from __future__ import annotations
 from jobs.estimates import Estimates
 from jobs.job_lookups import JobLookups
 from jobs.job_verbs import JobVerbs
-from jobs.preparations import Preparations
+from jobs.preparation_leases import PreparationLeases
 from jobs.retries import Retries
 from jobs.submissions import Submissions
 
 
-class JobStore(Submissions, Preparations, JobVerbs, JobLookups, Retries, Estimates):
+class JobStore(Submissions, PreparationLeases, JobVerbs, JobLookups, Retries, Estimates):
     """The jobs of one database."""

@@ -23,7 +23,7 @@ from jobs.job_store import JobStore
 from jobs.known_verdicts import KnownVerdicts
 from jobs.memory import MemoryScorer
 from jobs.ports import HeatmapStore, Scorer, ShardRunner
-from jobs.preparation import Preparer
+from jobs.preparer import Preparer
 from jobs.rows import Clock
 from jobs.screening import ScreeningLimits, ShardScreener
 from jobs.storage import MemoryStorage

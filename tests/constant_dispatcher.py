@@ -22,7 +22,7 @@ from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import JobId, Lease, Verdict
 from jobs.errors import LeaseLost
 from jobs.job_store import JobStore
-from jobs.preparation import Preparer
+from jobs.preparer import Preparer
 from jobs.states import JobState
 from jobs.storage import S3Options, open_storage
 from jobs.thread_runner import ThreadRunner

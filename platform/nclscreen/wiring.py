@@ -27,7 +27,7 @@ from jobs.job_store import JobStore
 from jobs.known_verdicts import KnownVerdicts
 from jobs.migrations import upgrade
 from jobs.ports import ShardRunner
-from jobs.preparation import Preparer
+from jobs.preparer import Preparer
 from jobs.report_queue import ReportQueue
 from jobs.screening import ScreeningLimits, ShardScreener
 from jobs.storage import ObjectStorage, S3Options, open_storage, parse_source

@@ -13,7 +13,7 @@ from jobs import submissions
 from jobs.database import writing
 from jobs.domain import Filters, JobId, ModelRef
 from jobs.errors import IllegalTransition, InvalidSource, JobNotFound
-from jobs.preparations import Preparation, PreparationLost
+from jobs.preparation_leases import Preparation, PreparationLost
 from jobs.states import TRANSITIONS, JobState
 from jobs.submissions import new_job_id
 from jobs.tables import jobs

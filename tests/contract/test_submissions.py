@@ -11,7 +11,7 @@ from builders import CONTAINER, Bench, entries, job_row, new_job, ready_job
 
 from jobs.domain import FailureThreshold, Filters, JobId, JobOptions, ManifestProblem, ModelRef, Preparing
 from jobs.errors import JobNotFound, NotAwaitingConfirmation, TokenReused
-from jobs.preparations import Preparation, PreparationLost
+from jobs.preparation_leases import Preparation, PreparationLost
 from jobs.states import JobState
 
 OPTIONS = JobOptions(

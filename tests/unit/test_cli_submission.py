@@ -20,7 +20,6 @@ from jobs.states import JobState
 from jobs.tables import jobs
 from nclscreen.cli import confirming
 from nclscreen.cli.app import run
-from nclscreen.cli.quantities import moment, size_in_bytes, size_in_words
 from nclscreen.cli.requests import make_filters, make_options
 from nclscreen.cli.screen import run_to_the_end
 from nclscreen.cli.submission_options import Asked
@@ -54,58 +53,6 @@ def submitted(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0
     assert run(["submit", *arguments, "--json"]) == code
     document: dict[str, object] = json.loads(capsys.readouterr().out)
     return document
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("500", 500),
-        ("10KB", 10_000),
-        ("10 kib", 10_240),
-        ("1.5MB", 1_500_000),
-        ("2GiB", 2 << 30),
-        ("3k", 3000),
-        ("0", 0),
-    ],
-)
-def test_sizes_as_people_write_them(text: str, size: int) -> None:
-    assert size_in_bytes(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "KB", "10 XB", "-5", "1e3", "10KB5", "ten", "1,000"])
-def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(ValueError, match="is no size; write 500, 10KB"):
-        size_in_bytes(text)
-
-
-@pytest.mark.parametrize(
-    ("size", "words"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 KB"), (41_234_567_890, "41.2 GB")]
-)
-def test_sizes_in_words(size: int, words: str) -> None:
-    assert size_in_words(size) == words
-
-
-@pytest.mark.parametrize(
-    ("text", "instant", "is_relative"),
-    [
-        ("7d", "2026-05-25T12:00:00+00:00", True),
-        ("12h", "2026-06-01T00:00:00+00:00", True),
-        ("30 m", "2026-06-01T11:30:00+00:00", True),
-        ("2W", "2026-05-18T12:00:00+00:00", True),
-        ("2026-05-17", "2026-05-17T00:00:00+00:00", False),
-        ("2026-05-17T10:00", "2026-05-17T10:00:00+00:00", False),
-        ("2026-05-17T10:00:30+02:00", "2026-05-17T08:00:30+00:00", False),
-        ("2026-05-17T10:00:00Z", "2026-05-17T10:00:00+00:00", False),
-    ],
-)
-def test_times_as_people_write_them(text: str, instant: str, is_relative: bool) -> None:
-    assert moment(text, NOW) == (datetime.fromisoformat(instant).timestamp(), is_relative)
-
-
-@pytest.mark.parametrize("text", ["", "yesterday", "7", "7y", "-7d", "2026-13-01", "17.05.2026"])
-def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time; write 2026-05-17"):
-        moment(text, NOW)
 
 
 def test_every_filter_arrives() -> None:

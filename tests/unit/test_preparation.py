@@ -11,12 +11,12 @@ import pytest
 from builders import CONTAINER, Bench, fill, new_job, shard_images, shard_rows
 from sqlalchemy.exc import OperationalError
 
-from jobs import preparation as preparation_module
+from jobs import preparer as preparer_module
 from jobs.domain import Filters, ImageKey, JobId, JobOptions, ObjectInfo
 from jobs.errors import AccessDenied, ContainerNotFound, StorageUnavailable
 from jobs.job_store import JobStore
-from jobs.preparation import Preparer
-from jobs.preparations import Preparation
+from jobs.preparation_leases import Preparation
+from jobs.preparer import Preparer
 from jobs.shard_plan import FIRST_SHARD, shard_sizes
 from jobs.states import JobState
 from jobs.storage import MemoryStorage
@@ -131,7 +131,7 @@ def test_bad_lines_may_be_left_out(bench: Bench) -> None:
 def test_of_many_bad_lines_the_first_are_kept_and_all_are_counted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparation_module, "PROBLEMS_KEPT", 5)
+    monkeypatch.setattr(preparer_module, "PROBLEMS_KEPT", 5)
     storage = MemoryStorage(CONTAINER)
     fill(storage, [("list.csv", b"key,size\n" + b"a.jpg,x\n" * 90)])
     job_id = run(bench, storage, source=f"{CONTAINER}/list.csv")
@@ -278,7 +278,7 @@ def test_a_job_cancelled_meanwhile_stays_cancelled(bench: Bench) -> None:
 def test_a_long_listing_without_images_shows_that_the_preparer_lives(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparation_module, "_BEAT_S", 0.0)
+    monkeypatch.setattr(preparer_module, "_BEAT_S", 0.0)
     seen: list[object] = []
 
     class Documents(MemoryStorage):

@@ -53,7 +53,7 @@ class Preparation:
     cursor: Cursor | None = None
 
 
-class Preparations(JobTable):
+class PreparationLeases(JobTable):
     """The operations of preparing. All but the claim raise PreparationLost."""
 
     def claim_preparation(self, lease_s: float, job_id: JobId | None = None) -> Preparation | None:

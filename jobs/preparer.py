@@ -12,7 +12,7 @@ from jobs.database import DATABASE_AWAY
 from jobs.domain import ImageRef, JobId, ManifestProblem, Preparing
 from jobs.errors import BadManifestLines, EmptyCorpus, JobsError, NothingToRetry
 from jobs.job_store import JobStore
-from jobs.preparations import Preparation, PreparationLost
+from jobs.preparation_leases import Preparation, PreparationLost
 from jobs.shard_plan import cut, shard_sizes
 
 logger = logging.getLogger(__name__)
