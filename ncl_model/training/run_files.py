@@ -41,9 +41,12 @@ class RunFiles:
         with writing(self.out):
             self.out.mkdir(parents=True, exist_ok=True)
             try:
-                torch.save(dict(state), partial)
+                with partial.open("wb") as file:  # a path would lose what the disk says
+                    torch.save(dict(state), file)
                 partial.replace(self.state)
-            except RuntimeError as error:  # torch's word for a disk that takes no more
+            except RuntimeError as error:  # torch's word for a disk that takes no more; behind it is the disk's own
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
                 raise OutputUnwritable(self.out, str(error).splitlines()[0]) from error
             finally:
                 partial.unlink(missing_ok=True)  # a full disk must not be kept full

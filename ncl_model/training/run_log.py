@@ -65,10 +65,8 @@ class RunLog:
         self._rows.append(row)
         with writing(self._out), (self._out / METRICS).open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, COLUMNS).writerow(_cells(row))
-        if self._board is not None:
-            for name, value in row.items():
-                if name != "step" and math.isfinite(value):
-                    self._board.add_scalar(name, value, int(row["step"]))
+        finite = {name: value for name, value in row.items() if name != "step" and math.isfinite(value)}
+        self._tell_board(lambda board: [board.add_scalar(name, v, int(row["step"])) for name, v in finite.items()])
 
     def draw(self) -> None:
         """Bring the curves up to date."""
@@ -76,12 +74,22 @@ class RunLog:
         with writing(self._out):
             draw_curves(self._rows).save(partial, "PNG")
             partial.replace(self._out / CURVES)
-        if self._board is not None:
-            self._board.flush()
+        self._tell_board(lambda board: board.flush())
 
     def close(self) -> None:
-        if self._board is not None:
-            self._board.close()
+        """Never raises: it also ends a run that broke off, and must not hide why."""
+        self._tell_board(lambda board: board.close())
+        self._board = None
+
+    def _tell_board(self, act: Callable[[Any], object]) -> None:
+        """TensorBoard's files are an extra: the run goes on without them when they cannot be written."""
+        if self._board is None:
+            return
+        try:
+            act(self._board)
+        except OSError as error:
+            self._board = None
+            _logger.warning("TensorBoard files are not written any more: %s", error.strerror or error)
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +31,7 @@ from ncl_model.training.__main__ import main as training
 from ncl_model.training.plain import Place, train
 from ncl_model.training.recipe import TrainConfig
 from ncl_model.training.run_files import RunFiles
+from ncl_model.training.run_log import METRICS, RunLog, read_metrics
 from ncl_model.writing import sole_writer
 
 Program = Callable[[Sequence[str]], int]
@@ -235,6 +238,7 @@ from pathlib import Path
 from ncl_model.checkpoint import load_checkpoint
 from ncl_model.errors import OutputUnwritable
 from ncl_model.training.run_files import RunFiles
+from ncl_model.training.run_log import METRICS, RunLog, read_metrics
 files = RunFiles(out=Path({str(out)!r}))
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 try:
@@ -246,6 +250,43 @@ except OutputUnwritable as error:
         assert done.returncode == 3, done.stderr
     assert {path: path.read_bytes() for path in before} == before
     assert not list(out.glob("*.partial"))
+
+
+def test_a_disk_that_fills_up_under_a_run_is_told_in_one_line(tmp_path: Path) -> None:
+    """Whole runs, with TensorBoard's files: what ends the run is not hidden by what fails after it."""
+    source, config = write_source(tmp_path / "set"), tmp_path / "tiny.json"
+    config.write_text(json.dumps(recipe(steps=2).to_dict()))
+    code = f"""
+import resource, sys
+from ncl_model.training.__main__ import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+sys.exit(main(["--config", {str(config)!r}, "--data", {str(source)!r}, "--out", {str(tmp_path / "run")!r}]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert "cannot write the results (File too large); name another place, or make room" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_goes_on_without_tensorboard_when_its_files_cannot_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = RunLog(tmp_path, step=0, tensorboard=True)
+    assert log._board is not None
+    log._board.close()
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    log._board.add_scalar = refuse
+    log.row("step", {"step": 1, "samples": 16, "loss": 0.5})
+    log.row("step", {"step": 2, "samples": 32, "loss": 0.4})
+    log.draw()
+    log.close()
+    assert [row["step"] for row in read_metrics(tmp_path / METRICS)] == [1, 2]
+    assert [r.message for r in caplog.records] == [
+        "TensorBoard files are not written any more: No space left on device"
+    ]
 
 
 def test_two_runs_never_share_a_folder(weights: Path, folder: Path, tmp_path: Path) -> None:
