@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, exists, literal, select, update
+from sqlalchemy import Connection, Exists, exists, literal, select, update
 
 from jobs.domain import JobId
 from jobs.rows import Clock
@@ -52,19 +52,17 @@ def arrived(connection: Connection, job_id: JobId, state: JobState, clock: Clock
 
 def settle_job(connection: Connection, job_id: JobId, clock: Clock) -> JobState:
     """Move the job on if its shards allow it; called after whatever changes a shard or asks a job to stop."""
-    row = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).one()
-    current = JobState(row.state)
 
-    def any_in(state: ShardState) -> bool:
+    def any_in(state: ShardState) -> Exists:
         # the literal state lets both databases use the partial indexes
-        condition = (
-            exists()
-            .where(shards.c.job_id == job_id)
-            .where(shards.c.state == literal(state.value, literal_execute=True))
-        )
-        return bool(connection.execute(select(condition)).scalar_one())
+        return exists().where(shards.c.job_id == job_id, shards.c.state == literal(state.value, literal_execute=True))
 
-    after = settled(current, any_queued=any_in(ShardState.QUEUED), any_leased=any_in(ShardState.LEASED))
+    current = JobState(
+        connection.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar_one()
+    )
+    # after the lock, in a statement of its own: what others changed while it was waited for must be seen
+    queued, leased = connection.execute(select(any_in(ShardState.QUEUED), any_in(ShardState.LEASED))).one()
+    after = settled(current, any_queued=queued, any_leased=leased)
     if after is not current:
         move_job(connection, job_id, current, after, clock)
     return after

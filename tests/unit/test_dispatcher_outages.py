@@ -209,10 +209,14 @@ def test_two_dispatchers_on_one_database(bench: Bench) -> None:
     jobs = [bench.submit(80) for _ in range(3)]
     screened: Counter[str] = Counter()
     screen = bench.screener().screen
+    started = {"one": threading.Event(), "two": threading.Event()}
 
     def counted(name: str) -> Callable[[Lease], list[Verdict]]:
         def run(lease: Lease) -> list[Verdict]:
             screened[name] += 1
+            started[name].set()
+            # held until the other has a shard too: a quick one could do all of it before the other looks
+            assert all(each.wait(PATIENCE_S) for each in started.values())
             return screen(lease)
 
         return run
