@@ -29,13 +29,13 @@ from constant_dispatcher import ConstantDispatcher, Order, constant_verdicts  # 
 
 from jobs.database import create_database_engine, writing  # noqa: E402
 from jobs.domain import ImageKey, ImageRef, JobId, Lease, ModelRef, NewJob  # noqa: E402
-from jobs.job_store import JobStore  # noqa: E402
 from jobs.migrations import upgrade  # noqa: E402
+from jobs.preparation.shard_plan import cut, shard_sizes  # noqa: E402
 from jobs.rows import verdict_to_row  # noqa: E402
-from jobs.shard_plan import cut, shard_sizes  # noqa: E402
-from jobs.shard_rows import insert_shard  # noqa: E402
+from jobs.shards.shard_rows import insert_shard  # noqa: E402
+from jobs.shards.work_queue import WorkQueue  # noqa: E402
+from jobs.store.job_store import JobStore  # noqa: E402
 from jobs.tables import jobs, verdicts  # noqa: E402
-from jobs.work_queue import WorkQueue  # noqa: E402
 
 MODEL = ModelRef(name="constant", fingerprint="c0" * 32)
 LEASE_S = 600.0

@@ -89,8 +89,8 @@ def watch(images: int) -> Iterator[Sample]:
     from tiny_model import save_tiny_model
 
     from jobs.database import create_database_engine
-    from jobs.job_store import JobStore
     from jobs.states import JobState
+    from jobs.store.job_store import JobStore
 
     with tempfile.TemporaryDirectory(prefix="nclmemory-") as folder:
         corpus, home = Path(folder) / "corpus", Path(folder) / "home"

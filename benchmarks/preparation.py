@@ -32,10 +32,10 @@ def prepare(folder: Path, lines: int, database_url: str | None) -> dict[str, flo
     """Prepare one manifest in this process; gives seconds, processor seconds and peak memory in MB."""
     from jobs.database import create_database_engine
     from jobs.domain import ModelRef, NewJob
-    from jobs.job_store import JobStore
     from jobs.migrations import upgrade
-    from jobs.preparer import Preparer
+    from jobs.preparation.preparer import Preparer
     from jobs.storage import S3Options, open_storage
+    from jobs.store.job_store import JobStore
 
     manifest = folder / "manifest.csv"
     write_manifest(manifest, lines)

@@ -18,13 +18,13 @@ from jobs.background import Chore, in_background
 from jobs.database import DATABASE_AWAY
 from jobs.domain import JobId, Lease
 from jobs.errors import LeaseLost, ModelMismatch
-from jobs.job_store import JobStore
-from jobs.known_verdicts import KnownVerdicts
 from jobs.ports import Outcome, OutcomeKind, ShardRunner
-from jobs.preparation_leases import Preparation, PreparationLost
-from jobs.preparer import PREPARATION_LEASE_S, Preparer
+from jobs.preparation.preparer import PREPARATION_LEASE_S, Preparer
+from jobs.screening.known_verdicts import KnownVerdicts
+from jobs.shards.work_queue import WorkQueue
 from jobs.states import FINAL
-from jobs.work_queue import WorkQueue
+from jobs.store.job_store import JobStore
+from jobs.store.preparation_leases import Preparation, PreparationLost
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ ShardId = NewType("ShardId", int)
 #: where an image is inside its container: an S3 key, or a path relative to the corpus folder with "/" between parts
 ImageKey = NewType("ImageKey", str)
 
-#: a place in a source, in JSON types; what it means is known to `jobs.corpus`
+#: a place in a source, in JSON types; what it means is known to `jobs.preparation.corpus`
 Cursor = dict[str, Any]
 
 #: file name endings that count as photographs unless the filters say otherwise (compared without case)

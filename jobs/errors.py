@@ -109,6 +109,13 @@ class ContainerNotFound(ObjectNotFound):
     """The bucket or folder is not there."""
 
 
+class ListingUnordered(StorageError):
+    """The store lists keys in another order than S3's, so that a listing cannot be taken up again where it broke off.
+
+    S3's directory buckets (Express One Zone) do.
+    """
+
+
 class ObjectTooLarge(StorageError):
     """The object has more bytes than the limit allows."""
 

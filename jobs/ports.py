@@ -60,7 +60,10 @@ class Screener(Protocol):
     """Turns leased shards into verdicts; several may be screened at once, from several threads."""
 
     def screen(self, lease: Lease) -> list[Verdict]:
-        """One verdict for each image of the shard, in order; what it raises is told as an outcome (`jobs.attempt`)."""
+        """One verdict for each image of the shard, in order.
+
+        What it raises is told as an outcome (`jobs.screening.attempt`).
+        """
 
     def abandon(self, lease: Lease) -> None:
         """Let a shard go that is being screened; does nothing for any other."""

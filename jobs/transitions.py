@@ -10,7 +10,7 @@ from jobs.domain import JobId
 from jobs.rows import Clock
 from jobs.states import FINAL, JobState, ShardState, check_transition, settled
 from jobs.tables import jobs, shards
-from jobs.webhook_queue import announce
+from jobs.webhooks.outbox import announce
 
 #: written out, so that both databases see that the partial indexes fit
 _QUEUED = literal(ShardState.QUEUED.value, literal_execute=True)

@@ -11,25 +11,24 @@ import numpy as np
 from PIL import Image
 from sqlalchemy import ColumnElement, Engine, literal, select
 
-from jobs.attempt import Screen
-from jobs.corpus import OpenStorage
 from jobs.database import epoch_now, reading
 from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import Filters, ImageKey, ImageRef, Job, JobId, Lease, ModelRef, NewJob, ShardId, Verdict
-from jobs.entries import unpack_entries
 from jobs.errors import ErrorCode
-from jobs.heatmaps import StoredHeatmaps
-from jobs.job_store import JobStore
-from jobs.known_verdicts import KnownVerdicts
 from jobs.memory import MemoryScorer
 from jobs.ports import HeatmapStore, Scorer, ShardRunner
-from jobs.preparer import Preparer
+from jobs.preparation.preparer import Preparer
 from jobs.rows import Clock
-from jobs.screening import ScreeningLimits, ShardScreener
-from jobs.storage import MemoryStorage
+from jobs.screening.attempt import Screen
+from jobs.screening.heatmaps import StoredHeatmaps
+from jobs.screening.known_verdicts import KnownVerdicts
+from jobs.screening.shard_screener import ScreeningLimits, ShardScreener
+from jobs.screening.thread_runner import ThreadRunner
+from jobs.shards.entries import unpack_entries
+from jobs.shards.work_queue import WorkQueue
+from jobs.storage import MemoryStorage, OpenStorage
+from jobs.store.job_store import JobStore
 from jobs.tables import jobs, shard_entries, shards, verdicts
-from jobs.thread_runner import ThreadRunner
-from jobs.work_queue import WorkQueue
 from ncl_model.scoring import AREA_CUTOFFS
 
 FINGERPRINT = "ab" * 32

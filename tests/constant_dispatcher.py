@@ -21,12 +21,12 @@ from jobs.database import create_database_engine
 from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import JobId, Lease, Verdict
 from jobs.errors import LeaseLost
-from jobs.job_store import JobStore
-from jobs.preparer import Preparer
+from jobs.preparation.preparer import Preparer
+from jobs.screening.thread_runner import ThreadRunner
+from jobs.shards.work_queue import WorkQueue
 from jobs.states import JobState
 from jobs.storage import S3Options, open_storage
-from jobs.thread_runner import ThreadRunner
-from jobs.work_queue import WorkQueue
+from jobs.store.job_store import JobStore
 from ncl_model.scoring import AREA_CUTOFFS
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement
 from jobs.dispatcher import Dispatcher
 from jobs.domain import JobId, Lease, Verdict
 from jobs.ports import Outcome, OutcomeKind
-from jobs.work_queue import WorkQueue
+from jobs.shards.work_queue import WorkQueue
 
 PATIENCE_S = 30.0
 

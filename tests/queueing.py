@@ -10,7 +10,7 @@ from builders import (
 )
 
 from jobs.domain import JobId, Lease
-from jobs.work_queue import WorkQueue
+from jobs.shards.work_queue import WorkQueue
 
 LEASE_S = 60.0
 

@@ -14,10 +14,10 @@ from typing import Any
 from builders import Bench, ready_job, results_of, unreadable
 from queueing import claim
 
-from jobs.completion_report import ReportWriter
 from jobs.domain import FailureThreshold, ImageKey, ImageRef, JobId, JobOptions
 from jobs.errors import ErrorCode
-from jobs.report_queue import ReportQueue
+from jobs.reports.completion_report import ReportWriter
+from jobs.reports.report_queue import ReportQueue
 from jobs.storage import MemoryStorage, ObjectStorage
 from jobs.verdicts import VerdictStore
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from builders import CONTAINER, entry, fill, lease, picture
 
 from jobs.domain import ImageKey, ImageRef, Lease, Verdict
-from jobs.heatmaps import StoredHeatmaps
 from jobs.memory import MemoryScorer
-from jobs.screening import ScreeningLimits, ShardScreener
+from jobs.screening.heatmaps import StoredHeatmaps
+from jobs.screening.shard_screener import ScreeningLimits, ShardScreener
 from jobs.storage import MemoryStorage
 
 SMALL = ScreeningLimits(fetchers=2, batch_size=4, max_image_bytes=10_000)

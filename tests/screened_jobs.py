@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.corpus import OpenStorage
 from jobs.database import create_database_engine
 from jobs.domain import ImageKey, ImageRef, Job, JobId, ModelRef, NewJob, Verdict
 from jobs.errors import ErrorCode
-from jobs.heatmaps import StoredHeatmaps
-from jobs.job_store import JobStore
 from jobs.migrations import upgrade
-from jobs.storage import FolderStorage, S3Options, open_storage
+from jobs.screening.heatmaps import StoredHeatmaps
+from jobs.shards.work_queue import WorkQueue, failed_verdict
+from jobs.storage import FolderStorage, OpenStorage, S3Options, open_storage
+from jobs.store.job_store import JobStore
 from jobs.verdicts import VerdictStore
-from jobs.work_queue import WorkQueue, failed_verdict
 from ncl_model.scoring import tampered_areas
 
 MODEL = ModelRef(name="hand-made 0", fingerprint="0123456789abcdef" * 4)

@@ -1,6 +1,6 @@
 """Where the images are: a folder, an S3-compatible store, or memory, all behind one protocol."""
 
-from jobs.storage.base import ObjectStorage, S3Options
+from jobs.storage.base import ObjectStorage, OpenStorage, S3Options
 from jobs.storage.folder import FolderStorage
 from jobs.storage.memory import MemoryStorage
 from jobs.storage.opening import list_source, open_storage
@@ -11,6 +11,7 @@ __all__ = [
     "FolderStorage",
     "MemoryStorage",
     "ObjectStorage",
+    "OpenStorage",
     "ParsedSource",
     "S3Options",
     "S3Storage",

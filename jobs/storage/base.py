@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -93,3 +93,7 @@ class ObjectStorage(Protocol):
         Raises:
             StorageError: the class and the message say what is wrong.
         """
+
+
+#: gives the storage of a container URI, with whatever credentials and options this process has
+OpenStorage = Callable[[str], ObjectStorage]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from jobs.domain import ImageKey, ObjectInfo
-from jobs.errors import ObjectNotFound, ObjectTooLarge, StorageError
+from jobs.errors import ListingUnordered, ObjectNotFound, ObjectTooLarge, StorageError
 from jobs.storage.base import S3Options
 from jobs.storage.lines import iterate_lines
 from jobs.storage.s3_body import ObjectBody
@@ -36,7 +37,9 @@ class S3Storage:
 
         def ask(**request: Any) -> ListObjectsV2OutputTypeDef:
             with self._errors(f"{self.container}/{prefix}"):
-                return self._client.list_objects_v2(Bucket=self._bucket, **request)
+                answer = self._client.list_objects_v2(Bucket=self._bucket, **request)
+            self._check_order(answer, request.get("StartAfter", ""))
+            return answer
 
         return list_bucket(ask, prefix, after or "")
 
@@ -81,6 +84,17 @@ class S3Storage:
         """Ask for one entry of the listing; pass the prefix where the credentials are good for that prefix only."""
         with self._errors(self.container):
             self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
+
+    def _check_order(self, answer: ListObjectsV2OutputTypeDef, after: str) -> None:
+        keys = [after, *(item["Key"] for item in answer.get("Contents", ()))]
+        for before, key in pairwise(keys):
+            if key <= before:
+                raise ListingUnordered(
+                    self.container,
+                    f"it lists {key!r} after {before!r}, and not in the order of the keys, as directory buckets do: "
+                    "a listing that breaks off could not go on without losing images. Give a list of the keys (.csv) "
+                    "instead",
+                )
 
     @property
     def _bucket(self) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.storage.base import AddressingStyle, S3Options
-from jobs.webhook_signature import secret_bytes
+from jobs.webhooks.signature import secret_bytes
 
 
 class Settings(BaseSettings):

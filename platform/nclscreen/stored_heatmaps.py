@@ -7,11 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.corpus import OpenStorage
 from jobs.domain import Verdict
 from jobs.errors import JobsError
-from jobs.heatmaps import decode_heatmap
-from jobs.storage import split_object_uri
+from jobs.screening.heatmaps import decode_heatmap
+from jobs.storage import OpenStorage, split_object_uri
 
 #: gives the heatmap of a verdict, (h, w) uint8 with 255 = probability 1; raises HeatmapMissing or StorageError
 ReadHeatmap = Callable[[Verdict], NDArray[np.uint8]]

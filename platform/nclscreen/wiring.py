@@ -17,24 +17,24 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.background import Chore
-from jobs.completion_report import ReportWriter
 from jobs.database import create_database_engine
 from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import JobId, ModelRef
 from jobs.errors import JobsError
-from jobs.heatmaps import StoredHeatmaps
-from jobs.job_store import JobStore
-from jobs.known_verdicts import KnownVerdicts
 from jobs.migrations import upgrade
 from jobs.ports import ShardRunner
-from jobs.preparer import Preparer
-from jobs.report_queue import ReportQueue
-from jobs.screening import ScreeningLimits, ShardScreener
+from jobs.preparation.preparer import Preparer
+from jobs.reports.completion_report import ReportWriter
+from jobs.reports.report_queue import ReportQueue
+from jobs.screening.heatmaps import StoredHeatmaps
+from jobs.screening.known_verdicts import KnownVerdicts
+from jobs.screening.shard_screener import ScreeningLimits, ShardScreener
+from jobs.shards.work_queue import WorkQueue
 from jobs.storage import ObjectStorage, S3Options, open_storage, parse_source
+from jobs.store.job_store import JobStore
 from jobs.verdicts import VerdictStore
-from jobs.webhook_queue import WebhookQueue
-from jobs.webhooks import WebhookSender
-from jobs.work_queue import WorkQueue
+from jobs.webhooks.outbox import WebhookOutbox
+from jobs.webhooks.sender import WebhookSender
 from nclscreen.localizer import Hosting, ServeScorer
 from nclscreen.runtime import RuntimeOptions
 from nclscreen.settings import Settings
@@ -197,8 +197,8 @@ class Wiring:
         )
 
     @cached_property
-    def webhooks(self) -> WebhookQueue:
-        return WebhookQueue(self.engine)
+    def webhooks(self) -> WebhookOutbox:
+        return WebhookOutbox(self.engine)
 
     def do_chores(self, job_id: JobId) -> None:
         """Tell of the end of a job for which no dispatcher runs: its report and whatever else was not tried yet."""
@@ -246,22 +246,19 @@ class Wiring:
 
     def runtime_options(self) -> RuntimeOptions:
         settings = self.settings
-        shards = self.workers() * settings.shards_per_worker
+        # whole workers
+        shards = math.ceil(settings.shards_in_flight / settings.shards_per_worker) * settings.shards_per_worker
         replicas = max(settings.replicas, settings.max_replicas or 0)
         wanted = replicas * settings.replica_cpus + shards * settings.shard_cpus
         return RuntimeOptions(address=settings.ray_address, needed_cpus=wanted)
 
-    def workers(self) -> int:
-        """Screening workers that hold the shards in flight."""
-        return math.ceil(self.settings.shards_in_flight / self.settings.shards_per_worker)
-
     def runner(self) -> ShardRunner:
         """Runs shards on the Ray cluster this process is connected to."""
-        from jobs.ray_runner import RayRunner
+        from jobs.screening.ray_runner import RayRunner
 
         return RayRunner(
             self.screener_plan(),
-            workers=self.workers(),
+            shards=self.settings.shards_in_flight,
             shards_per_worker=self.settings.shards_per_worker,
             cpus_per_shard=self.settings.shard_cpus,
         )

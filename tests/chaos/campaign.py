@@ -1,7 +1,8 @@
 """The chaos campaign: one corpus is screened again and again while parts of the system are shot, stopped and cut off.
 
 After every round: each image has exactly one verdict, counters equal the rows, no shard is waiting or held, verdicts
-are those of an undisturbed run, and the heatmaps of flagged images are there. The faults follow from the seed alone.
+are those of an undisturbed run, the heatmaps of flagged images are there, the completion report has every image once,
+and every change of the job's state was told. The faults follow from the seed alone.
 Run: python tests/chaos/campaign.py [--seed N] [--rounds N]; exit code 0 when every round held, else 1.
 """
 
@@ -24,23 +25,30 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from chaos.corpus import IMAGES
 from chaos.faults import FAULTS, S3_FAULTS, NoVictim
 from chaos.system import System
+from chaos.told import report_problems, webhook_problems
 from sqlalchemy import func, select
 
 from jobs.database import DATABASE_AWAY, reading
 from jobs.domain import JobId, JobOptions, NewJob, Verdict
 from jobs.errors import ErrorCode
-from jobs.heatmaps import decode_heatmap
 from jobs.rows import verdict_from_row
+from jobs.screening.heatmaps import decode_heatmap
 from jobs.states import FINAL, JobState
 from jobs.storage import split_object_uri
 from jobs.tables import jobs, shards, verdicts
 
 ROUND_LIMIT_S = 300.0
+#: share of the faults that strike when the last image is recorded
+AT_THE_END = 0.3
+REPORTS = "reports"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The faults of one round, each with the share of images that are recorded when it strikes."""
+    """The faults of one round, each with the share of images that are recorded when it strikes.
+
+    At 1 it strikes while the report is written and the receiver is told.
+    """
 
     faults: tuple[tuple[str, float], ...]
     seed: int
@@ -67,7 +75,7 @@ def plans(seed: int, rounds: int, kinds: Sequence[str]) -> list[Plan]:
         while len(deck) < count:
             deck += chance.sample(list(kinds), len(kinds))
         drawn = [deck.pop(0) for _ in range(count)]
-        moments = sorted(chance.uniform(0.02, 0.6) for _ in drawn)
+        moments = sorted(1.0 if chance.random() < AT_THE_END else chance.uniform(0.02, 0.6) for _ in drawn)
         found.append(Plan(faults=tuple(zip(drawn, moments, strict=True)), seed=chance.randrange(2**32)))
     return found
 
@@ -80,6 +88,7 @@ class Campaign:
         self._system = system
         self._images = images
         self._threshold = 0.0
+        self._reports = system.wiring.open_storage(system.bucket.container)
         job_id = self._submit()
         self._finish(job_id)
         undisturbed = self._verdicts(job_id)
@@ -98,6 +107,7 @@ class Campaign:
                 self._system.wait(lambda share=share: self._done(job_id) >= share * self._images, "the next fault")
                 result.faults.append(FAULTS[name](self._system, chance))
             self._finish(job_id)
+            self._system.proxy.faults.clear()  # they were for the system, not for who checks it
             result.problems = self._check(job_id, result, lenient=bool(S3_FAULTS & {name for name, _ in plan.faults}))
         except (TimeoutError, NoVictim, *DATABASE_AWAY) as error:
             result.problems.append(f"{type(error).__name__}: {error}; dispatchers: {self._system.log()}")
@@ -112,7 +122,11 @@ class Campaign:
                 source=f"{self._system.bucket.container}/photos/",
                 model=wiring.model,
                 threshold=self._threshold,
-                options=JobOptions(rescore=True),
+                options=JobOptions(
+                    rescore=True,
+                    report=f"{self._system.bucket.container}/{REPORTS}/",
+                    webhook=self._system.receiver.url,
+                ),
             )
         )
 
@@ -128,6 +142,12 @@ class Campaign:
             return False
 
         self._system.wait(over, f"the end of job {job_id}", ROUND_LIMIT_S)
+        self._system.wait(lambda: self._told(job_id), f"the receiver to be told of job {job_id}", ROUND_LIMIT_S)
+
+    def _told(self, job_id: JobId) -> bool:
+        with suppress(*DATABASE_AWAY):
+            return self._system.wiring.webhooks.summary(job_id).waiting == 0
+        return False
 
     def _verdicts(self, job_id: JobId) -> list[Verdict]:
         with reading(self._system.wiring.engine) as connection:
@@ -160,6 +180,8 @@ class Campaign:
                 result.timeouts += 1
             elif got != wanted:
                 problems.append(f"{verdict.key}: {got} ({verdict.error_message}), undisturbed {wanted}")
+        problems += report_problems(self._reports, REPORTS, job_id, found)
+        problems += webhook_problems(self._system.receiver.heard, self._system.webhook_key, job_id)
         return problems + [problem for verdict in found if verdict.flagged for problem in self._check_map(verdict)]
 
     def _check_shards(self, job_id: JobId) -> list[str]:

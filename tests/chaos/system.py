@@ -3,6 +3,7 @@ two nodes, the hosted model, and two `nclscreen up`. Parts can be shot and start
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
@@ -19,10 +20,12 @@ from chaos.corpus import pictures
 from servers.faulty_proxy import FaultyProxy
 from servers.postgres import PostgresServer
 from servers.s3_server import S3Server
+from servers.webhook_receiver import WebhookReceiver
 from tiny_model import save_lively_model
 
 from jobs.domain import ImageKey
 from jobs.storage import open_storage
+from jobs.webhooks.signature import secret_bytes
 from nclscreen.settings import Settings
 from nclscreen.wiring import Wiring
 
@@ -31,6 +34,7 @@ LEASE_S = 5.0
 #: the model, and one shard at a time on each node
 NODE_CPUS = 2
 PATIENCE_S = 240.0
+_SECRET = "whsec_" + base64.b64encode(b"a secret of the chaos campaign").decode()
 
 
 class System:
@@ -53,6 +57,8 @@ class System:
         self.proxy = FaultyProxy(self._store.endpoint_url)
         self._stack.callback(self.proxy.close)
         self.bucket = self._store.create_bucket()
+        self.receiver = WebhookReceiver()
+        self._stack.callback(self.receiver.close)
         self._set_environment()
         self.wiring = Wiring(Settings())
         self._stack.callback(self.wiring.engine.dispose)
@@ -67,6 +73,10 @@ class System:
 
     def close(self) -> None:
         self._stack.close()
+
+    @property
+    def webhook_key(self) -> bytes:
+        return secret_bytes(_SECRET)
 
     def _set_environment(self) -> None:
         """For this process and everything it starts; Ray's workers inherit it from their node."""
@@ -83,6 +93,7 @@ class System:
             "NCLSCREEN_S3_ADDRESSING_STYLE": "path",
             "NCLSCREEN_S3_READ_TIMEOUT_S": "2",
             "NCLSCREEN_HEATMAPS_URI": f"{self.bucket.container}/heatmaps/",
+            "NCLSCREEN_WEBHOOK_SECRET": _SECRET,
             "NCLSCREEN_LEASE_S": str(LEASE_S),
             "NCLSCREEN_REPLICA_CPUS": "0.5",
             "NCLSCREEN_REPLICA_THREADS": "1",

@@ -13,8 +13,8 @@ from builders import entries, lease, results_of
 
 from jobs.domain import Lease, Verdict
 from jobs.ports import Outcome, OutcomeKind
-from jobs.ray_runner import RayRunner
-from jobs.shard_run import ShardAbandoned
+from jobs.screening.ray_runner import RayRunner
+from jobs.screening.shard_run import ShardAbandoned
 from nclscreen.runtime import RuntimeOptions, connected_ray
 
 pytestmark = pytest.mark.cluster
@@ -87,7 +87,7 @@ def ray() -> Iterator[None]:
 
 @pytest.fixture
 def runner(ray: None) -> RayRunner:
-    return RayRunner(build(), workers=2, shards_per_worker=2, cpus_per_shard=1)  # type: ignore[arg-type]
+    return RayRunner(build(), shards=4, shards_per_worker=2, cpus_per_shard=1)  # type: ignore[arg-type]
 
 
 def start(runner: RayRunner, shards: Sequence[Lease]) -> None:
@@ -132,11 +132,23 @@ def test_a_shard_is_abandoned_and_its_place_is_free_again(runner: RayRunner) -> 
     assert [outcome.kind for outcome in outcomes(runner, 4)] == [OutcomeKind.FINISHED] * 4
 
 
+def test_workers_are_no_larger_than_the_largest_node(runner: RayRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead, small = ({"Alive": alive, "Resources": {"CPU": cpus}} for alive, cpus in [(False, 64.0), (True, 1.0)])
+    head = {"Alive": True, "Resources": {"memory": 1e9}}
+    monkeypatch.setattr("jobs.screening.ray_runner.ray.nodes", lambda: [head, dead, small])
+    neighbour = shard(1, waits=True)
+    start(runner, [neighbour, shard(KILLER)])
+    (outcome,) = outcomes(runner, 1)
+    assert (outcome.lease.shard_id, outcome.kind) == (KILLER, OutcomeKind.CRASHED)
+    assert runner.wait(1.0) == []
+    assert runner.running == [neighbour]  # it was in another worker
+
+
 def test_workers_that_never_come_up_are_charged_to_shards(ray: None) -> None:
     def broken() -> object:
         raise ValueError("no such bucket")
 
-    runner = RayRunner(broken, workers=1, shards_per_worker=1)  # type: ignore[arg-type]
+    runner = RayRunner(broken, shards=1, shards_per_worker=1)  # type: ignore[arg-type]
     runner.start(shard(1))
     (outcome,) = outcomes(runner, 1)
     assert outcome.kind is OutcomeKind.CRASHED

@@ -11,8 +11,8 @@ from builders import Bench, entries, entry, ready_job, results_of
 from queueing import claim
 from reporting import OPTIONS, STORE, ReportBench, read_report
 
-from jobs.completion_report import REPORT_LEASE_S
-from jobs.report_queue import ReportQueue
+from jobs.reports.completion_report import REPORT_LEASE_S
+from jobs.reports.report_queue import ReportQueue
 from jobs.states import JobState
 
 ODD = ["a b,c\"'\n=1.png", "é/写真 😀+%.png", "-2+3.png", "x" * 900 + ".png"]

@@ -12,7 +12,7 @@ from servers.s3_server import S3Bucket
 
 from jobs.domain import Job, JobId, JobOptions
 from jobs.errors import AccessDenied, StorageUnavailable
-from jobs.report_queue import FIRST_PAUSE_S, MAX_REPORT_ATTEMPTS
+from jobs.reports.report_queue import FIRST_PAUSE_S, MAX_REPORT_ATTEMPTS
 from jobs.states import JobState
 from jobs.storage import S3Options, open_storage
 
@@ -47,7 +47,7 @@ def test_a_store_that_is_away_delays_the_end_and_says_so(reports: ReportBench) -
 
 
 def test_a_store_that_stays_away_is_given_up_in_the_end(reports: ReportBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.report_queue.MAX_REPORT_ATTEMPTS", 2)
+    monkeypatch.setattr("jobs.reports.report_queue.MAX_REPORT_ATTEMPTS", 2)
     assert MAX_REPORT_ATTEMPTS > 100
     job_id = reports.finish_shards(entries(4))
 

@@ -8,9 +8,9 @@ from queueing import LEASE_S, claim
 
 from jobs.domain import Counts, FailureThreshold, JobId, JobOptions, Lease, Verdict
 from jobs.errors import ErrorCode, LeaseLost
-from jobs.failure_threshold import give_up_reason
+from jobs.shards.failure_threshold import give_up_reason
+from jobs.shards.work_queue import MAX_VANISHED
 from jobs.states import JobState
-from jobs.work_queue import MAX_VANISHED
 
 
 def make(bench: Bench, images: int, *, ratio: float = 0.5, sample: int = 1000, shard_size: int = 4) -> JobId:

@@ -13,9 +13,9 @@ from jobs import submissions
 from jobs.database import writing
 from jobs.domain import Filters, JobId, ModelRef
 from jobs.errors import IllegalTransition, InvalidSource, JobNotFound
-from jobs.preparation_leases import Preparation, PreparationLost
 from jobs.states import TRANSITIONS, JobState
-from jobs.submissions import new_job_id
+from jobs.store.preparation_leases import Preparation, PreparationLost
+from jobs.store.submissions import new_job_id
 from jobs.tables import jobs
 
 ODD_SOURCES = ["s3://photos/a 'b' \"c\" ; --", "/photos/写真/é 😀", "/new\nline\tand tab", "file:///x%FF", "x" * 10_000]

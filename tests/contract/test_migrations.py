@@ -17,8 +17,8 @@ from sqlalchemy import Engine, inspect, text
 from jobs.database import InvalidDatabaseUrl, create_database_engine, reading, writing
 from jobs.domain import JobOptions, Preparing
 from jobs.errors import SchemaTooNew
-from jobs.job_store import JobStore
 from jobs.migrations import alembic_config, upgrade
+from jobs.store.job_store import JobStore
 from jobs.tables import metadata
 
 PROCESSES = 2

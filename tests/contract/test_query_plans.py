@@ -12,13 +12,13 @@ from sqlalchemy import Connection, Engine, event, func, insert, select
 
 from jobs.database import create_database_engine, writing
 from jobs.domain import JobId
-from jobs.entries import pack_entries
 from jobs.errors import VerdictNotFound
-from jobs.known_verdicts import KnownVerdicts
 from jobs.migrations import upgrade
+from jobs.screening.known_verdicts import KnownVerdicts
+from jobs.shards.entries import pack_entries
+from jobs.shards.work_queue import WorkQueue
 from jobs.tables import jobs, shard_entries, shards, verdicts
 from jobs.verdicts import FlaggedQuery, VerdictStore
-from jobs.work_queue import WorkQueue
 
 BACKENDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 OLD_JOBS = 20

@@ -15,8 +15,8 @@ from jobs import recording
 from jobs.database import DATABASE_AWAY, epoch_now, reading, writing
 from jobs.domain import JobId
 from jobs.errors import ErrorCode
-from jobs.recording import insert_verdicts
 from jobs.rows import database_clock, verdict_from_row
+from jobs.shards.recording import insert_verdicts
 from jobs.tables import jobs, verdicts
 
 #: what a line-based copy could take for its own

@@ -11,8 +11,8 @@ from queueing import claim
 
 from jobs.domain import FailureThreshold, Filters, ImageRef, JobId, JobOptions, ModelRef
 from jobs.errors import ErrorCode, RequestRefused
-from jobs.retries import retry_request
 from jobs.states import JobState
+from jobs.store.retries import retry_request
 
 CODES = [ErrorCode.TIMEOUT, None, ErrorCode.CORRUPT, ErrorCode.TIMEOUT, None]
 OPTIONS = JobOptions(

@@ -24,7 +24,7 @@ from sqlalchemy import select
 
 from jobs.database import reading
 from jobs.domain import ImageKey, ImageRef, JobId, JobOptions, Verdict
-from jobs.known_verdicts import KnownVerdicts
+from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.storage import MemoryStorage
 from jobs.tables import verdicts
 

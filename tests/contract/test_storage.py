@@ -12,9 +12,9 @@ import pytest
 from inventories import Row, write_inventory
 from servers.s3_server import S3Bucket, S3Server
 
-from jobs.corpus import Corpus
 from jobs.domain import Filters, ImageKey, ObjectInfo
 from jobs.errors import InvalidSource, ObjectNotFound, ObjectTooLarge
+from jobs.preparation.corpus import Corpus
 from jobs.storage import (
     FolderStorage,
     MemoryStorage,

@@ -11,8 +11,8 @@ from builders import CONTAINER, Bench, entries, job_row, new_job, ready_job
 
 from jobs.domain import FailureThreshold, Filters, JobId, JobOptions, ManifestProblem, ModelRef, Preparing
 from jobs.errors import JobNotFound, NotAwaitingConfirmation, TokenReused
-from jobs.preparation_leases import Preparation, PreparationLost
 from jobs.states import JobState
+from jobs.store.preparation_leases import Preparation, PreparationLost
 
 OPTIONS = JobOptions(
     name="wöchentlich 'x'",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
-from builders import FINGERPRINT, check_completed, entries, ready_job
+from builders import FINGERPRINT, check_completed, entries, new_job, ready_job
 from constant_dispatcher import ConstantDispatcher, Order
 from dispatching import wait_until
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select, update
 
-from jobs.database import create_database_engine
+from jobs.database import create_database_engine, reading, writing
 from jobs.migrations import upgrade
+from jobs.states import JobState
+from jobs.store.job_store import JobStore
+from jobs.tables import jobs, verdicts
 
 pytestmark = pytest.mark.postgres
 
@@ -78,3 +82,31 @@ def test_results_of_a_dispatcher_that_was_frozen_beyond_its_lease_are_refused(po
     assert not set(late.recorded) & set(after.recorded)
     assert len(late.recorded) + len(after.recorded) == 20
     check_completed(postgres, job_id, 20 * SHARD_SIZE)
+
+
+def test_a_dispatcher_killed_while_it_prepares_is_followed_by_another(
+    postgres: Engine, start: Start, tmp_path: Path
+) -> None:
+    """`kill -9` between two shards: no image is lost, none has two numbers."""
+    names = [f"photo-{number:06d}.jpg" for number in range(30_000)]
+    source = tmp_path / "list.csv"
+    source.write_text("\n".join(["key", *names]))
+    store = JobStore(postgres)
+    job_id = store.submit(new_job(source=str(source)))
+    killed = start(job_id, "killed")
+    killed.go()
+    wait_until(lambda: store.get(job_id).counts.total > 0)
+    killed.close()
+    before = store.get(job_id)
+    assert before.state is JobState.PREPARING
+    assert 0 < before.counts.total < len(names)
+
+    with writing(postgres) as connection:  # the minute of its lease goes by
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(preparation_expires_at=0))
+    other = start(job_id, "other")
+    other.go()
+    other.result()
+    check_completed(postgres, job_id, len(names))
+    with reading(postgres) as connection:
+        keys = select(verdicts.c.key).where(verdicts.c.job_id == job_id).order_by(verdicts.c.ordinal)
+        assert list(connection.execute(keys).scalars()) == names

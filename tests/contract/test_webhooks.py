@@ -22,9 +22,9 @@ from jobs.database import writing
 from jobs.domain import JobId, JobOptions
 from jobs.states import JobState
 from jobs.tables import webhook_deliveries
-from jobs.webhook_queue import PAUSES_S, Deliveries, WebhookQueue
-from jobs.webhook_urls import InvalidWebhook
-from jobs.webhooks import LEASE_S, WebhookSender
+from jobs.webhooks.outbox import PAUSES_S, Deliveries, WebhookOutbox
+from jobs.webhooks.sender import LEASE_S, WebhookSender
+from jobs.webhooks.urls import InvalidWebhook
 
 KEY = b"k" * 32
 
@@ -41,7 +41,7 @@ class Post:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.queue = WebhookQueue(bench.engine, bench.clock)
+        self.queue = WebhookOutbox(bench.engine, bench.clock)
         self.stop = threading.Event()
 
     def step(self, *, key: bytes | None = KEY, only: JobId | None = None, timeout_s: float = 5.0) -> bool:

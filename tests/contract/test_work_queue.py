@@ -25,9 +25,9 @@ from sqlalchemy.exc import IntegrityError
 from jobs import work_queue
 from jobs.domain import ModelRef
 from jobs.errors import ErrorCode, LeaseLost
+from jobs.shards.work_queue import RETRY_AFTER_S
 from jobs.states import JobState
 from jobs.verdicts import VerdictStore
-from jobs.work_queue import RETRY_AFTER_S
 
 # -- claim
 

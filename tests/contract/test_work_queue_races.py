@@ -22,8 +22,8 @@ from sqlalchemy import Engine
 
 from jobs.domain import JobId
 from jobs.errors import LeaseLost
+from jobs.shards.work_queue import WorkQueue
 from jobs.states import JobState
-from jobs.work_queue import WorkQueue
 
 
 def test_rescue_claim_finish_and_cancel_at_once(bench: Bench) -> None:

@@ -16,9 +16,9 @@ from queueing import LEASE_S, claim, claim_one, prepared
 
 from jobs.domain import FailureThreshold, JobOptions
 from jobs.errors import ErrorCode
+from jobs.shards.work_queue import MAX_ATTEMPTS, MAX_VANISHED, RETRY_AFTER_S
 from jobs.states import JobState
 from jobs.verdicts import VerdictStore
-from jobs.work_queue import MAX_ATTEMPTS, MAX_VANISHED, RETRY_AFTER_S
 
 #: never gives up, however much fails
 GOES_ON = JobOptions(failure_threshold=FailureThreshold(ratio=1.0))

@@ -17,8 +17,8 @@ from reporting import read_report
 from servers.webhook_receiver import WebhookReceiver
 
 from jobs.database import create_database_engine
-from jobs.job_store import JobStore
 from jobs.storage import S3Options, open_storage
+from jobs.store.job_store import JobStore
 
 pytestmark = pytest.mark.cluster
 

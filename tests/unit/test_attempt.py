@@ -7,7 +7,6 @@ import pickle
 import pytest
 from builders import entries, lease, results_of
 
-from jobs.attempt import attempt
 from jobs.domain import Lease, Verdict
 from jobs.errors import (
     AccessDenied,
@@ -18,6 +17,7 @@ from jobs.errors import (
     StorageUnavailable,
 )
 from jobs.ports import OutcomeKind
+from jobs.screening.attempt import attempt
 
 LEASE = lease(entries(3))
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from builders import FINGERPRINT
 
-from jobs.batching import BATCHES_WAITING, Batcher
 from jobs.errors import ModelFailed, ModelUnavailable
 from jobs.memory import MemoryScorer
 from jobs.ports import ScoredImage
+from jobs.screening.batching import BATCHES_WAITING, Batcher
 from ncl_model.decoding import DecodedImage
 
 SIZE = 4

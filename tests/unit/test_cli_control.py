@@ -12,8 +12,8 @@ from tiny_model import save_tiny_model
 
 from jobs.domain import JobId, JobOptions
 from jobs.errors import ErrorCode
+from jobs.shards.work_queue import WorkQueue
 from jobs.states import JobState
-from jobs.work_queue import WorkQueue
 from nclscreen.cli import progress
 from nclscreen.cli.app import run
 from nclscreen.cli.progress import follow
@@ -80,8 +80,12 @@ def test_who_follows_a_paused_job_is_told_so_once_for_each_pause(
 
 @pytest.fixture
 def failed_job(wiring: Wiring) -> JobId:
+    return job_with_a_failure(wiring)
+
+
+def job_with_a_failure(wiring: Wiring, **fields: object) -> JobId:
     """Four images, of which the first could not be read."""
-    job_id = ready_job(wiring.engine, entries(4))
+    job_id = ready_job(wiring.engine, entries(4), **fields)  # type: ignore[arg-type]
     queue = WorkQueue(wiring.engine, "tests")
     (lease,) = queue.claim(1, 60, fingerprint=FINGERPRINT)
     queue.finish(lease, [unreadable(0, lease.entries[0], ErrorCode.TIMEOUT), *results_of(lease)[1:]])
@@ -113,6 +117,37 @@ def test_a_retry_of_nothing_says_so_and_makes_no_job(
     assert json.loads(capsys.readouterr().out)["id"] is None
     assert len(wiring.jobs.latest()) == 1
     assert run(["retry", failed_job, "--code", "nonsense"]) == 2
+
+
+def test_a_retry_with_another_model_keeps_the_threshold_or_finds_the_one_of_the_same_rate_anew(
+    failed_job: JobId, wiring: Wiring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    promised = job_with_a_failure(wiring, policy={"max_fpr": 0.05, "threshold": 0.5})
+    policy = wiring.policy(0.05)
+    assert policy.threshold != 0.5
+    for job_id, threshold, max_fpr in [(failed_job, 0.5, None), (promised, policy.threshold, 0.05)]:
+        assert run(["retry", job_id, "--current-model"]) == 0
+        made = wiring.jobs.get(capsys.readouterr().out.strip())
+        assert made.model == wiring.model != wiring.jobs.get(job_id).model
+        assert made.threshold == threshold
+        assert (made.policy and made.policy["max_fpr"]) == max_fpr
+
+
+def test_a_retry_with_a_model_that_cannot_promise_the_rate_is_refused(
+    wiring: Wiring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    promised = job_with_a_failure(wiring, policy={"max_fpr": 0.05, "threshold": 0.5})
+    monkeypatch.setenv("NCLSCREEN_WEIGHTS", str(save_tiny_model(tmp_path / "tiny.safetensors")))
+    wire.cache_clear()
+    assert run(["retry", promised, "--current-model"]) == 1
+    assert "give --threshold" in capsys.readouterr().err
+    assert len(wiring.jobs.latest()) == 1
+    assert run(["retry", promised, "--current-model", "--threshold", "0.25"]) == 0
+    made = wiring.jobs.get(capsys.readouterr().out.strip())
+    assert (made.threshold, made.policy) == (0.25, None)
+    assert run(["retry", promised, "--threshold", "0.75"]) == 0
+    made = wiring.jobs.get(capsys.readouterr().out.strip())
+    assert (made.threshold, made.policy, made.model) == (0.75, None, wiring.jobs.get(promised).model)
 
 
 def test_a_retry_of_a_job_that_is_not_over_is_refused(job_id: JobId, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from builders import CONTAINER, fill
 
-from jobs.corpus import Corpus
 from jobs.domain import Filters, ImageKey, ObjectInfo
 from jobs.errors import AccessDenied, ContainerNotFound, InvalidSource, ObjectNotFound
-from jobs.manifest import InvalidManifest
+from jobs.preparation.corpus import Corpus
+from jobs.preparation.manifest import InvalidManifest
 from jobs.storage import FolderStorage, MemoryStorage, ObjectStorage
 
 EVERYTHING = Filters(suffixes=())

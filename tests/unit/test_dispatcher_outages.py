@@ -30,11 +30,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from jobs.domain import ImageKey, JobId, Lease, ObjectInfo, Verdict
-from jobs.job_store import JobStore
+from jobs.screening.thread_runner import ThreadRunner
+from jobs.shards.work_queue import WorkQueue
 from jobs.states import JobState
 from jobs.storage import MemoryStorage
-from jobs.thread_runner import ThreadRunner
-from jobs.work_queue import WorkQueue
+from jobs.store.job_store import JobStore
 
 pytestmark = pytest.mark.usefixtures("hurried")
 

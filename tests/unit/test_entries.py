@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.domain import ImageKey, ImageRef
-from jobs.entries import pack_entries, unpack_entries
+from jobs.shards.entries import pack_entries, unpack_entries
 
 #: all of Unicode but halves of surrogate pairs, which no storage gives and no manifest may name
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)

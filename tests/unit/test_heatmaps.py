@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from jobs.domain import ImageKey, JobId
-from jobs.heatmaps import StoredHeatmaps, decode_heatmap, encode_heatmap
+from jobs.screening.heatmaps import StoredHeatmaps, decode_heatmap, encode_heatmap
 from jobs.storage import FolderStorage, MemoryStorage, split_object_uri
 
 LEASE = lease(entries(1), job_id=JobId("j1"))

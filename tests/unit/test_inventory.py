@@ -11,10 +11,10 @@ import pytest
 from builders import CONTAINER
 from inventories import Row, write_inventory
 
-from jobs.corpus import Corpus
 from jobs.domain import Filters, ImageKey, ImageRef
 from jobs.errors import InvalidInventory, ObjectNotFound
-from jobs.inventory import is_inventory
+from jobs.preparation.corpus import Corpus
+from jobs.preparation.inventory import is_inventory
 from jobs.storage import MemoryStorage
 
 DELIVERED = "s3://inventories"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from jobs.domain import ImageRef
 from jobs.errors import InvalidSource
-from jobs.manifest import InvalidManifest, ManifestReader, is_manifest
+from jobs.preparation.manifest import InvalidManifest, ManifestReader, is_manifest
 from jobs.storage import FolderStorage
 
 BUCKET = "s3://photos"

@@ -14,12 +14,12 @@ from sqlalchemy.exc import OperationalError
 from jobs import preparer as preparer_module
 from jobs.domain import Filters, ImageKey, JobId, JobOptions, ObjectInfo
 from jobs.errors import AccessDenied, ContainerNotFound, StorageUnavailable
-from jobs.job_store import JobStore
-from jobs.preparation_leases import Preparation
-from jobs.preparer import Preparer
-from jobs.shard_plan import FIRST_SHARD, shard_sizes
+from jobs.preparation.preparer import Preparer
+from jobs.preparation.shard_plan import FIRST_SHARD, shard_sizes
 from jobs.states import JobState
 from jobs.storage import MemoryStorage
+from jobs.store.job_store import JobStore
+from jobs.store.preparation_leases import Preparation
 
 
 class Scripted(MemoryStorage):

@@ -20,9 +20,9 @@ from sqlalchemy import Engine
 
 from jobs.domain import JobId, Lease, Verdict
 from jobs.errors import ErrorCode, LeaseLost
-from jobs.job_store import JobStore
+from jobs.shards.work_queue import WorkQueue
 from jobs.states import FINAL, JobState
-from jobs.work_queue import WorkQueue
+from jobs.store.job_store import JobStore
 
 LEASE_S = 60.0
 IMAGES = 17

@@ -12,8 +12,8 @@ from scene import Scene, codes
 
 from jobs.domain import ImageKey, ImageRef, Verdict
 from jobs.errors import AccessDenied, HeatmapsUnavailable, ObjectNotFound, StorageError, StorageUnavailable
-from jobs.heatmaps import StoredHeatmaps
-from jobs.reuse import Recall, is_flagged, taken_over
+from jobs.screening.heatmaps import StoredHeatmaps
+from jobs.screening.reuse import Recall, is_flagged, taken_over
 from jobs.storage import FolderStorage, MemoryStorage
 
 SIZE = len(picture(0))

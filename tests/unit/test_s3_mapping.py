@@ -10,16 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
+from botocore.stub import Stubber
 
+from jobs.domain import ImageKey
 from jobs.errors import (
     AccessDenied,
     ContainerNotFound,
     InvalidCredentials,
+    ListingUnordered,
     ObjectNotFound,
     StorageError,
     StorageUnavailable,
 )
-from jobs.storage import S3Options
+from jobs.storage import S3Options, S3Storage
 from jobs.storage.s3_clients import client_for, close_clients
 from jobs.storage.s3_errors import storage_error
 
@@ -138,3 +141,21 @@ def test_the_options_reach_the_client() -> None:
     assert meta.config.retries == {"total_max_attempts": 7, "mode": "adaptive"}
     assert meta.config.max_pool_connections == 3
     assert meta.config.s3["addressing_style"] == "path"
+
+
+@pytest.mark.parametrize(
+    ("keys", "after"),
+    [(["b.jpg", "a.jpg"], None), (["a.jpg", "a.jpg"], None), (["a.jpg", "b.jpg"], "a.jpg")],
+    ids=["no order", "twice", "StartAfter is ignored"],
+)
+def test_a_store_that_lists_in_another_order_is_refused(
+    monkeypatch: pytest.MonkeyPatch, keys: list[str], after: str | None
+) -> None:
+    """Directory buckets do; no server to be had here does, so the answer is a prepared one."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    storage = S3Storage("s3://archive--use1-az4--x-s3", S3Options(region="us-east-1"))
+    with Stubber(client_for(storage.options)) as stub:
+        stub.add_response("list_objects_v2", {"Contents": [{"Key": key, "Size": 1} for key in keys]})
+        with pytest.raises(ListingUnordered, match=r"list of the keys \(\.csv\) instead"):
+            list(storage.list_objects("", ImageKey(after) if after else None))

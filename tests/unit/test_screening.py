@@ -27,11 +27,11 @@ from jobs.errors import (
     StorageError,
     StorageUnavailable,
 )
-from jobs.heatmaps import decode_heatmap
 from jobs.memory import MemoryScorer
 from jobs.ports import ScoredImage
-from jobs.screening import ScreeningLimits
-from jobs.work_queue import MAX_ATTEMPTS
+from jobs.screening.heatmaps import decode_heatmap
+from jobs.screening.shard_screener import ScreeningLimits
+from jobs.shards.work_queue import MAX_ATTEMPTS
 from ncl_model.decoding import DecodedImage
 
 

@@ -18,8 +18,8 @@ from jobs.errors import (
     ModelUnavailable,
 )
 from jobs.memory import MemoryScorer
-from jobs.screening import ScreeningLimits
-from jobs.shard_run import ShardAbandoned
+from jobs.screening.shard_run import ShardAbandoned
+from jobs.screening.shard_screener import ScreeningLimits
 from ncl_model.decoding import DecodedImage
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from builders import entry
 
-from jobs.seen_keys import SeenKeys
+from jobs.preparation.seen_keys import SeenKeys
 
 
 @pytest.fixture

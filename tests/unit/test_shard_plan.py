@@ -7,7 +7,7 @@ from itertools import islice, repeat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.shard_plan import FIRST_SHARD, LARGEST_SHARD, SHARDS_PER_SIZE, cut, shard_sizes
+from jobs.preparation.shard_plan import FIRST_SHARD, LARGEST_SHARD, SHARDS_PER_SIZE, cut, shard_sizes
 
 
 @given(st.integers(0, 3000), st.integers(1, 40), st.integers(1, 300))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from servers.webhook_receiver import WebhookReceiver
 
-from jobs.webhook_post import NotDelivered, post
-from jobs.webhook_signature import secret_bytes, signed_headers
-from jobs.webhook_urls import InvalidWebhook, check_webhook_url, is_forbidden_address
+from jobs.webhooks.post import NotDelivered, post
+from jobs.webhooks.signature import secret_bytes, signed_headers
+from jobs.webhooks.urls import InvalidWebhook, check_webhook_url, is_forbidden_address
 from nclscreen.wiring import InvalidSettings, load_settings
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
@@ -103,7 +103,7 @@ def test_a_name_that_leads_to_a_forbidden_address_is_found_out_before_anything_i
 ) -> None:
     receiver = WebhookReceiver()
     try:
-        monkeypatch.setattr("jobs.webhook_post.is_forbidden_address", lambda address: address == "127.0.0.1")
+        monkeypatch.setattr("jobs.webhooks.post.is_forbidden_address", lambda address: address == "127.0.0.1")
         with pytest.raises(NotDelivered, match=r"is at 127\.0\.0\.1, where no receiver may be") as refused:
             post(receiver.url, b"{}", {}, timeout_s=5)
         assert refused.value.for_good

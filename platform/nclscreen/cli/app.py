@@ -15,7 +15,7 @@ import typer
 
 from jobs.database import DATABASE_AWAY, InvalidDatabaseUrl
 from jobs.errors import InvalidSource, JobsError
-from jobs.webhook_urls import InvalidWebhook
+from jobs.webhooks.urls import InvalidWebhook
 from ncl_model.errors import ConfigInvalid, NclModelError
 from nclscreen import __version__
 from nclscreen.cli import output

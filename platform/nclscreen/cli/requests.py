@@ -8,13 +8,13 @@ from typing import Any
 
 import typer
 
-from jobs.corpus import Corpus
 from jobs.domain import IMAGE_SUFFIXES, FailureThreshold, Filters, JobOptions, NewJob
 from jobs.errors import InvalidSource
+from jobs.preparation.corpus import Corpus
 from jobs.storage import parse_source
+from jobs.store.submissions import Submitted
 from jobs.stored_text import is_storable
-from jobs.submissions import Submitted
-from jobs.webhook_urls import InvalidWebhook, check_webhook_url
+from jobs.webhooks.urls import InvalidWebhook, check_webhook_url
 from nclscreen.cli import output
 from nclscreen.cli.policies import asked_policy, policy_document
 from nclscreen.cli.quantities import moment, size_in_bytes

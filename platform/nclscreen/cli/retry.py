@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated
 
 import typer
 
-from jobs.domain import Job, NewJob
+from jobs.domain import Job, ModelRef, NewJob
 from jobs.errors import ErrorCode
-from jobs.retries import retry_request
+from jobs.store.retries import retry_request
 from nclscreen.cli import output
+from nclscreen.cli.policies import policy_document
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.documents import job_document
 from nclscreen.wiring import Wiring, wire
@@ -24,16 +24,20 @@ def retry(
     current_model: Annotated[
         bool, typer.Option("--current-model", help="Score with the model of this installation, not the job's.")
     ] = False,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Score from which an image is flagged; else the job's.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a job of only the failed images of a finished one, and print its id; `nclscreen up` works it off.
 
-    Nothing is listed again. Threshold, priority, webhook and completion report are those of the finished job.
+    Nothing is listed again. Priority, webhook and completion report are those of the finished job, and so is the
+    threshold, unless another one is given.
     """
     wiring = wire()
     earlier = wiring.jobs.get(job_id)
     codes = tuple(code or ())
-    new = _with_current_model(wiring, earlier, codes) if current_model else retry_request(earlier, codes)
+    new = _request(wiring, earlier, codes, wiring.model if current_model else None, threshold)
     images = wiring.jobs.count_failed(earlier.id, codes)
     if images == 0:
         wanted = f" with {', '.join(codes)}" if codes else ""
@@ -49,11 +53,11 @@ def retry(
         output.err.print(f"{images:,} images of job {earlier.id} again; follow it with: nclscreen watch {made}")
 
 
-def _with_current_model(wiring: Wiring, earlier: Job, codes: tuple[ErrorCode, ...]) -> NewJob:
-    """The threshold is kept; one that stood for a false-positive rate is found anew, as it belongs to the model."""
-    if not earlier.policy:
-        return retry_request(earlier, codes, model=wiring.model)
+def _request(
+    wiring: Wiring, earlier: Job, codes: tuple[ErrorCode, ...], model: ModelRef | None, threshold: float | None
+) -> NewJob:
+    if model is None or threshold is not None or not earlier.policy:
+        return retry_request(earlier, codes, model=model, threshold=threshold)
+    # a threshold that stands for a false-positive rate belongs to its model
     policy = wiring.policy(earlier.policy["max_fpr"])
-    return retry_request(
-        earlier, codes, model=wiring.model, threshold=policy.threshold, policy=dataclasses.asdict(policy)
-    )
+    return retry_request(earlier, codes, model=model, threshold=policy.threshold, policy=policy_document(policy))

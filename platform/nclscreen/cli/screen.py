@@ -15,7 +15,7 @@ import typer
 from jobs.database import DATABASE_AWAY
 from jobs.domain import Job, JobId
 from jobs.errors import ModelMismatch
-from jobs.preparer import PREPARATION_LEASE_S
+from jobs.preparation.preparer import PREPARATION_LEASE_S
 from jobs.states import FINAL, JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output

@@ -12,10 +12,10 @@ from hashlib import sha256
 
 from PIL import Image
 
-from jobs.corpus import OpenStorage
 from jobs.domain import Verdict
 from jobs.errors import InvalidSource, StorageError
 from jobs.rows import tampered_area
+from jobs.storage import OpenStorage
 from ncl_model.errors import ImageUnreadable
 from nclscreen.pictures import overlay, upright_photo
 from nclscreen.report.limits import ReportLimits

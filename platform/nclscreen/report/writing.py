@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from jobs.corpus import OpenStorage
 from jobs.domain import Job
+from jobs.storage import OpenStorage
 from jobs.verdicts import FlaggedQuery, VerdictStore
 from nclscreen.report.cards import CardMaker
 from nclscreen.report.failures import failure_groups

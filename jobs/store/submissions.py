@@ -15,13 +15,13 @@ from sqlalchemy.exc import IntegrityError
 from jobs.database import writing
 from jobs.domain import Job, JobId, NewJob
 from jobs.errors import InvalidSource, NotAwaitingConfirmation, TokenReused
-from jobs.job_table import JobTable, locked
 from jobs.rows import filters_to_json, job_from_row, options_to_row
 from jobs.states import JobState
+from jobs.store.job_table import JobTable, locked
 from jobs.stored_text import is_storable
 from jobs.tables import jobs
 from jobs.transitions import move_job
-from jobs.webhook_urls import check_webhook_url
+from jobs.webhooks.urls import check_webhook_url
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 

@@ -16,15 +16,14 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.corpus import OpenStorage
 from jobs.database import DATABASE_AWAY
 from jobs.domain import ImageKey, Job, JobId
 from jobs.errors import InvalidSource, StorageError
-from jobs.job_store import JobStore
-from jobs.report_queue import ReportClaim, ReportQueue
-from jobs.report_rows import FORMAT, PART_BYTES, SCHEMA, ResultsFile, ResultsPart
+from jobs.reports.report_queue import ReportClaim, ReportQueue
+from jobs.reports.report_rows import FORMAT, PART_BYTES, SCHEMA, ResultsFile, ResultsPart
 from jobs.states import JobState
-from jobs.storage import ObjectStorage, parse_source
+from jobs.storage import ObjectStorage, OpenStorage, parse_source
+from jobs.store.job_store import JobStore
 from jobs.verdicts import VerdictStore
 
 logger = logging.getLogger(__name__)

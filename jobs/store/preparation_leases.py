@@ -15,10 +15,10 @@ from sqlalchemy import Connection, delete, insert, literal, or_, select, update
 from jobs.database import reading, writing
 from jobs.domain import Cursor, ImageRef, Job, JobId, ManifestProblem, Preparing
 from jobs.errors import JobsError
-from jobs.job_table import ERROR_LIMIT, JobTable
 from jobs.rows import job_from_row
-from jobs.shard_rows import insert_shard
+from jobs.shards.shard_rows import insert_shard
 from jobs.states import JobState, check_transition
+from jobs.store.job_table import ERROR_LIMIT, JobTable
 from jobs.stored_text import storable
 from jobs.tables import jobs, manifest_problems, shards
 from jobs.transitions import arrived, settle_job

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, update
 from jobs.database import writing
 from jobs.domain import Job, JobId
 from jobs.errors import RequestRefused
-from jobs.job_table import ERROR_LIMIT, JobTable, locked
 from jobs.rows import job_from_row
 from jobs.states import CLAIMABLE, FINAL, JobState
+from jobs.store.job_table import ERROR_LIMIT, JobTable, locked
 from jobs.stored_text import storable
 from jobs.tables import jobs
 from jobs.transitions import move_job, settle_job

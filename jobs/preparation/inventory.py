@@ -18,7 +18,7 @@ from urllib.parse import unquote_plus
 
 from jobs.domain import ImageKey, ImageRef
 from jobs.errors import InvalidInventory, InvalidSource
-from jobs.manifest import Listed, moment_in, size_in
+from jobs.preparation.manifest import Listed, moment_in, size_in
 from jobs.storage import ObjectStorage, parse_source
 from jobs.storage.lines import iterate_lines
 from jobs.stored_text import is_storable

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, func, select
 from jobs.database import reading
 from jobs.domain import ImageKey, ImageRef, Job, JobId, ModelRef, NewJob
 from jobs.errors import ErrorCode, RequestRefused
-from jobs.job_table import JobTable
 from jobs.states import FINAL
+from jobs.store.job_table import JobTable
 from jobs.tables import verdicts
 
 _CHUNK = 500
@@ -62,19 +62,19 @@ def retry_request(
 ) -> NewJob:
     """What to submit so that the failed images of `job` are tried again, asked for as `job` was.
 
-    `model` is another than the job's, with its `threshold` and `policy`. Raises RequestRefused when the job is not
-    over: its verdicts are still coming.
+    `model` is another than the job's, `threshold` another than the job's, with the `policy` it stands for. Raises
+    RequestRefused when the job is not over: its verdicts are still coming.
     """
     if job.state not in FINAL:
         raise RequestRefused(job.id, "retry", job.state, "its failures are known when it is over")
     options = replace(job.options, confirm=False, retry_of=job.id, retry_codes=tuple(dict.fromkeys(codes)))
-    if model is None:
-        model, threshold, policy = job.model, job.threshold, job.policy
+    if threshold is None:
+        threshold, policy = job.threshold, job.policy if model is None else None
     return NewJob(
         source=job.source,
         filters=job.filters,
-        model=model,
-        threshold=job.threshold if threshold is None else threshold,
+        model=model or job.model,
+        threshold=threshold,
         policy=policy,
         options=options,
     )

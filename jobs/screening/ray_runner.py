@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -12,9 +11,9 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
-from jobs.attempt import attempt
 from jobs.domain import Lease
 from jobs.ports import Outcome, OutcomeKind, Screener
+from jobs.screening.attempt import attempt
 
 #: CPUs that a worker leaves for each of its shards, and that a suspect reserves: else it would wait for ever on a
 #: cluster that workers fill; with none at all it could come to lie on a head that is to do no work
@@ -50,7 +49,13 @@ class _Worker:
     actor: Any
     #: ready when the process is up; None from then on
     starting: Any
+    #: shards it can have at once
+    most: int
     shards: int = 0
+
+    @property
+    def has_room(self) -> bool:
+        return self.starting is None and self.shards < self.most
 
 
 class RayRunner:
@@ -62,21 +67,18 @@ class RayRunner:
     """
 
     def __init__(
-        self, build: BuildScreener, *, workers: int = 1, shards_per_worker: int = 2, cpus_per_shard: float = 1.0
+        self, build: BuildScreener, *, shards: int = 2, shards_per_worker: int = 2, cpus_per_shard: float = 1.0
     ) -> None:
-        """At most `workers` workers, started as shards come, each with up to `shards_per_worker` shards at once."""
-        self._most_workers = workers
+        """Workers for `shards` shards at once, started as shards come, with up to `shards_per_worker` in each.
+
+        A worker lies on one node; where no node has CPUs for so many shards, workers are made for fewer.
+        """
+        self._most_shards = shards
         self._shards_per_worker = shards_per_worker
+        self._cpus_per_shard = max(_CRUMB, cpus_per_shard - _CRUMB)
         self._build = ray.put(build)
         self._task = ray.remote(screen_shard).options(num_cpus=_CRUMB, max_retries=0, scheduling_strategy="SPREAD")
-        self._worker_class = ray.remote(ScreeningWorker).options(
-            num_cpus=shards_per_worker * max(_CRUMB, cpus_per_shard - _CRUMB),
-            max_restarts=0,
-            max_task_retries=0,
-            # beside the shards: `ready`, `abandon`, and a shard that was just abandoned
-            max_concurrency=2 * shards_per_worker + 1,
-            scheduling_strategy="SPREAD",
-        )
+        self._worker_class = ray.remote(ScreeningWorker)
         self._workers: list[_Worker] = []
         self._backlog: deque[Lease] = deque()
         self._running: dict[Any, tuple[Lease, _Worker | None]] = {}
@@ -121,17 +123,29 @@ class RayRunner:
     def _assign(self) -> None:
         """Hand waiting shards to workers that are up and have room; start workers while there are too few."""
         while self._backlog:
-            free = [w for w in self._workers if w.starting is None and w.shards < self._shards_per_worker]
+            free = [worker for worker in self._workers if worker.has_room]
             if not free:
                 break
-            worker, lease = min(free, key=lambda w: w.shards), self._backlog.popleft()
+            worker, lease = min(free, key=lambda worker: worker.shards), self._backlog.popleft()
             self._running[worker.actor.screen.remote(lease)] = lease, worker
             worker.shards += 1
         shards = len(self._backlog) + sum(worker.shards for worker in self._workers)
-        wanted = min(self._most_workers, math.ceil(shards / self._shards_per_worker))
-        while len(self._workers) < wanted:
-            actor = self._worker_class.remote(self._build)
-            self._workers.append(_Worker(actor, actor.ready.remote()))
+        while sum(worker.most for worker in self._workers) < min(self._most_shards, shards):
+            self._workers.append(self._new_worker())
+
+    def _new_worker(self) -> _Worker:
+        cpus = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
+        # on nodes that have no CPU, or not enough for one shard, larger ones must be about to come
+        most = min(self._shards_per_worker, int(cpus / self._cpus_per_shard)) or self._shards_per_worker
+        actor = self._worker_class.options(
+            num_cpus=most * self._cpus_per_shard,
+            max_restarts=0,
+            max_task_retries=0,
+            scheduling_strategy="SPREAD",
+            # beside the shards: `ready`, `abandon`, and a shard that was just abandoned
+            max_concurrency=2 * most + 1,
+        ).remote(self._build)
+        return _Worker(actor, actor.ready.remote(), most)
 
     def _note(self, ref: Any) -> None:
         if ref in self._running:

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Row, func, select, update
 
 from jobs.domain import Counts, FailureThreshold, JobId, Verdict
 from jobs.errors import ErrorCode
-from jobs.failure_threshold import give_up_reason, too_many_failed
-from jobs.recording import insert_verdicts
 from jobs.rows import Clock
+from jobs.shards.failure_threshold import give_up_reason, too_many_failed
+from jobs.shards.recording import insert_verdicts
 from jobs.states import RECORDING, JobState
 from jobs.tables import jobs, verdicts
 from jobs.transitions import move_job

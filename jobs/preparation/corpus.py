@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator
 
 from jobs.domain import Cursor, Filters, ImageKey, ImageRef, ObjectInfo
 from jobs.errors import InvalidSource
-from jobs.inventory import InventoryReader, is_inventory
-from jobs.manifest import Listed, ManifestReader, is_manifest
-from jobs.sampling import sample_of
-from jobs.seen_keys import SeenKeys
-from jobs.storage import ObjectStorage, parse_source
-
-OpenStorage = Callable[[str], ObjectStorage]
+from jobs.preparation.inventory import InventoryReader, is_inventory
+from jobs.preparation.manifest import Listed, ManifestReader, is_manifest
+from jobs.preparation.sampling import sample_of
+from jobs.preparation.seen_keys import SeenKeys
+from jobs.storage import ObjectStorage, OpenStorage, parse_source
 
 
 class Corpus:

@@ -9,15 +9,15 @@ from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from jobs.domain import JobId
-from jobs.webhook_post import NotDelivered, post
-from jobs.webhook_queue import Delivery, WebhookQueue
-from jobs.webhook_signature import signed_headers
-from jobs.webhook_urls import InvalidWebhook
+from jobs.webhooks.outbox import Delivery, WebhookOutbox
+from jobs.webhooks.post import NotDelivered, post
+from jobs.webhooks.signature import signed_headers
+from jobs.webhooks.urls import InvalidWebhook
 
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
-_BATCH = 8
+_BATCH = 4
 #: jobs whose receivers are talked to at once, so that one that hangs does not hold up the others
 _AT_ONCE = 4
 #: longer than a batch takes when every receiver hangs
@@ -29,7 +29,7 @@ class WebhookSender:
 
     def __init__(
         self,
-        queue: WebhookQueue,
+        queue: WebhookOutbox,
         *,
         key: bytes | None,
         hosts: Collection[str] = (),

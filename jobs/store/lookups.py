@@ -6,9 +6,9 @@ from sqlalchemy import exists, literal, or_, select
 
 from jobs.database import json_texts, reading
 from jobs.domain import Job, JobId
-from jobs.job_table import JobTable
 from jobs.rows import job_from_row
 from jobs.states import CLAIMABLE, JobState, ShardState
+from jobs.store.job_table import JobTable
 from jobs.stored_text import storable
 from jobs.tables import jobs, shards
 

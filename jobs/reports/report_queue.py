@@ -9,8 +9,8 @@ from sqlalchemy import Update, func, literal, or_, select, update
 
 from jobs.database import reading, writing
 from jobs.domain import Job, JobId
-from jobs.job_table import ERROR_LIMIT, JobTable
 from jobs.rows import job_from_row
+from jobs.store.job_table import ERROR_LIMIT, JobTable
 from jobs.stored_text import storable
 from jobs.tables import jobs
 

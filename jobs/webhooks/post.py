@@ -9,7 +9,7 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 from jobs.errors import JobsError
-from jobs.webhook_urls import check_webhook_url, is_forbidden_address
+from jobs.webhooks.urls import check_webhook_url, is_forbidden_address
 
 
 class NotDelivered(JobsError):

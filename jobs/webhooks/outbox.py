@@ -69,7 +69,7 @@ def announce(connection: Connection, job_id: JobId, state: JobState, clock: Cloc
     )
 
 
-class WebhookQueue:
+class WebhookOutbox:
     """The messages of one database that wait to be sent."""
 
     def __init__(self, engine: Engine, clock: Clock = database_clock) -> None:

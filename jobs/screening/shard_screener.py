@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Self
 
-from jobs.batching import BATCHES_AT_MODEL, BATCHES_WAITING, Batcher
-from jobs.corpus import OpenStorage
 from jobs.domain import ImageRef, Lease, Verdict
 from jobs.errors import ErrorCode, HeatmapsUnavailable, InvalidSource, ModelFailed, StorageError, StorageUnavailable
 from jobs.ports import HeatmapStore, KeepHeatmap, ScoredImage, Scorer
-from jobs.reuse import is_flagged, taken_over
-from jobs.shard_run import ShardAbandoned, ShardRun
-from jobs.work_queue import failed_verdict
+from jobs.screening.batching import BATCHES_AT_MODEL, BATCHES_WAITING, Batcher
+from jobs.screening.reuse import is_flagged, taken_over
+from jobs.screening.shard_run import ShardAbandoned, ShardRun
+from jobs.shards.work_queue import failed_verdict
+from jobs.storage import OpenStorage
 from ncl_model.decoding import DecodedImage
 from ncl_model.errors import ImageUnreadable
 

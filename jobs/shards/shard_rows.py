@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, insert
 
 from jobs.domain import ImageRef, JobId
-from jobs.entries import pack_entries
+from jobs.shards.entries import pack_entries
 from jobs.states import ShardState
 from jobs.tables import shard_entries, shards
 

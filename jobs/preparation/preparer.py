@@ -7,13 +7,14 @@ import threading
 import time
 from contextlib import suppress
 
-from jobs.corpus import Corpus, OpenStorage
 from jobs.database import DATABASE_AWAY
 from jobs.domain import ImageRef, JobId, ManifestProblem, Preparing
 from jobs.errors import BadManifestLines, EmptyCorpus, JobsError, NothingToRetry
-from jobs.job_store import JobStore
-from jobs.preparation_leases import Preparation, PreparationLost
-from jobs.shard_plan import cut, shard_sizes
+from jobs.preparation.corpus import Corpus
+from jobs.preparation.shard_plan import cut, shard_sizes
+from jobs.storage import OpenStorage
+from jobs.store.job_store import JobStore
+from jobs.store.preparation_leases import Preparation, PreparationLost
 
 logger = logging.getLogger(__name__)
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, literal, select, update
 
-from jobs.accounting import record_verdicts
-from jobs.claiming import lock_waiting_shards
 from jobs.database import writing
 from jobs.domain import ImageRef, JobId, Lease, ModelRef, ShardId, Verdict
-from jobs.entries import pack_entries, unpack_entries
 from jobs.errors import ErrorCode, LeaseLost
 from jobs.rows import Clock, database_clock
-from jobs.shard_rows import insert_shard
+from jobs.shards.accounting import record_verdicts
+from jobs.shards.claiming import lock_waiting_shards
+from jobs.shards.entries import pack_entries, unpack_entries
+from jobs.shards.shard_rows import insert_shard
 from jobs.states import CLAIMABLE, FINAL, RECORDING, JobState, ShardState
 from jobs.stored_text import storable
 from jobs.tables import jobs, shard_entries, shards

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from jobs.domain import Lease, ShardId, Verdict
 from jobs.errors import ErrorCode, JobsError, StorageUnavailable
-from jobs.reuse import Recall
-from jobs.work_queue import MAX_ATTEMPTS
+from jobs.screening.reuse import Recall
+from jobs.shards.work_queue import MAX_ATTEMPTS
 
 #: a shard is tried again as a whole when at least this share of its images failed for a passing reason
 _STORE_AWAY_SHARE = 0.5

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from jobs.attempt import Screen, attempt
 from jobs.domain import Lease
 from jobs.ports import Outcome
+from jobs.screening.attempt import Screen, attempt
 
 
 class ThreadRunner:

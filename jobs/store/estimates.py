@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from jobs.database import reading
 from jobs.domain import JobId
-from jobs.job_table import JobTable
 from jobs.states import JobState
+from jobs.store.job_table import JobTable
 from jobs.tables import jobs
 
 _RECENT = 5

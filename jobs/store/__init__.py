@@ -1,0 +1,1 @@
+"""Jobs in SQL: submitted, prepared, looked at, asked to pause or to end, tried again."""
