@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -18,6 +19,7 @@ from jobs.screening.attempt import attempt
 #: CPUs that a worker leaves for each of its shards, and that a suspect reserves: else it would wait for ever on a
 #: cluster that workers fill; with none at all it could come to lie on a head that is to do no work
 _CRUMB = 0.001
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 #: builds clients, handles and threads where it is called; pickled to the workers
 BuildScreener = Callable[[], Screener]
 
@@ -160,7 +162,7 @@ class RayRunner:
             self._drop(worker)
             if self._backlog:
                 lease = self._backlog.popleft()
-                self._outcomes.append(Outcome(lease=lease, kind=OutcomeKind.CRASHED, reason=_first_line(error)))
+                self._outcomes.append(Outcome(lease=lease, kind=OutcomeKind.CRASHED, reason=_in_a_line(error)))
 
     def _outcome(self, ref: Any) -> Outcome:
         lease, worker = self._running.pop(ref)
@@ -173,7 +175,7 @@ class RayRunner:
         except RayError as error:
             # worker killed, out of memory, node gone: nobody was left to tell
             self._drop(worker)
-            return Outcome(lease=lease, kind=OutcomeKind.CRASHED, reason=_first_line(error))
+            return Outcome(lease=lease, kind=OutcomeKind.CRASHED, reason=_in_a_line(error))
         return outcome
 
     def _drop(self, worker: _Worker | None) -> None:
@@ -182,5 +184,7 @@ class RayRunner:
             ray.kill(worker.actor)
 
 
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[0]}"
+def _in_a_line(error: BaseException) -> str:
+    """What happened, without the traceback: that of a remote error ends with the error, others begin with theirs."""
+    lines = [line for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()] or ["no reason given"]
+    return lines[-1] if any(line.startswith("  File ") for line in lines) else f"{type(error).__name__}: {lines[0]}"

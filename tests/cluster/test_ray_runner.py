@@ -144,12 +144,13 @@ def test_workers_are_no_larger_than_the_largest_node(runner: RayRunner, monkeypa
     assert runner.running == [neighbour]  # it was in another worker
 
 
-def test_workers_that_never_come_up_are_charged_to_shards(ray: None) -> None:
+@pytest.mark.parametrize("attempt", [1, 2], ids=["shared worker", "alone"])
+def test_workers_that_never_come_up_are_charged_to_shards_with_the_reason(ray: None, attempt: int) -> None:
     def broken() -> object:
         raise ValueError("no such bucket")
 
     runner = RayRunner(broken, shards=1, shards_per_worker=1)  # type: ignore[arg-type]
-    runner.start(shard(1))
+    runner.start(shard(1, attempt=attempt))
     (outcome,) = outcomes(runner, 1)
-    assert outcome.kind is OutcomeKind.CRASHED
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.CRASHED, "ValueError: no such bucket")
     assert runner.running == []
