@@ -236,7 +236,21 @@ def test_a_job_that_did_not_complete_says_so(make: Make) -> None:
     assert failed.caveat is not None
     assert "failed: the disk is full" in failed.caveat
     waiting = summarize(replace(unfinished, state=JobState.READY, started_at=None, counts=Counts()), 1.0)
-    assert (waiting.took, waiting.speed, waiting.flagged_share) == ("–", "–", "nothing was scored")
+    assert (waiting.took, waiting.speed, waiting.flagged_share) == ("–", "–", "nothing has a score")
+
+
+def test_what_a_job_was_asked_for_stands_at_its_head(make: Make, tmp_path: Path) -> None:
+    screened = make([Shot(key="a.jpg", score=0.9)])
+    job = replace(
+        screened.job,
+        options=replace(screened.job.options, name=EVIL, tags=("weekly", "phones")),
+        counts=Counts(total=8, scored=1, reused=6, flagged=2, failed=1),
+        policy={"max_fpr": 0.01, "threshold": 0.5},
+    )
+    page = report(screened, tmp_path / "report", job=job)
+    for told in (EVIL, "weekly, phones", "for at most 1 % false alarms", "1 scored, 6 reused", "28.6% of those"):
+        assert told in page.text
+    assert not [tag for tag, attrs in page.tags if "onerror" in attrs]
 
 
 @pytest.mark.parametrize(

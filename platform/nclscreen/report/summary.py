@@ -20,7 +20,7 @@ class Summary:
     caveat: str | None
     took: str
     speed: str
-    #: share of the scored images that are flagged, as text
+    #: share of the images with a score that are flagged, as text
     flagged_share: str
 
 
@@ -29,11 +29,13 @@ def summarize(job: Job, now: float) -> Summary:
     took_s = _took_s(job, now)
     counts = job.counts
     judged = counts.scored + counts.reused
+    named = [("Name", job.options.name), ("Tags", ", ".join(job.options.tags))]
     details = [
+        *((label, text) for label, text in named if text),
         ("Job", job.id),
         ("Model", job.model.name),
         ("Model fingerprint", job.model.fingerprint[:12]),
-        ("Threshold", f"{job.threshold:.3f}"),
+        ("Threshold", f"{job.threshold:.3f}{_promise(job)}"),
         ("Started", instant_text(job.started_at)),
         ("Finished", instant_text(job.finished_at)),
         ("Left out by the filters", f"{job.ignored:,}"),
@@ -44,7 +46,7 @@ def summarize(job: Job, now: float) -> Summary:
         caveat=_caveat(job),
         took="–" if took_s is None else duration_text(took_s),
         speed="–" if not took_s or not counts.done else f"{counts.done / took_s:,.1f}",
-        flagged_share=f"{counts.flagged / judged:.1%} of the scored" if judged else "nothing was scored",
+        flagged_share=f"{counts.flagged / judged:.1%} of those with a score" if judged else "nothing has a score",
     )
 
 
@@ -67,6 +69,10 @@ def _took_s(job: Job, now: float) -> float | None:
     if job.started_at is None:
         return None
     return max(0.0, (job.finished_at or now) - job.started_at)
+
+
+def _promise(job: Job) -> str:
+    return f", for at most {100 * job.policy['max_fpr']:g} % false alarms" if job.policy else ""
 
 
 def _caveat(job: Job) -> str | None:
