@@ -38,7 +38,7 @@ class S3Storage:
         def ask(**request: Any) -> ListObjectsV2OutputTypeDef:
             with self._errors(f"{self.container}/{prefix}"):
                 answer = self._client.list_objects_v2(Bucket=self._bucket, **request)
-            self._check_order(answer, request.get("StartAfter", ""))
+            self._check_order(answer)
             return answer
 
         return list_bucket(ask, prefix, after or "")
@@ -85,9 +85,8 @@ class S3Storage:
         with self._errors(self.container):
             self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
 
-    def _check_order(self, answer: ListObjectsV2OutputTypeDef, after: str) -> None:
-        keys = [after, *(item["Key"] for item in answer.get("Contents", ()))]
-        for before, key in pairwise(keys):
+    def _check_order(self, answer: ListObjectsV2OutputTypeDef) -> None:
+        for before, key in pairwise(item["Key"] for item in answer.get("Contents", ())):
             if key <= before:
                 raise ListingUnordered(
                     self.container,
