@@ -9,11 +9,11 @@ import pytest
 from builders import CONTAINER, FINGERPRINT, Bench, entries, job_row, new_job, ready_job, results_of, shard_rows
 from sqlalchemy import update
 
-from jobs import submissions
 from jobs.database import writing
 from jobs.domain import Filters, JobId, ModelRef
 from jobs.errors import IllegalTransition, InvalidSource, JobNotFound
 from jobs.states import TRANSITIONS, JobState
+from jobs.store import submissions
 from jobs.store.preparation_leases import Preparation, PreparationLost
 from jobs.store.submissions import new_job_id
 from jobs.tables import jobs

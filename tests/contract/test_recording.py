@@ -11,11 +11,11 @@ from builders import CONTAINER, entries, entry, ready_job, scored, unreadable
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from jobs import recording
 from jobs.database import DATABASE_AWAY, epoch_now, reading, writing
 from jobs.domain import JobId
 from jobs.errors import ErrorCode
 from jobs.rows import database_clock, verdict_from_row
+from jobs.shards import recording
 from jobs.shards.recording import insert_verdicts
 from jobs.tables import jobs, verdicts
 

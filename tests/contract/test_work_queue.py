@@ -22,9 +22,9 @@ from queueing import LEASE_S, claim, claim_one, prepared
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
-from jobs import work_queue
 from jobs.domain import ModelRef
 from jobs.errors import ErrorCode, LeaseLost
+from jobs.shards import work_queue
 from jobs.shards.work_queue import RETRY_AFTER_S
 from jobs.states import JobState
 from jobs.verdicts import VerdictStore

@@ -11,9 +11,9 @@ import pytest
 from builders import CONTAINER, Bench, fill, new_job, shard_images, shard_rows
 from sqlalchemy.exc import OperationalError
 
-from jobs import preparer as preparer_module
 from jobs.domain import Filters, ImageKey, JobId, JobOptions, ObjectInfo
 from jobs.errors import AccessDenied, ContainerNotFound, StorageUnavailable
+from jobs.preparation import preparer as preparer_module
 from jobs.preparation.preparer import Preparer
 from jobs.preparation.shard_plan import FIRST_SHARD, shard_sizes
 from jobs.states import JobState
