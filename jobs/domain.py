@@ -18,7 +18,7 @@ ImageKey = NewType("ImageKey", str)
 Cursor = dict[str, Any]
 
 #: file name endings that count as photographs unless the filters say otherwise (compared without case)
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -194,11 +194,19 @@ class _CsvRecords:
     def _is_header(self, row: list[str]) -> bool:
         names = [name.strip().lower() for name in row]
         if not _HEADER_NAMES.intersection(names):
+            self._refuse_other_separators(names)
             return False
         self._header = names
         if not set(_KEY_NAMES).intersection(names):
             self._refuse(self._lines.line, f"no column is named one of {', '.join(_KEY_NAMES)}")
         return True
+
+    def _refuse_other_separators(self, names: list[str]) -> None:
+        """A header as spreadsheets write it in some countries; read as keys, all lines would name nothing."""
+        for separator, words in ((";", "semicolons"), ("\t", "tabs")):
+            parts = [part.strip() for name in names for part in name.split(separator)]
+            if len(names) == 1 and len(parts) > 1 and set(_KEY_NAMES).intersection(parts):
+                self._refuse(self._lines.line, f"the columns are separated by {words}; write commas")
 
 
 def _unnamed(row: list[str]) -> Mapping[str, Any]:

@@ -85,6 +85,10 @@ def test_what_goes_wrong_with_a_bucket(program: Program, s3_server: S3Server, s3
         assert done.returncode == 1, done.stderr
         assert word in done.stderr
         assert "Traceback" not in done.stderr
+    report = program("submit", s3_bucket.container, "--completion-report", "s3://there-is-no-such-bucket/reports")
+    assert (report.returncode, report.stdout) == (1, ""), report.stderr
+    assert "there-is-no-such-bucket" in report.stderr
+    assert program.json("jobs")["jobs"] == []
     empty = program.json("screen", f"{s3_bucket.container}/nothing/here/", code=1)
     assert empty["state"] == "failed"
     assert "no images found" in empty["error"]

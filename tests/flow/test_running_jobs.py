@@ -68,6 +68,8 @@ def test_a_job_is_paused_resumed_told_of_reported_and_its_failures_are_tried_aga
     submitted = program("submit", str(photos), "--webhook", receiver.url, "--completion-report", str(reports))
     job_id = submitted.stdout.strip()
     assert submitted.returncode == 0, submitted.stderr
+    (tmp_path / "empty").mkdir()
+    short_lived = program("submit", str(tmp_path / "empty")).stdout.strip()
 
     def now() -> dict[str, object]:
         return dict(program.json("job", job_id))
@@ -113,6 +115,7 @@ def test_a_job_is_paused_resumed_told_of_reported_and_its_failures_are_tried_aga
     _, err = up.communicate(timeout=60)
     assert up.returncode == 0, err
     assert "Traceback" not in err
+    assert f"job {short_lived} failed: 0/0 images, 0 flagged: no images found" in err
     assert processes_of(program) == []
 
 

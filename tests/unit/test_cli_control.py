@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,10 +47,19 @@ def test_pause_and_resume(job_id: JobId, capsys: pytest.CaptureFixture[str]) -> 
 def test_a_priority_is_shown_from_then_on(job_id: JobId, wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["prioritize", job_id, "7"]) == 0
     assert capsys.readouterr().out == f"job {job_id} has priority 7\n"
-    assert run(["prioritize", job_id, "--", "-3"]) == 0
+    assert run(["prioritize", job_id, "-3"]) == 0
     assert wiring.jobs.get(job_id).options.priority == -3
+    assert run(["prioritize", job_id, "--", "-4"]) == 0
+    assert wiring.jobs.get(job_id).options.priority == -4
+    assert run(["prioritize", job_id, "5", "--jsn"]) == 2
     assert run(["prioritize", job_id, "1000001"]) == 2
     assert run(["prioritize", job_id, "soon"]) == 2
+
+
+@pytest.mark.parametrize("command", ["jobs", "flagged"])
+def test_no_more_rows_than_a_database_can_count(job_id: JobId, command: str) -> None:
+    assert run([command, "--limit", str(2**63)]) == 2
+    assert run([command, "--limit", "1000000000"]) == 0
 
 
 def test_what_makes_no_sense_is_refused(job_id: JobId, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,3 +198,12 @@ def test_how_webhooks_fared_is_shown_with_the_job(wiring: Wiring, capsys: pytest
     assert (shown["given_up"], shown["waiting"]) == (1, 0)
     assert run(["job", job_id]) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["jobs"], ["jobs", "--json"]])
+def test_an_output_that_is_full_is_told(job_id: JobId, arguments: list[str]) -> None:
+    program = [sys.executable, "-c", "from nclscreen.cli import main; main()", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=100)
+    assert done.returncode == 1
+    assert done.stderr == "error: what was to be said or written could not be: No space left on device\n"

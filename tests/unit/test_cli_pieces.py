@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from odd_images import encoded, photo
+from PIL import Image
+from rich.console import Console
 from tiny_model import save_tiny_model
 
 from jobs.domain import IMAGE_SUFFIXES, Counts, Filters, Job, JobId, ModelRef
 from jobs.states import JobState
+from ncl_model.decoding import FORMATS
+from nclscreen.cli import output
 from nclscreen.cli.app import run
 from nclscreen.cli.progress import Rate, duration, progress_line
 from nclscreen.cli.requests import make_filters
@@ -60,6 +66,13 @@ def test_a_progress_line_says_how_far_and_how_long() -> None:
 def test_suffixes_are_taken_as_people_write_them() -> None:
     assert make_filters(Asked(suffix=[".JPG", "png", "*.tif"]))[0].suffixes == (".jpg", ".png", ".tif")
     assert make_filters(Asked())[0] == Filters(suffixes=IMAGE_SUFFIXES)
+    assert make_filters(Asked(suffix=["*"]))[0].in_words() == "any name"
+
+
+def test_every_format_that_is_read_has_a_usual_ending() -> None:
+    Image.init()
+    of_ending = Image.registered_extensions()
+    assert {of_ending[ending] for ending in IMAGE_SUFFIXES} == set(FORMATS)
 
 
 def test_the_documents_of_a_job_have_what_scripts_rely_on() -> None:
@@ -139,3 +152,14 @@ def test_doctor_says_what_to_mend(
     }
     assert "gone.safetensors" in found["model"]["message"]
     assert "nowhere" in found["source"]["message"]
+
+
+def test_ids_are_whole_on_a_terminal_of_the_usual_width() -> None:
+    made = dataclasses.replace(
+        job(JobState.AWAITING_CONFIRMATION, total=1_000_000, failed=1000),
+        id=JobId("1m7yxf33cw6dnp0t"),
+        source="/photographs/" + "x" * 100,
+    )
+    shown = Console(width=80, file=StringIO(), record=True)
+    shown.print(output.jobs_table([made]))
+    assert made.id in shown.export_text()

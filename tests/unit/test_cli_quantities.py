@@ -61,3 +61,13 @@ def test_times_as_people_write_them(text: str, instant: str, is_relative: bool) 
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="is no time; write 2026-05-17"):
         moment(text, NOW)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["999999999d", "9" * 30 + "d", "9" * 400 + "d", "0001-01-01T00:00+14:00", "9999-12-31T23:59:59-12:00"],
+)
+def test_a_time_that_no_calendar_has_is_refused(text: str) -> None:
+    # it was stored, and from then on no list of jobs could be printed
+    with pytest.raises(ValueError, match="is before the year 1 or after the year 9999"):
+        moment(text, NOW)

@@ -91,6 +91,8 @@ def test_every_filter_arrives() -> None:
         (Asked(max_size="big"), "--max-size: 'big' is no size"),
         (Asked(sample_seed=2), "--sample-seed needs --sample"),
         (Asked(prefix="a\udcff"), "--prefix: .* is not text"),
+        (Asked(suffix=[".jpg", ""]), "--suffix '' is no ending; write .jpg, or '\\*' for every name"),
+        (Asked(suffix=["*."]), "--suffix '\\*.' is no ending"),
     ],
 )
 def test_filters_that_cannot_be_meant(asked: Asked, words: str) -> None:
@@ -300,3 +302,12 @@ def test_resuming_takes_no_option_of_submission(wiring: Wiring, capsys: pytest.C
     assert "keeps what it was submitted with" in capsys.readouterr().err.replace("\n", " ")
     assert run(["screen", "--resume", "x"]) == 1
     assert "there is no job 'x'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["s3:/bucket/x"], ["photos", "--completion-report", "s3:/bucket/x"]])
+def test_an_address_with_one_slash_is_no_folder(
+    wiring: Wiring, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert run(["submit", *arguments]) == 2
+    assert capsys.readouterr().err == "error: cannot use 's3:/bucket/x': write two slashes: s3://bucket/prefix\n"
+    assert wiring.jobs.latest() == []

@@ -103,6 +103,13 @@ def test_a_header_without_a_key_column_is_refused() -> None:
     assert "no column is named one of key, image, path, file, uri" in error.reason
 
 
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_a_header_with_other_separators_is_refused(separator: str, name: str) -> None:
+    error = problem(f"Size{separator}Key\n5{separator}a.jpg\n")
+    assert (error.line, error.reason) == (1, f"the columns are separated by {name}; write commas")
+    assert keys(f"a{separator}b.jpg\n") == [f"a{separator}b.jpg"]
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "key,size\n", "\ufeffkey\n"])
 def test_a_list_of_nothing(text: str) -> None:
     assert read(text) == []

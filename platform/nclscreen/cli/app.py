@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (Ctrl-C), 143 termi
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -93,7 +94,9 @@ def build_app() -> typer.Typer:
         (doctor.doctor, "Example:\n\n  nclscreen doctor --source s3://archive"),
         (demo.demo, "Example:\n\n  nclscreen demo --out demo-output"),
     ):
-        app.command(epilog=epilog)(command)
+        # `prioritize ID -1`: a number, not an option
+        settings = {"ignore_unknown_options": command is control.prioritize}
+        app.command(epilog=epilog, context_settings=settings)(command)
     app.add_typer(_data_app(data))
     return app
 
@@ -146,6 +149,8 @@ def run(arguments: list[str]) -> int:
     """Run one command line; gives the exit code and never raises for what a user can cause."""
     try:
         result: Any = typer.main.get_command(build_app()).main(arguments, prog_name="nclscreen", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where it can still be told
     except typer.Abort:
         return output.INTERRUPTED
     except _ClickException as error:
@@ -163,12 +168,22 @@ def run(arguments: list[str]) -> int:
         return _told(error.orig or error, output.FAILED, "the database does not answer: ")
     except BrokenPipeError:
         # the reader went away (`| head`): say nothing, and keep Python from trying once more at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return output.FAILED
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _forget_output()
+        return _told(error.strerror or error, output.FAILED, "what was to be said or written could not be: ")
     return result if isinstance(result, int) else output.DONE
 
 
-def _told(error: BaseException, code: int, context: str = "") -> int:
+def _forget_output() -> None:
+    """What is still to be written goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _told(error: BaseException | str, code: int, context: str = "") -> int:
     # messages quote names of files, which are untrusted; their own lines stay
     lines = [visible_text(line) for line in f"error: {context}{error}".split("\n")]
     output.err.print("\n".join(lines), style="red", markup=False)

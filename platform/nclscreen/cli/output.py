@@ -25,6 +25,9 @@ DONE, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 #: in a file or pipe a table row stays one line, however long its key
 _PIPE_WIDTH = 10_000
 
+#: characters of a job's id
+_ID_WIDTH = 16
+
 #: progress, notices, errors
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 #: results for people
@@ -80,7 +83,7 @@ def flagged_table(found: Iterable[JobVerdict], *, with_job: bool) -> Table:
     table.add_column("score", justify="right")
     table.add_column("area", justify="right")
     if with_job:
-        table.add_column("job")
+        table.add_column("job", no_wrap=True, min_width=_ID_WIDTH)
     table.add_column("image", overflow="fold")
     for item in found:
         area = tampered_area(item.verdict) or 0.0
@@ -91,9 +94,10 @@ def flagged_table(found: Iterable[JobVerdict], *, with_job: bool) -> Table:
 
 def jobs_table(jobs: Iterable[Job]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, justify in (("job", "left"), ("state", "left"), ("images", "right"), ("flagged", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    table.add_column("failed", justify="right")
+    table.add_column("job", no_wrap=True, min_width=_ID_WIDTH)  # whole, as it is typed into other commands
+    table.add_column("state", overflow="fold")
+    for name in ("images", "flagged", "failed"):
+        table.add_column(name, justify="right", overflow="fold")
     table.add_column("submitted")
     table.add_column("source", overflow="fold")
     for job in jobs:

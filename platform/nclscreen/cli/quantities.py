@@ -28,18 +28,27 @@ def size_in_bytes(text: str) -> int:
 def moment(text: str, now: float) -> tuple[float, bool]:
     """Seconds since the epoch, and whether they were given as a time before `now` (`7d`, `12h`, `30m`, `2w`).
 
-    A date is its first moment, in UTC; so is a time without a zone. Raises ValueError.
+    A date is its first moment, in UTC; so is a time without a zone. Raises ValueError, also for what lies outside the
+    years 1 to 9999 in UTC: it could not be shown.
     """
     ago = _DURATION.fullmatch(text.strip().lower())
     if ago is not None:
-        return now - float(ago.group(1)) * _SECONDS[ago.group(2)], True
+        return _showable(text, now - float(ago.group(1)) * _SECONDS[ago.group(2)]), True
     try:
         parsed = datetime.fromisoformat(text.strip())
     except ValueError:
         raise ValueError(
             f"{text!r} is no time; write 2026-05-17, 2026-05-17T10:00:00Z, or how long ago: 30m, 12h, 7d, 2w"
         ) from None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp(), False
+    return _showable(text, (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()), False
+
+
+def _showable(text: str, seconds: float) -> float:
+    try:
+        datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(f"{text!r} is before the year 1 or after the year 9999") from None
+    return seconds
 
 
 def size_in_words(count: int) -> str:

@@ -20,9 +20,12 @@ from nclscreen.wiring import wire
 JobArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
+#: rows that may be asked for: databases count no further than 2**63
+_MOST = 1_000_000_000
+
 
 def jobs(
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="How many, newest first.")] = 20,
     tag: Annotated[str | None, typer.Option(help="Only jobs with this tag.")] = None,
     state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
     name: Annotated[str | None, typer.Option(help="Only jobs whose name contains this, any case.")] = None,
@@ -93,7 +96,7 @@ def flagged(
     job_id: Annotated[str | None, typer.Option("--job", metavar="ID", help="Only of this job.")] = None,
     min_score: Annotated[float | None, typer.Option(min=0, max=1, help="Only scores from this on.")] = None,
     prefix: Annotated[str | None, typer.Option(help="Only keys that begin with this.")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 for all.")] = 100,
+    limit: Annotated[int, typer.Option(min=0, max=_MOST, help="At most so many; 0 for all.")] = 100,
     as_json: Json = False,
 ) -> None:
     """List flagged images, highest score first."""

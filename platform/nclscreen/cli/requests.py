@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from jobs.domain import IMAGE_SUFFIXES, FailureThreshold, Filters, JobOptions, NewJob
-from jobs.errors import InvalidSource
+from jobs.errors import ContainerNotFound, InvalidSource, StorageError
 from jobs.preparation.corpus import Corpus
 from jobs.storage import parse_source
 from jobs.store.submissions import Submitted
@@ -36,6 +36,7 @@ def submit_job(wiring: Wiring, source: str, asked: Asked) -> Submitted:
     filters, relative = make_filters(asked)
     options = make_options(asked)
     _check_receiver(wiring, options.webhook)
+    _check_report(wiring, options.report)
     policy = asked_policy(wiring, asked.threshold, asked.max_fpr)
     source = absolute(source)
     Corpus(source, filters, wiring.open_storage).check()
@@ -58,10 +59,9 @@ def submit_job(wiring: Wiring, source: str, asked: Asked) -> Submitted:
 def make_filters(asked: Asked, now: float | None = None) -> tuple[Filters, dict[str, str]]:
     """Filters from the command line, and those of them that are relative to `now`, as they were typed.
 
-    `.jpg`, `jpg` and `*.jpg` mean the same. Raises BadParameter.
+    `.jpg`, `jpg` and `*.jpg` mean the same; `*` is every name. Raises BadParameter.
     """
     now = time.time() if now is None else now
-    suffixes = tuple("." + s.lower().lstrip("*").lstrip(".") for s in asked.suffix or ()) or IMAGE_SUFFIXES
     relative: dict[str, str] = {}
     times: dict[str, float | None] = {"modified_after": None, "modified_before": None}
     for field in times:
@@ -76,7 +76,7 @@ def make_filters(asked: Asked, now: float | None = None) -> tuple[Filters, dict[
     if asked.sample is None and asked.sample_seed != 0:
         raise typer.BadParameter("--sample-seed needs --sample")
     filters = Filters(
-        suffixes=tuple(_text(suffix, "--suffix") for suffix in suffixes),
+        suffixes=_suffixes(asked.suffix),
         prefix=asked.prefix and _text(asked.prefix, "--prefix"),
         contains=asked.contains and _text(asked.contains, "--contains"),
         modified_after=times["modified_after"],
@@ -112,7 +112,8 @@ def make_options(asked: Asked) -> JobOptions:
 
 
 def absolute(source: str) -> str:
-    """Local paths as the dispatcher must see them, wherever it runs."""
+    """Local paths as the dispatcher must see them, wherever it runs. Raises InvalidSource."""
+    parse_source(source)  # as it was typed: in an absolute path, `s3:/bucket` is a folder
     return source if "://" in source or not source.strip() else os.path.abspath(os.path.expanduser(source))
 
 
@@ -144,6 +145,32 @@ def _report(uri: str | None) -> str | None:
     if parse_source(uri).single_key is not None:
         raise InvalidSource(uri, "it is a file; --completion-report takes a folder or s3://bucket/prefix")
     return uri
+
+
+def _suffixes(asked: list[str] | None) -> tuple[str, ...]:
+    """Endings as the filters take them: none for every name."""
+    if not asked:
+        return IMAGE_SUFFIXES
+    if "*" in asked:
+        return ()
+    endings = [_text(suffix, "--suffix").strip().lower().lstrip("*").lstrip(".") for suffix in asked]
+    if "" in endings:
+        raise typer.BadParameter(
+            f"--suffix {asked[endings.index('')]!r} is no ending; write .jpg, or '*' for every name"
+        )
+    return tuple(f".{ending}" for ending in endings)
+
+
+def _check_report(wiring: Wiring, uri: str | None) -> None:
+    """Raises ContainerNotFound where the report is to go into a bucket that is not there; folders are made."""
+    if uri is None or not (parsed := parse_source(uri)).container.startswith("s3:"):
+        return
+    try:
+        wiring.open_storage(parsed.container).check(parsed.prefix)
+    except ContainerNotFound:
+        raise
+    except StorageError:
+        return  # who may write there need not be allowed to look
 
 
 def _option(field: str) -> str:

@@ -75,7 +75,8 @@ def screen(
 def up() -> None:
     """Run the system until Ctrl-C: Ray, the hosted model and the dispatcher that works off submitted jobs."""
     wiring = wire()
-    shown: dict[JobId, JobState] = {}
+    # what is over by now is no news; what begins and ends between two looks is
+    shown = {job.id: job.state for job in wiring.jobs.latest() if job.state in FINAL}
     with _announced(wiring, running_session(wiring)) as session:
         output.err.print(f"up: model {wiring.model.name}, database {wiring.engine.url.render_as_string()}")
         output.err.print("submit work with: nclscreen submit SOURCE; stop with Ctrl-C (nothing is lost)")
@@ -191,8 +192,7 @@ def _announced(wiring: Wiring, starting: AbstractContextManager[Session]) -> Ite
 
 def _tell_changes(jobs: list[Job], shown: dict[JobId, JobState]) -> None:
     for job in jobs:
-        known = shown.get(job.id)
-        if known is not job.state and (known is not None or job.state not in FINAL):
+        if shown.get(job.id) is not job.state:
             counts = job.counts
             output.err.print(
                 f"job {job.id} {job.state.value}: {counts.done:,}/{counts.total:,} images, {counts.flagged:,} flagged"
