@@ -94,13 +94,30 @@ class Submissions(JobTable):
         return job_id
 
     def confirm(self, job_id: str) -> Job:
-        """Let a job go that waits for a person. Raises JobNotFound, NotAwaitingConfirmation."""
+        """Let a job go that waits for a person; one that was let go already stays as it is.
+
+        Raises JobNotFound, NotAwaitingConfirmation.
+        """
         with writing(self._engine) as connection:
             job = job_from_row(locked(connection, job_id))
-            if job.state is not JobState.AWAITING_CONFIRMATION:
+            if job.state is JobState.AWAITING_CONFIRMATION:
+                move_job(connection, job.id, job.state, JobState.READY, self._clock)
+            elif not job.options.confirm or job.state not in _LET_GO:
                 raise NotAwaitingConfirmation(job.id, job.state)
-            move_job(connection, job.id, job.state, JobState.READY, self._clock)
         return self.get(job_id)
+
+
+#: states of a confirmed job, unless it was cancelled or failed since
+_LET_GO = frozenset(
+    {
+        JobState.READY,
+        JobState.RUNNING,
+        JobState.PAUSING,
+        JobState.PAUSED,
+        JobState.COMPLETING,
+        JobState.COMPLETED,
+    }
+)
 
 
 def _known(connection: Connection, new: NewJob, digest: str) -> Submitted | None:

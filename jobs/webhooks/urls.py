@@ -48,7 +48,18 @@ def check_webhook_url(url: str, hosts: Collection[str] = ()) -> SplitResult:
         raise InvalidWebhook("https://...@" + parts.hostname, "no passwords in addresses: webhooks are signed instead")
     if hosts and parts.hostname.lower() not in hosts:
         raise InvalidWebhook(url, f"the host {parts.hostname} is not one of NCLSCREEN_WEBHOOK_HOSTS")
+    # names are looked up only when something is sent
+    if not hosts and _is_address(parts.hostname) and is_forbidden_address(parts.hostname):
+        raise InvalidWebhook(url, "no receiver may be at a link-local, multicast or unspecified address")
     return parts
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def is_forbidden_address(address: str) -> bool:

@@ -199,10 +199,12 @@ def test_screen_with_confirm_and_no_terminal_ends_with_the_job_waiting(
     assert run(["confirm", job.id, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["state"], document["estimate"]["seconds"]) == ("ready", None)
+    assert run(["confirm", job.id]) == 0  # again: nothing changes
+    assert capsys.readouterr().out == f"job {job.id} is ready\n"
+    assert run(["cancel", job.id]) == 0
     assert run(["confirm", job.id]) == 1
-    assert (
-        f"job {job.id} is ready; only a job that is awaiting_confirmation can be confirmed" in capsys.readouterr().err
-    )
+    refused = f"job {job.id} is cancelled; only a job that is awaiting_confirmation can be confirmed"
+    assert refused in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("answer", [True, False])
@@ -295,6 +297,21 @@ def test_problems_of_a_list_are_shown(wiring: Wiring, tmp_path: Path, capsys: py
     good = wiring.jobs.latest()[0].id
     assert run(["job", good]) == 0
     assert f"2; see them with: nclscreen job {good} --problems" in capsys.readouterr().out
+
+
+def test_problems_of_a_list_that_cannot_be_read_at_all(
+    wiring: Wiring, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos" / "list.csv").write_text("size,etag\n1,abc\n")
+    assert run(["screen", "photos/list.csv", "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert run(["job", document["id"], "--problems"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("no line is at fault by itself: ")
+    assert "no column is named one of key" in printed.err
+    assert run(["job", document["id"], "--problems", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["error"] == document["error"]
 
 
 def test_resuming_takes_no_option_of_submission(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:

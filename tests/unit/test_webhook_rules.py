@@ -65,6 +65,8 @@ def test_settings_of_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
         ("https://example.org/\r\nx: y", "write spaces and other than ASCII characters as %XX"),
         ("https://exämple.org/", "write spaces and other than ASCII characters as %XX"),
         ("", "write spaces and other than ASCII characters as %XX"),
+        ("http://169.254.169.254/latest/meta-data/", "no receiver may be at a link-local"),
+        ("http://[fd00:ec2::254]/", "no receiver may be at a link-local"),
     ],
 )
 def test_addresses_that_are_none(url: str, reason: str) -> None:

@@ -72,11 +72,13 @@ def show_problems(job: Job, problems: list[ManifestProblem], as_json: bool) -> N
     """The bad lines of a manifest, as many as were kept."""
     if as_json:
         lines = [{"line": problem.line, "reason": problem.reason} for problem in problems]
-        output.print_json({"id": job.id, "bad_lines": job.found.bad_lines, "problems": lines})
+        output.print_json({"id": job.id, "bad_lines": job.found.bad_lines, "problems": lines, "error": job.error})
         return
     for problem in problems:
         output.out.print(f"line {problem.line}: {visible_text(problem.reason)}", markup=False, soft_wrap=True)
-    if not problems:
+    if not problems and job.error:
+        output.err.print(f"no line is at fault by itself: {visible_text(job.error)}", markup=False)
+    elif not problems:
         output.err.print(f"every line that was read of {visible_text(job.source)} names an image", markup=False)
     elif job.found.bad_lines > len(problems):
         output.err.print(f"... and {job.found.bad_lines - len(problems):,} more")
