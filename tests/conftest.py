@@ -14,9 +14,6 @@ from servers.s3_server import S3Bucket, S3Server
 
 from jobs.storage.s3_clients import close_clients
 
-# tensors in tests are tiny: threads would only wait for each other; what tests start inherits it
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 
 def _unavailable(error: ServerFailed) -> NoReturn:
     """In CI a server that does not start is a failure; elsewhere its tests are left out, with the reason."""
