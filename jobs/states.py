@@ -69,6 +69,8 @@ FINAL = frozenset(state for state, following in TRANSITIONS.items() if not follo
 CLAIMABLE = frozenset({_S.READY, _S.RUNNING})
 #: a late result of a leased shard is still recorded in these
 RECORDING = frozenset({_S.READY, _S.RUNNING, _S.PAUSING})
+#: a person who was to be asked has agreed, and the job was not stopped since
+CONFIRMED = frozenset({_S.READY, _S.RUNNING, _S.PAUSING, _S.PAUSED, _S.COMPLETING, _S.COMPLETED})
 
 
 def check_transition(current: JobState, wanted: JobState) -> None:

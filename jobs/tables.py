@@ -20,8 +20,11 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    literal,
     text,
 )
+
+from jobs.states import ShardState
 
 metadata = MetaData(
     naming_convention={
@@ -177,6 +180,10 @@ shards = Table(
         postgresql_where=text("state = 'leased'"),
     ),
 )
+
+#: a shard's state, written out in the statement: both databases then see that the partial indexes above fit
+QUEUED = literal(ShardState.QUEUED.value, literal_execute=True)
+LEASED = literal(ShardState.LEASED.value, literal_execute=True)
 
 # apart from `shards` so that taking and giving back a lease never rewrites the manifest
 shard_entries = Table(

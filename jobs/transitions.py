@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Exists, exists, literal, select, update
+from sqlalchemy import Connection, exists, select, update
 
 from jobs.domain import JobId
 from jobs.rows import Clock
 from jobs.states import FINAL, JobState, ShardState, check_transition, settled
-from jobs.tables import jobs, shards
+from jobs.tables import LEASED, QUEUED, jobs, shards
 from jobs.webhooks.outbox import announce
 
-#: written out, so that both databases see that the partial indexes fit
-_QUEUED = literal(ShardState.QUEUED.value, literal_execute=True)
 #: the verdicts are what they will be: the completion report can be written
 _REPORTED = frozenset({JobState.COMPLETING, JobState.CANCELLED, JobState.FAILED})
 
@@ -52,16 +50,14 @@ def arrived(connection: Connection, job_id: JobId, state: JobState, clock: Clock
 
 def settle_job(connection: Connection, job_id: JobId, clock: Clock) -> JobState:
     """Move the job on if its shards allow it; called after whatever changes a shard or asks a job to stop."""
-
-    def any_in(state: ShardState) -> Exists:
-        # the literal state lets both databases use the partial indexes
-        return exists().where(shards.c.job_id == job_id, shards.c.state == literal(state.value, literal_execute=True))
-
     current = JobState(
         connection.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar_one()
     )
     # after the lock, in a statement of its own: what others changed while it was waited for must be seen
-    queued, leased = connection.execute(select(any_in(ShardState.QUEUED), any_in(ShardState.LEASED))).one()
+    of_job = exists().where(shards.c.job_id == job_id)
+    queued, leased = connection.execute(
+        select(of_job.where(shards.c.state == QUEUED), of_job.where(shards.c.state == LEASED))
+    ).one()
     after = settled(current, any_queued=queued, any_leased=leased)
     if after is not current:
         move_job(connection, job_id, current, after, clock)
@@ -75,8 +71,6 @@ def _clear_queue(connection: Connection, job_id: JobId) -> None:
     out instead of waited for: only a claim can have them, and it clears them when it sees that the job is over.
     """
     waiting = (
-        select(shards.c.id)
-        .where(shards.c.job_id == job_id, shards.c.state == _QUEUED)
-        .with_for_update(skip_locked=True)
+        select(shards.c.id).where(shards.c.job_id == job_id, shards.c.state == QUEUED).with_for_update(skip_locked=True)
     )
     connection.execute(update(shards).where(shards.c.id.in_(waiting)).values(state=ShardState.CANCELLED.value))

@@ -203,9 +203,11 @@ class _CsvRecords:
 
     def _refuse_other_separators(self, names: list[str]) -> None:
         """A header as spreadsheets write it in some countries; read as keys, all lines would name nothing."""
+        if len(names) != 1:
+            return
         for separator, words in ((";", "semicolons"), ("\t", "tabs")):
-            parts = [part.strip() for name in names for part in name.split(separator)]
-            if len(names) == 1 and len(parts) > 1 and set(_KEY_NAMES).intersection(parts):
+            parts = [part.strip() for part in names[0].split(separator)]
+            if len(parts) > 1 and set(_KEY_NAMES).intersection(parts):
                 self._refuse(self._lines.line, f"the columns are separated by {words}; write commas")
 
 

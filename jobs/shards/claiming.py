@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from sqlalchemy import BindParameter, Connection, bindparam, literal, select
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from jobs.domain import JobId
 from jobs.rows import Clock
-from jobs.states import CLAIMABLE, JobState, ShardState
-from jobs.tables import jobs, shards
+from jobs.states import CLAIMABLE, JobState
+from jobs.tables import QUEUED, jobs, shards
 
 # written out, so that both databases see that the partial indexes fit, letter for letter
 _OPEN: BindParameter[list[JobState]] = bindparam("open", sorted(CLAIMABLE), expanding=True, literal_execute=True)
-_QUEUED = literal(ShardState.QUEUED.value, literal_execute=True)
 #: jobs looked at beyond the shards asked for, before more are read
 _PAGE = 32
 
@@ -70,7 +69,7 @@ def _share_out(
             share = -(-(free - given) // (len(equals) - position))
             waiting = (
                 select(shards.c.id, shards.c.first_ordinal)
-                .where(shards.c.job_id == job_id, shards.c.state == _QUEUED, shards.c.not_before <= clock())
+                .where(shards.c.job_id == job_id, shards.c.state == QUEUED, shards.c.not_before <= clock())
                 .where(shards.c.first_ordinal > after.get(job_id, -1))
                 .order_by(shards.c.first_ordinal)
                 .limit(share)

@@ -21,7 +21,7 @@ from jobs.shards.entries import pack_entries, unpack_entries
 from jobs.shards.shard_rows import insert_shard
 from jobs.states import CLAIMABLE, FINAL, RECORDING, JobState, ShardState
 from jobs.stored_text import storable
-from jobs.tables import jobs, shard_entries, shards
+from jobs.tables import LEASED, jobs, shard_entries, shards
 from jobs.transitions import move_job, settle_job
 
 #: a shard is tried so often before it is divided, or set aside when it has one image
@@ -30,8 +30,6 @@ MAX_ATTEMPTS = 3
 MAX_VANISHED = 10
 #: seconds before the second attempt; doubled for each later one
 RETRY_AFTER_S = 2.0
-
-_LEASED = literal(ShardState.LEASED.value, literal_execute=True)
 
 
 class WorkQueue:
@@ -142,7 +140,7 @@ class WorkQueue:
         with writing(self._engine) as connection:
             row = connection.execute(
                 select(shards)
-                .where(shards.c.id == lease.shard_id, shards.c.fence == lease.fence, shards.c.state == _LEASED)
+                .where(shards.c.id == lease.shard_id, shards.c.fence == lease.fence, shards.c.state == LEASED)
                 .with_for_update()
             ).one_or_none()
             if row is not None:
@@ -156,7 +154,7 @@ class WorkQueue:
         """
         expired = (
             select(shards)
-            .where(shards.c.state == _LEASED, shards.c.lease_expires_at < self._clock())
+            .where(shards.c.state == LEASED, shards.c.lease_expires_at < self._clock())
             .order_by(shards.c.job_id, shards.c.lease_expires_at)  # as its index has them
             .with_for_update(skip_locked=True)
         )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import exists, literal, or_, select
+from sqlalchemy import exists, or_, select
 
 from jobs.database import json_texts, reading
 from jobs.domain import Job, JobId
 from jobs.rows import job_from_row
-from jobs.states import CLAIMABLE, JobState, ShardState
+from jobs.states import CLAIMABLE, JobState
 from jobs.store.job_table import JobTable
 from jobs.stored_text import storable
-from jobs.tables import jobs, shards
+from jobs.tables import LEASED, jobs, shards
 
 #: written out, so that both databases see that the partial indexes fit
-_LEASED = literal(ShardState.LEASED.value, literal_execute=True)
 
 
 class JobLookups(JobTable):
@@ -45,7 +44,7 @@ class JobLookups(JobTable):
         """Whether somebody works on the job now: prepares it, or holds a shard of it."""
         now = self._clock()
         prepared = exists().where(jobs.c.id == job_id, jobs.c.preparation_expires_at >= now)
-        held = exists().where(shards.c.job_id == job_id, shards.c.state == _LEASED, shards.c.lease_expires_at >= now)
+        held = exists().where(shards.c.job_id == job_id, shards.c.state == LEASED, shards.c.lease_expires_at >= now)
         with reading(self._engine) as connection:
             return bool(connection.execute(select(or_(prepared, held))).scalar_one())
 

@@ -16,7 +16,7 @@ from jobs.database import writing
 from jobs.domain import Job, JobId, NewJob
 from jobs.errors import InvalidSource, NotAwaitingConfirmation, TokenReused
 from jobs.rows import filters_to_json, job_from_row, options_to_row
-from jobs.states import JobState
+from jobs.states import CONFIRMED, JobState
 from jobs.store.job_table import JobTable, locked
 from jobs.stored_text import is_storable
 from jobs.tables import jobs
@@ -102,22 +102,9 @@ class Submissions(JobTable):
             job = job_from_row(locked(connection, job_id))
             if job.state is JobState.AWAITING_CONFIRMATION:
                 move_job(connection, job.id, job.state, JobState.READY, self._clock)
-            elif not job.options.confirm or job.state not in _LET_GO:
+            elif not job.options.confirm or job.state not in CONFIRMED:
                 raise NotAwaitingConfirmation(job.id, job.state)
         return self.get(job_id)
-
-
-#: states of a confirmed job, unless it was cancelled or failed since
-_LET_GO = frozenset(
-    {
-        JobState.READY,
-        JobState.RUNNING,
-        JobState.PAUSING,
-        JobState.PAUSED,
-        JobState.COMPLETING,
-        JobState.COMPLETED,
-    }
-)
 
 
 def _known(connection: Connection, new: NewJob, digest: str) -> Submitted | None:

@@ -49,22 +49,17 @@ def check_webhook_url(url: str, hosts: Collection[str] = ()) -> SplitResult:
     if hosts and parts.hostname.lower() not in hosts:
         raise InvalidWebhook(url, f"the host {parts.hostname} is not one of NCLSCREEN_WEBHOOK_HOSTS")
     # names are looked up only when something is sent
-    if not hosts and _is_address(parts.hostname) and is_forbidden_address(parts.hostname):
+    if not hosts and is_forbidden_address(parts.hostname):
         raise InvalidWebhook(url, "no receiver may be at a link-local, multicast or unspecified address")
     return parts
 
 
-def _is_address(host: str) -> bool:
+def is_forbidden_address(host: str) -> bool:
+    """Whether this is an IP address at which a host that nobody listed may not be; a name is none."""
     try:
-        ipaddress.ip_address(host.partition("%")[0])
+        ip = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
-    return True
-
-
-def is_forbidden_address(address: str) -> bool:
-    """Whether a host that nobody listed may not be at this IP address."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
     return ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip == _METADATA

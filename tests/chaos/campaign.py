@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from chaos.corpus import IMAGES
 from chaos.faults import FAULTS, S3_FAULTS, NoVictim
+from chaos.reports_and_webhooks import report_problems, webhook_problems
 from chaos.system import System
-from chaos.told import report_problems, webhook_problems
 from sqlalchemy import func, select
 
 from jobs.database import DATABASE_AWAY, reading

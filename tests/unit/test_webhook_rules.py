@@ -94,6 +94,7 @@ def test_only_listed_hosts_where_there_is_a_list() -> None:
         ("10.1.2.3", False),
         ("fd12::1", False),
         ("93.184.216.34", False),
+        ("hooks.example.org", False),
     ],
 )
 def test_where_no_receiver_may_be(address: str, forbidden: bool) -> None:
