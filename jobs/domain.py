@@ -32,6 +32,8 @@ class ObjectInfo:
     version_id: str | None = None
     #: seconds since the epoch, UTC
     modified_at: float | None = None
+    #: a folder that could not be listed: whatever is in it is accounted for by this one entry, its key with "/" behind
+    closed_folder: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +77,8 @@ class Filters:
 
     def accept(self, item: ObjectInfo) -> bool:
         """Whether the object belongs to the corpus; a bound on something the listing does not say is not applied."""
+        if item.closed_folder:
+            return True  # nobody knows what the filters would say to what is in it
         if self.suffixes and not item.key.lower().endswith(self.suffixes):
             return False
         if self.prefix is not None and not item.key.startswith(self.prefix):

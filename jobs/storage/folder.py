@@ -14,7 +14,7 @@ from jobs.domain import ImageKey, ObjectInfo
 from jobs.errors import JobsError, ObjectNotFound, ObjectTooLarge, StorageError
 from jobs.storage.folder_errors import container_error, object_error
 from jobs.storage.folder_keys import path_of
-from jobs.storage.folder_walk import object_info, walk
+from jobs.storage.folder_walk import check_open, object_info, walk
 from jobs.storage.lines import iterate_lines
 from jobs.storage.uris import folder_container, folder_path
 
@@ -67,7 +67,11 @@ class FolderStorage:
         """Open a regular file, and nothing else: a pipe or a device is not touched."""
         path = path_of(self._root, key)
         try:
-            _refuse_special(self._uri(key), os.stat(path))
+            status = os.stat(path)
+            if modes.S_ISDIR(status.st_mode):
+                check_open(path)  # else this is what is wrong with it
+                raise ObjectNotFound(self._uri(key), "it is a folder; submit it as a job of its own")
+            _refuse_special(self._uri(key), status)
             file = FileIO(os.open(path, _READ_FLAGS), "r")
         except OSError as error:
             raise object_error(self._uri(key), error) from error
@@ -102,8 +106,7 @@ class FolderStorage:
         """Return if the folder is there and can be listed."""
         del prefix
         try:
-            with os.scandir(self._root) as entries:
-                next(entries, None)
+            check_open(self._root)
         except OSError as error:
             raise container_error(self.container, error) from error
 

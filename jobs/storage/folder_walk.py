@@ -34,15 +34,16 @@ def walk(root: bytes, container: str, prefix: str, after: ImageKey | None = None
     """Objects below `root` whose keys start with `prefix`, sorted by name inside each directory.
 
     `after` begins behind that key. Holds the names of the directories on the current path, nothing else. Links are
-    followed; a directory that is its own ancestor is skipped with a warning, and so is one that cannot be read.
+    followed; a directory that is its own ancestor is skipped with a warning; one that cannot be read is an object
+    itself, a `closed_folder`, so that it is not lost without a word.
 
     Raises:
         ContainerNotFound, AccessDenied: the root itself cannot be read.
     """
     try:
         status = os.stat(root)
-        behind = tuple(relative_bytes(after).split(b"/")) if after is not None else ()
-        levels = [_Level(b"", _identity(status), sorted_names(root), behind)]
+        behind = tuple(relative_bytes(after).rstrip(b"/").split(b"/")) if after is not None else ()
+        levels = [_Level(b"", _identity(status), _names(root), behind)]
     except OSError as error:
         raise container_error(container, error) from error
     while levels:
@@ -63,7 +64,11 @@ def walk(root: bytes, container: str, prefix: str, after: ImageKey | None = None
         found = _stat(os.path.join(root, path))
         if found is not None and modes.S_ISDIR(found.st_mode):
             if _may_hold(path, prefix):
-                levels.extend(_enter(root, path, found, levels, behind))
+                entered = _enter(root, path, found, levels, behind)
+                if isinstance(entered, _Level):
+                    levels.append(entered)
+                elif entered is not None:
+                    yield entered
             continue
         info = object_info(path, found)
         if info.key.startswith(prefix):
@@ -80,17 +85,35 @@ def object_info(relative: bytes, found: os.stat_result | None) -> ObjectInfo:
 
 def _enter(
     root: bytes, path: bytes, found: os.stat_result, above: list[_Level], behind: tuple[bytes, ...]
-) -> list[_Level]:
-    """The directory as a level to walk; nothing, with a warning, where it must not or cannot be entered."""
+) -> _Level | ObjectInfo | None:
+    """The directory as a level to walk, or as an object where it cannot be read; nothing where it contains itself."""
     identity = _identity(found)
     if any(level.identity == identity for level in above):
         logger.warning("skipped %s: the folder contains itself", os.fsdecode(os.path.join(root, path)))
-        return []
+        return None
     try:
-        return [_Level(path + b"/", identity, sorted_names(os.path.join(root, path)), behind)]
+        return _Level(path + b"/", identity, _names(os.path.join(root, path)), behind)
+    except FileNotFoundError:
+        return None  # removed in the meantime
     except OSError as error:
-        logger.warning("skipped %s: %s", os.fsdecode(os.path.join(root, path)), error.strerror)
-        return []
+        logger.warning("cannot list %s: %s", os.fsdecode(os.path.join(root, path)), error.strerror)
+        return ObjectInfo(key=key_of(path + b"/"), modified_at=found.st_mtime, closed_folder=True)
+
+
+def check_open(folder: bytes) -> None:
+    """Return if the folder can be listed and entered. Raises OSError."""
+    _check_entry(folder)
+    with os.scandir(folder) as entries:
+        next(entries, None)
+
+
+def _names(folder: bytes) -> Iterator[bytes]:
+    _check_entry(folder)
+    return sorted_names(folder)
+
+
+def _check_entry(folder: bytes) -> None:
+    os.stat(os.path.join(folder, b"."))  # names can be had without the right to look behind them
 
 
 def _may_hold(folder: bytes, prefix: str) -> bool:

@@ -109,6 +109,8 @@ class Wiring:
             upgrade(engine)
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+            if reason == "unable to open database file":  # all that SQLite says
+                reason += "; its folder must be there, and this user be allowed to write into it"
             shown = engine.url.render_as_string(hide_password=True)
             raise DatabaseUnusable(f"cannot use the database {shown}: {reason}") from error
         return engine
@@ -270,12 +272,12 @@ def wire() -> Wiring:
     return Wiring(load_settings())
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder of ours. Raises InvalidSettings when the disk says no."""
+def make_folder(path: Path, advice: str = "set NCLSCREEN_HOME") -> None:
+    """Make a folder of ours. Raises InvalidSettings, with the advice, when the disk says no."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidSettings(f"cannot make the folder {path}: {error.strerror}; set NCLSCREEN_HOME") from None
+        raise InvalidSettings(f"cannot make the folder {path}: {error.strerror}; {advice}") from None
 
 
 def worker_name() -> str:

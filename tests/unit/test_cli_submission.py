@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +22,7 @@ from jobs.database import writing
 from jobs.domain import FailureThreshold, Filters, JobId
 from jobs.states import JobState
 from jobs.tables import jobs
+from nclscreen import report
 from nclscreen.cli import confirming
 from nclscreen.cli.app import run
 from nclscreen.cli.requests import make_filters, make_options
@@ -319,6 +324,66 @@ def test_resuming_takes_no_option_of_submission(wiring: Wiring, capsys: pytest.C
     assert "keeps what it was submitted with" in capsys.readouterr().err.replace("\n", " ")
     assert run(["screen", "--resume", "x"]) == 1
     assert "there is no job 'x'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["a-file", "a-file/report"])
+def test_a_report_that_has_no_place_is_told_before_anything_begins(
+    wiring: Wiring, tmp_path: Path, capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
+    (tmp_path / "a-file").write_text("x")
+    assert run(["screen", "photos", "--report", folder]) == 2
+    assert f"--report '{folder}': {tmp_path}/a-file is no folder" in capsys.readouterr().err.replace("\n", " ")
+    assert wiring.jobs.latest() == []
+
+
+def test_a_job_is_shown_though_its_report_cannot_be_written(
+    wiring: Wiring, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    (tmp_path / "photos" / "list.csv").write_text("size,etag\n1,abc\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(report, "write_report", full)
+        assert run(["screen", "photos/list.csv", "--report", "out", "--json"]) == 1
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert (document["state"], document["report"]) == ("failed", None)
+    assert "cannot write the report into out: Read-only file system; the job's verdicts are kept" in printed.err
+    assert f"nclscreen screen --resume {document['id']} --report FOLDER" in printed.err.replace("\n", " ")
+    assert run(["screen", "--resume", document["id"], "--report", "out"]) == 1
+    assert (tmp_path / "out" / "index.html").is_file()
+
+
+def test_places_that_others_may_not_write_to() -> None:
+    with tempfile.TemporaryDirectory() as place:  # not tmp_path: others may not even enter that
+        Path(place).chmod(0o755)
+        command = [sys.executable, "-c", _AS_NOBODY, place]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
+    assert done.stdout.splitlines() == [
+        f"--report '{place}/new/report': no permission to write into {place}; name another folder",
+        f"note: you may not write into {place}; who runs the dispatcher must",
+    ]
+
+
+_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+import typer
+from nclscreen.cli import output, requests
+from nclscreen.cli.folders import check_folder
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+else:
+    os.chmod(sys.argv[1], 0o555)
+try:
+    check_folder(Path(sys.argv[1]) / "new/report", "--report")
+except typer.BadParameter as error:
+    print(error.message)
+output.err.file = sys.stdout
+output.err.soft_wrap = True
+requests._check_report(None, "file://" + sys.argv[1] + "/new")
+"""
 
 
 @pytest.mark.parametrize("arguments", [["s3:/bucket/x"], ["photos", "--completion-report", "s3:/bucket/x"]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -73,6 +74,26 @@ def test_filters(filters: Filters, expected: list[str]) -> None:
 def test_a_bound_on_what_the_listing_does_not_say_is_not_applied() -> None:
     unknown = ObjectInfo(key=ImageKey("a.jpg"))
     assert Filters(min_bytes=10, max_bytes=20, modified_after=5, modified_before=6).accept(unknown)
+
+
+def test_a_folder_that_cannot_be_listed_passes_every_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("broken/a.jpg", "fine/a.jpg", "fine/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    real = os.scandir
+
+    def scandir(path: bytes) -> object:
+        if path.endswith(b"broken"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    strict = Filters(suffixes=(".jpg",), contains="a", max_bytes=10, modified_before=4e9)
+    found = corpus(FolderStorage.at(tmp_path), str(tmp_path), strict)
+    assert keys(found) == ["broken/", "fine/a.jpg"]
+    assert (found.seen, found.ignored) == (3, 1)
+    next(found.entries())
+    assert [ref.key for ref in found.entries(found.cursor)] == ["fine/a.jpg"]
 
 
 def test_every_object_looked_at_is_reported() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -13,7 +14,14 @@ from pathlib import Path
 import pytest
 
 from jobs.domain import ImageKey
-from jobs.errors import AccessDenied, ContainerNotFound, ObjectNotFound, ObjectTooLarge, StorageError
+from jobs.errors import (
+    AccessDenied,
+    ContainerNotFound,
+    ObjectNotFound,
+    ObjectTooLarge,
+    StorageError,
+    StorageUnavailable,
+)
 from jobs.storage import FolderStorage, folder_names, list_source, parse_source
 
 
@@ -178,7 +186,7 @@ def test_closed_doors_are_told_apart() -> None:
     with tempfile.TemporaryDirectory() as place:  # not tmp_path: others may not even enter that
         root = Path(place)
         root.chmod(0o755)
-        for name in ("open.jpg", "closed.jpg", "closed/x.jpg", "no-entry/x.jpg"):
+        for name in ("open.jpg", "closed.jpg", "closed/x.jpg", "no-entry/x.jpg", "no-entry/folder/x.jpg"):
             (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_bytes(b"x")
         (root / "closed.jpg").chmod(0)
@@ -188,12 +196,16 @@ def test_closed_doors_are_told_apart() -> None:
             [sys.executable, "-c", _AS_NOBODY, place], check=False, capture_output=True, text=True, timeout=60
         )
         (root / "closed").chmod(0o755)
-    assert done.stderr == f"skipped {place}/closed: Permission denied\n"
+    words = [f"cannot list {place}/{name}: Permission denied" for name in ("closed", "no-entry", "no-entry")]
+    assert done.stderr.splitlines() == words
     assert done.stdout.splitlines() == [
-        "closed.jpg AccessDenied",
-        "no-entry/x.jpg AccessDenied",
-        "open.jpg b'x'",
+        "closed/ AccessDenied True",
+        "closed.jpg AccessDenied False",
+        "no-entry/ AccessDenied True",
+        "open.jpg b'x' False",
+        "behind closed/ ['closed.jpg', 'no-entry/', 'open.jpg']",
         "root AccessDenied",
+        "check AccessDenied",
         "write AccessDenied",
     ]
 
@@ -207,16 +219,45 @@ logging.basicConfig(format="%(message)s")
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 storage = FolderStorage.at(sys.argv[1])
-def attempt(name, action):
+def attempt(name, action, *more):
     try:
-        print(name, action())
+        print(name, action(), *more)
     except StorageError as error:
-        print(name, type(error).__name__)
+        print(name, type(error).__name__, *more)
 for info in list(storage.list_objects()):
-    attempt(info.key, lambda: storage.read(info.key))
+    attempt(info.key, lambda: storage.read(info.key), info.closed_folder)
+print("behind closed/", [info.key for info in storage.list_objects("", "closed/")])
 attempt("root", lambda: list(FolderStorage.at(sys.argv[1] + "/closed").list_objects()))
+attempt("check", lambda: FolderStorage.at(sys.argv[1] + "/no-entry").check())
 attempt("write", lambda: storage.write("closed/new.png", b"", content_type="image/png"))
 """
+
+
+def test_a_folder_whose_disk_fails_is_one_object_and_one_that_is_gone_none(
+    folder: Path, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "broken", "gone", "z"):
+        (folder / name).mkdir()
+        (folder / name / "x.jpg").write_bytes(b"x")
+    real = os.scandir
+
+    def scandir(path: bytes) -> object:
+        codes = {b"broken": errno.EIO, b"gone": errno.ENOENT}
+        if (code := codes.get(os.path.basename(path.rstrip(b"/")))) is not None:
+            raise OSError(code, os.strerror(code))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert keys(storage) == ["a/x.jpg", "broken/", "z/x.jpg"]
+    assert keys(storage, "br") == ["broken/"]
+    with pytest.raises(StorageUnavailable, match="Input/output error"):
+        storage.read(ImageKey("broken/"))
+
+
+def test_a_folder_that_can_be_listed_again_is_to_be_submitted(folder: Path, storage: FolderStorage) -> None:
+    (folder / "mended").mkdir()
+    with pytest.raises(ObjectNotFound, match="submit it as a job of its own"):
+        storage.read(ImageKey("mended/"))
 
 
 def test_listing_goes_folder_by_folder(folder: Path, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch) -> None:

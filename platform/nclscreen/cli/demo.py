@@ -26,7 +26,7 @@ def demo(
     from nclscreen.stored_heatmaps import heatmap_reader
 
     out = out.absolute()
-    make_folder(out)
+    make_folder(out, "name another place with --out")
     # everything stays in the demo's own folder, and all heatmaps are kept, since they are compared with the masks
     settings = load_settings().model_copy(update={"home": out / "state", "heatmaps": "all"})
     wiring = Wiring(settings)

@@ -133,7 +133,7 @@ def job_grid(job: Job, errors: dict[str, int]) -> Table:
         ("failed", _failed(counts.failed, errors)),
     ]
     if job.found.bytes:
-        unsized = f"; {job.found.unsized:,} images of unknown size" if job.found.unsized else ""
+        unsized = f"; {job.found.unsized:,} of unknown size" if job.found.unsized else ""
         rows.append(("size", size_in_words(job.found.bytes) + unsized))
     if job.found.bad_lines:
         rows.append(("bad lines", f"{job.found.bad_lines:,}; see them with: nclscreen job {job.id} --problems"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -12,10 +13,12 @@ from jobs.domain import IMAGE_SUFFIXES, FailureThreshold, Filters, JobOptions, N
 from jobs.errors import ContainerNotFound, InvalidSource, StorageError
 from jobs.preparation.corpus import Corpus
 from jobs.storage import parse_source
+from jobs.storage.uris import folder_path
 from jobs.store.submissions import Submitted
 from jobs.stored_text import is_storable
 from jobs.webhooks.urls import InvalidWebhook, check_webhook_url
 from nclscreen.cli import output
+from nclscreen.cli.folders import may_write, nearest
 from nclscreen.cli.policies import asked_policy, policy_document
 from nclscreen.cli.quantities import moment, size_in_bytes
 from nclscreen.cli.submission_options import Asked
@@ -162,8 +165,14 @@ def _suffixes(asked: list[str] | None) -> tuple[str, ...]:
 
 
 def _check_report(wiring: Wiring, uri: str | None) -> None:
-    """Raises ContainerNotFound where the report is to go into a bucket that is not there; folders are made."""
-    if uri is None or not (parsed := parse_source(uri)).container.startswith("s3:"):
+    """Whether a completion report can go there. Raises ContainerNotFound for a bucket that is not there."""
+    if uri is None:
+        return
+    parsed = parse_source(uri)
+    if not parsed.container.startswith("s3:"):
+        there = nearest(Path(os.fsdecode(folder_path(parsed.container))))
+        if not may_write(there):
+            output.err.print(f"note: you may not write into {there}; who runs the dispatcher must", markup=False)
         return
     try:
         wiring.open_storage(parsed.container).check(parsed.prefix)

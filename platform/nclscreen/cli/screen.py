@@ -14,13 +14,14 @@ import typer
 
 from jobs.database import DATABASE_AWAY
 from jobs.domain import Job, JobId
-from jobs.errors import ModelMismatch
+from jobs.errors import JobsError, ModelMismatch
 from jobs.preparation.preparer import PREPARATION_LEASE_S
 from jobs.states import FINAL, JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
 from nclscreen.cli.confirming import Yes, agreed
 from nclscreen.cli.endings import Terminated
+from nclscreen.cli.folders import check_folder
 from nclscreen.cli.progress import duration, follow
 from nclscreen.cli.requests import submit_job
 from nclscreen.cli.submission_options import Asked, takes_submission
@@ -55,10 +56,17 @@ def screen(
         raise typer.BadParameter("give either a SOURCE, or --resume with the id of an interrupted job")
     if resume is not None and asked != Asked():
         raise typer.BadParameter("an interrupted job keeps what it was submitted with: --resume takes no such option")
+    if report is not None:
+        check_folder(report, "--report")
     wiring = wire()
     job_id = submit_job(wiring, source, asked).job_id if source is not None else _interrupted_job(wiring, resume or "")
     job = run_to_the_end(wiring, job_id, yes=yes)
-    written = write_job_report(wiring, job, report) if report is not None and job.state in FINAL else None
+    written, unwritten = None, None
+    if report is not None and job.state in FINAL:
+        try:
+            written = write_job_report(wiring, job, report)
+        except ReportUnwritable as error:
+            unwritten = error  # told behind what came of the job
     if as_json:
         errors = wiring.verdicts.error_counts(job.id)
         flagged = output.verdict_documents(wiring.verdicts.flagged(FlaggedQuery(job_id=job.id, limit=SHOWN)))
@@ -68,6 +76,8 @@ def screen(
         print_result(wiring, job)
         if written is not None:
             output.out.print(f"report   {written}", soft_wrap=True)
+    if unwritten is not None:
+        raise unwritten
     if job.state is not JobState.COMPLETED:
         raise typer.Exit(output.FAILED)
 
@@ -125,7 +135,7 @@ def run_to_the_end(wiring: Wiring, job_id: JobId, *, yes: bool = False) -> Job:
             follow(wiring.jobs, job_id, session.check)
             session.wait()
             return wiring.jobs.get(job_id)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         job = wiring.jobs.get(job_id)
         if job.state not in FINAL:
             output.err.print(
@@ -169,12 +179,21 @@ def print_result(wiring: Wiring, job: Job) -> None:
             output.out.print(f"... and {job.counts.flagged - SHOWN:,} more: nclscreen flagged --job {job.id}")
 
 
+class ReportUnwritable(JobsError):
+    """The disk does not take the report of a job that is over."""
+
+
 def write_job_report(wiring: Wiring, job: Job, folder: Path) -> Path:
-    """Write the report into `folder`; gives its page."""
+    """Write the report into `folder`; gives its page. Raises ReportUnwritable."""
     from nclscreen.report import write_report
 
-    make_folder(folder)
-    return write_report(folder, job=job, verdicts=wiring.verdicts, open_storage=wiring.open_storage)
+    try:
+        return write_report(folder, job=job, verdicts=wiring.verdicts, open_storage=wiring.open_storage)
+    except OSError as error:
+        raise ReportUnwritable(
+            f"cannot write the report into {folder}: {error.strerror or error}; the job's verdicts are kept, "
+            f"write it elsewhere with: nclscreen screen --resume {job.id} --report FOLDER"
+        ) from error
 
 
 @contextmanager
