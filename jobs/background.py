@@ -10,6 +10,7 @@ from typing import Protocol
 
 from jobs.database import DATABASE_AWAY
 from jobs.domain import JobId
+from jobs.outage import reason
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ def _work(chore: Chore, stop: threading.Event) -> None:
             if not chore.step(stop):
                 stop.wait(_PAUSE_S)
         except DATABASE_AWAY as error:
-            logger.warning("the database is away, trying again: %s", error)
+            # the dispatcher, which asks more often, tells people
+            logger.info("%s: the database is away: %s", type(chore).__name__, reason(error))
             stop.wait(_PAUSE_AFTER_ERROR_S)
         except Exception:
             # it would come again at once: slowly, then, and without taking the dispatcher along

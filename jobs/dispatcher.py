@@ -18,6 +18,7 @@ from jobs.background import Chore, in_background
 from jobs.database import DATABASE_AWAY
 from jobs.domain import JobId, Lease
 from jobs.errors import LeaseLost, ModelMismatch
+from jobs.outage import Outage, reason
 from jobs.ports import Outcome, OutcomeKind, ShardRunner
 from jobs.preparation.preparer import PREPARATION_LEASE_S, Preparer
 from jobs.screening.known_verdicts import KnownVerdicts
@@ -85,6 +86,7 @@ class Dispatcher:
         self._next_heartbeat = 0.0
         self._pause_s = 0.0
         self._resume_at = 0.0
+        self._outage = Outage()
 
     def stop(self) -> None:
         """Ask `run` to end after its current step; safe from any thread and from a signal handler."""
@@ -108,8 +110,10 @@ class Dispatcher:
             self.tick(pool)
         except DATABASE_AWAY as error:
             # leases live on for a while; what was finished meanwhile is recorded when the database is back
-            logger.warning("the database is away, trying again: %s", error)
+            self._outage.struck(error)
             self._stop.wait(_DATABASE_PAUSE_S)
+        else:
+            self._outage.over()
 
     def tick(self, pool: ThreadPoolExecutor) -> None:
         """One round: record, keep alive, rescue, prepare, claim, close; then wait for the next outcome."""
@@ -159,7 +163,7 @@ class Dispatcher:
         if not ended.done():
             return False
         if (error := ended.exception()) is not None:
-            logger.warning("preparing job %s broke off, it starts over: %s", preparation.job.id, error)
+            logger.warning("preparing job %s broke off, it starts over: %s", preparation.job.id, reason(error))
             with suppress(PreparationLost):
                 self._store.release_preparation(preparation)
         return True
@@ -180,7 +184,7 @@ class Dispatcher:
         try:
             return lease if self._known is None else self._known.recall(lease)
         except DATABASE_AWAY as error:
-            logger.warning("shard %d starts without what is known of its images: %s", lease.shard_id, error)
+            logger.warning("shard %d starts without what is known of its images: %s", lease.shard_id, reason(error))
             return lease
 
     def _close_jobs(self) -> None:
@@ -200,6 +204,7 @@ class Dispatcher:
             self._unrecorded.pop(0)
 
     def _record(self, outcome: Outcome) -> None:
+        """Write it down first, and tell it then: while the database is away this comes again every second."""
         lease = outcome.lease
         if outcome.kind is OutcomeKind.FINISHED:
             self._pause_s = 0.0
@@ -211,19 +216,19 @@ class Dispatcher:
                 raise
             except Exception as error:
                 # the next attempt would give the same: better a failed job than a dispatcher that dies of it
-                logger.exception("the result of shard %d cannot be recorded", lease.shard_id)
                 self._give_up(lease, f"a result cannot be recorded: {type(error).__name__}: {error}")
+                logger.exception("the result of shard %d cannot be recorded", lease.shard_id)
         elif outcome.kind is OutcomeKind.UNAVAILABLE:
+            self._queue.release(lease)
             self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s or 1.0)
             self._resume_at = time.monotonic() + self._pause_s
             logger.warning("shard %d waits: %s; next try in %.0f s", lease.shard_id, outcome.reason, self._pause_s)
-            self._queue.release(lease)
         elif outcome.kind is OutcomeKind.IMPOSSIBLE:
-            logger.error("job %s cannot go on: %s", lease.job_id, outcome.reason)
             self._give_up(lease, outcome.reason)
+            logger.error("job %s cannot go on: %s", lease.job_id, outcome.reason)
         else:
-            logger.warning("shard %d, attempt %d: %s", lease.shard_id, lease.attempt, outcome.reason)
             self._queue.fail_attempt(lease, outcome.reason)
+            logger.warning("shard %d, attempt %d: %s", lease.shard_id, lease.attempt, outcome.reason)
 
     def _give_up(self, lease: Lease, reason: str) -> None:
         self._store.fail(lease.job_id, reason)
@@ -239,4 +244,4 @@ class Dispatcher:
             for lease in held:
                 self._queue.release(lease)
         except DATABASE_AWAY as error:
-            logger.warning("the database is away; %d leases will run out by themselves: %s", len(held), error)
+            logger.warning("the database is away; %d leases will run out by themselves: %s", len(held), reason(error))

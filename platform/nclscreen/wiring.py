@@ -22,6 +22,7 @@ from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import JobId, ModelRef
 from jobs.errors import JobsError
 from jobs.migrations import upgrade
+from jobs.outage import reason
 from jobs.ports import ShardRunner
 from jobs.preparation.preparer import Preparer
 from jobs.reports.completion_report import ReportWriter
@@ -108,11 +109,11 @@ class Wiring:
         try:
             upgrade(engine)
         except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-            if reason == "unable to open database file":  # all that SQLite says
-                reason += "; its folder must be there, and this user be allowed to write into it"
+            why = reason(error)
+            if why == "unable to open database file":  # all that SQLite says
+                why += "; its folder must be there, and this user be allowed to write into it"
             shown = engine.url.render_as_string(hide_password=True)
-            raise DatabaseUnusable(f"cannot use the database {shown}: {reason}") from error
+            raise DatabaseUnusable(f"cannot use the database {shown}: {why}") from error
         return engine
 
     @cached_property

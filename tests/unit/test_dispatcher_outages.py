@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -83,6 +84,29 @@ def test_a_database_that_is_away_at_times_loses_and_doubles_nothing(bench: Bench
     complete(bench, job_id, 60, queue=Flaky(bench.engine, when), lease_s=1e6)
     job = bench.store.get(job_id)
     assert (job.counts.scored, job.counts.failed) == (60, 0)
+
+
+def test_what_happened_to_a_shard_is_told_once_however_long_the_database_is_away(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Away(WorkQueue):
+        left = 20
+
+        def release(self, lease: Lease) -> None:
+            if self.left:
+                self.left -= 1
+                raise AWAY
+            super().release(lease)
+
+    job_id = bench.submit(8)
+    bench.scorer.unavailable = 1
+    complete(bench, job_id, 8, queue=Away(bench.engine, "away", HurriedClock()), lease_s=1e6)
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [words.split(":")[0].split(" after ")[0] for words in told] == [
+        "the database is away, waiting for it",
+        "shard 1 waits",
+        "the database is back",
+    ]
 
 
 def test_a_preparation_starts_over_when_the_database_was_away(bench: Bench) -> None:

@@ -16,6 +16,7 @@ import typer
 
 from jobs.database import DATABASE_AWAY, InvalidDatabaseUrl
 from jobs.errors import InvalidSource, JobsError
+from jobs.outage import reason
 from jobs.webhooks.urls import InvalidWebhook
 from ncl_model.errors import ConfigInvalid, NclModelError
 from nclscreen import __version__
@@ -165,7 +166,7 @@ def run(arguments: list[str]) -> int:
     except (JobsError, NclModelError) as error:
         return _told(error, output.FAILED)
     except DATABASE_AWAY as error:
-        return _told(error.orig or error, output.FAILED, "the database does not answer: ")
+        return _told(reason(error), output.FAILED, "the database does not answer: ")
     except BrokenPipeError:
         # the reader went away (`| head`): say nothing, and keep Python from trying once more at exit
         _forget_output()
