@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from jobs.background import Chore, in_background
 from jobs.database import DATABASE_AWAY
 from jobs.domain import JobId, Lease
-from jobs.errors import LeaseLost, ModelMismatch
-from jobs.outage import Outage, reason
+from jobs.errors import ErrorCode, LeaseLost, ModelMismatch
+from jobs.outage import STORE_PATIENCE_S, Outage, StoreOutage, reason
 from jobs.ports import Outcome, OutcomeKind, ShardRunner
 from jobs.preparation.preparer import PREPARATION_LEASE_S, Preparer
 from jobs.screening.known_verdicts import KnownVerdicts
@@ -47,6 +47,8 @@ class DispatcherOptions:
     lease_s: float = 60.0
     #: longest wait for something to happen
     poll_s: float = 0.25
+    #: how long a job waits for the store of its images before they fail
+    store_patience_s: float = STORE_PATIENCE_S
     #: work on this job alone
     only_job: JobId | None = None
 
@@ -87,6 +89,7 @@ class Dispatcher:
         self._pause_s = 0.0
         self._resume_at = 0.0
         self._outage = Outage()
+        self._store_outages: dict[JobId, StoreOutage] = {}
 
     def stop(self) -> None:
         """Ask `run` to end after its current step; safe from any thread and from a signal handler."""
@@ -110,7 +113,7 @@ class Dispatcher:
             self.tick(pool)
         except DATABASE_AWAY as error:
             # leases live on for a while; what was finished meanwhile is recorded when the database is back
-            self._outage.struck(error)
+            self._outage.struck(reason(error))
             self._stop.wait(_DATABASE_PAUSE_S)
         else:
             self._outage.over()
@@ -173,7 +176,11 @@ class Dispatcher:
         if free <= 0 or time.monotonic() < self._resume_at:
             return
         leases = self._queue.claim(
-            free, self._options.lease_s, fingerprint=self._fingerprint, job_id=self._options.only_job
+            free,
+            self._options.lease_s,
+            fingerprint=self._fingerprint,
+            job_id=self._options.only_job,
+            resting=[job_id for job_id, outage in self._store_outages.items() if outage.resting],
         )
         for lease in leases:
             logger.info("shard %d of job %s, attempt %d, started", lease.shard_id, lease.job_id, lease.attempt)
@@ -190,6 +197,7 @@ class Dispatcher:
     def _close_jobs(self) -> None:
         for job_id in self._store.completing():
             self._store.complete(job_id)
+            self._store_outages.pop(job_id, None)
         only = self._options.only_job
         if only is None or self._store.get(only).state not in FINAL:
             return
@@ -208,6 +216,7 @@ class Dispatcher:
         lease = outcome.lease
         if outcome.kind is OutcomeKind.FINISHED:
             self._pause_s = 0.0
+            self._note_answer(outcome)
             try:
                 self._queue.finish(lease, outcome.verdicts)
             except LeaseLost as error:
@@ -223,12 +232,25 @@ class Dispatcher:
             self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s or 1.0)
             self._resume_at = time.monotonic() + self._pause_s
             logger.warning("shard %d waits: %s; next try in %.0f s", lease.shard_id, outcome.reason, self._pause_s)
+        elif outcome.kind is OutcomeKind.STORE_AWAY and self._may_wait(outcome):
+            self._queue.release(lease)
         elif outcome.kind is OutcomeKind.IMPOSSIBLE:
             self._give_up(lease, outcome.reason)
             logger.error("job %s cannot go on: %s", lease.job_id, outcome.reason)
         else:
             self._queue.fail_attempt(lease, outcome.reason)
             logger.warning("shard %d, attempt %d: %s", lease.shard_id, lease.attempt, outcome.reason)
+
+    def _may_wait(self, outcome: Outcome) -> bool:
+        """Whether the job rests until its store is back, and the attempt does not count."""
+        job_id = outcome.lease.job_id
+        outage = self._store_outages.setdefault(job_id, StoreOutage(job_id, self._options.store_patience_s))
+        return outage.struck(outcome.reason) is not None
+
+    def _note_answer(self, outcome: Outcome) -> None:
+        outage = self._store_outages.get(outcome.lease.job_id)
+        if outage is not None and any(verdict.error_code is not ErrorCode.TIMEOUT for verdict in outcome.verdicts):
+            outage.answered()
 
     def _give_up(self, lease: Lease, reason: str) -> None:
         self._store.fail(lease.job_id, reason)

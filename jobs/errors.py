@@ -128,6 +128,10 @@ class StorageUnavailable(StorageError):
     transient = True
 
 
+class StoreAway(StorageUnavailable):
+    """The store of a shard's images does not answer at all: no fault of the images, so they are waited for."""
+
+
 class HeatmapsUnavailable(StorageUnavailable):
     """Heatmaps cannot be kept now: no fault of the images, so nothing is recorded of them yet."""
 

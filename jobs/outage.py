@@ -1,4 +1,4 @@
-"""A database that is away: told when that begins, now and then while it lasts, and when it is over."""
+"""What is away and waited for: how that is told, and how long it is waited for."""
 
 from __future__ import annotations
 
@@ -9,32 +9,80 @@ logger = logging.getLogger(__name__)
 
 #: a night without database is some hundred lines, not some ten thousand
 SAID_EVERY_S = 60.0
+#: seconds a job waits for the store of its images before they fail; enough for most outages
+STORE_PATIENCE_S = 3600.0
+_LONGEST_REST_S = 30.0
+#: trouble after a longer time of quiet is another outage, with a patience of its own
+_QUIET_S = 600.0
 
 
 class Outage:
-    """Whether the database is away, for whoever asks it again and again. Not thread-safe."""
+    """Tells when something is away, now and then while that lasts, and when it is over. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "the database") -> None:
+        self._what = what
         self._began: float | None = None
         self._said = 0.0
 
-    def struck(self, error: Exception) -> None:
-        """The database did not answer, or not as it should."""
+    def struck(self, why: str) -> None:
+        """It did not answer, or not as it should."""
         now = time.monotonic()
         if self._began is None:
             self._began = now
-            logger.warning("the database is away, waiting for it: %s", reason(error))
+            logger.warning("%s is away, waiting for it: %s", self._what, why)
         elif now - self._said < SAID_EVERY_S:
             return
         else:
-            logger.warning("the database is still away, for %.0f s now: %s", now - self._began, reason(error))
+            logger.warning("%s is still away, for %.0f s now: %s", self._what, now - self._began, why)
         self._said = now
 
     def over(self) -> None:
-        """The database answered."""
+        """It answered."""
         if self._began is not None:
-            logger.warning("the database is back after %.0f s", time.monotonic() - self._began)
+            logger.warning("%s is back after %.0f s", self._what, time.monotonic() - self._began)
         self._began = None
+
+
+class StoreOutage:
+    """The store of a job's images is away: rests of 1, 2, 4 ... 30 s between two tries, and an end of patience.
+
+    The end is there for images that will never come, in a bucket far away, say, while others of the job do come:
+    patience counts from the first trouble on, and begins anew only after ten minutes without any.
+    """
+
+    def __init__(self, job_id: str, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._told = Outage(f"the store of job {job_id}")
+        self._began: float | None = None
+        self._last = 0.0
+        self._rest_s = 0.0
+        self._until = 0.0
+        self._answered = False
+
+    @property
+    def resting(self) -> bool:
+        """Whether it is too soon to try again."""
+        return time.monotonic() < self._until
+
+    def struck(self, why: str) -> float | None:
+        """It was tried, in vain: gives for how many seconds it should rest; None when patience is over."""
+        now = time.monotonic()
+        if self._began is None or (self._answered and now - self._last > _QUIET_S):
+            self._began, self._answered = now, False
+        self._last = now
+        if now - self._began >= self._patience_s:
+            return None
+        if now >= self._until:  # what was under way when it broke down counts as one try
+            self._rest_s = min(_LONGEST_REST_S, 2 * self._rest_s or 1.0)
+            self._until = now + self._rest_s
+        self._told.struck(why)
+        return self._until - now
+
+    def answered(self) -> None:
+        """It gave something out."""
+        self._answered = True
+        self._rest_s = 0.0
+        self._told.over()
 
 
 def reason(error: BaseException) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from builders import (
     FINGERPRINT,
     Bench,
@@ -15,8 +17,10 @@ from jobs.shards.work_queue import WorkQueue
 LEASE_S = 60.0
 
 
-def claim(queue: WorkQueue, limit: int = 100, **where: JobId) -> list[Lease]:
-    return queue.claim(limit, LEASE_S, fingerprint=FINGERPRINT, **where)
+def claim(
+    queue: WorkQueue, limit: int = 100, *, job_id: JobId | None = None, resting: Collection[JobId] = ()
+) -> list[Lease]:
+    return queue.claim(limit, LEASE_S, fingerprint=FINGERPRINT, job_id=job_id, resting=resting)
 
 
 def claim_one(queue: WorkQueue) -> Lease:

@@ -9,7 +9,8 @@ from contextlib import suppress
 
 from jobs.database import DATABASE_AWAY
 from jobs.domain import ImageRef, JobId, ManifestProblem, Preparing
-from jobs.errors import BadManifestLines, EmptyCorpus, JobsError, NothingToRetry
+from jobs.errors import BadManifestLines, EmptyCorpus, JobsError, NothingToRetry, StorageUnavailable
+from jobs.outage import STORE_PATIENCE_S, StoreOutage
 from jobs.preparation.corpus import Corpus
 from jobs.preparation.shard_plan import cut, shard_sizes
 from jobs.storage import OpenStorage
@@ -29,32 +30,58 @@ _NAMED = 3
 class Preparer:
     """Freezes corpora into shards."""
 
-    def __init__(self, store: JobStore, open_storage: OpenStorage) -> None:
+    def __init__(
+        self, store: JobStore, open_storage: OpenStorage, *, store_patience_s: float = STORE_PATIENCE_S
+    ) -> None:
+        """`store_patience_s` is how long a store that is away is waited for before the job fails."""
         self._store = store
         self._open_storage = open_storage
+        self._store_patience_s = store_patience_s
+        self._outages: dict[JobId, StoreOutage] = {}
 
     def run(self, preparation: Preparation, stop: threading.Event) -> None:
         """Prepare one claimed job. A corpus that cannot be read, or is empty, fails the job with the reason.
 
-        `stop` interrupts; the job then waits for the next preparer, which goes on where this one got to. Raises one
-        of DATABASE_AWAY.
+        A store that is away, and `stop`, interrupt: the job then waits for the next claim, which goes on where this
+        one got to. Raises one of DATABASE_AWAY.
         """
         with suppress(PreparationLost):
             try:
-                if (earlier := preparation.job.options.retry_of) is not None:
-                    self._freeze_failed(preparation, earlier, stop)
-                else:
-                    _Freezing(self._store, preparation, self._open_storage, stop).run()
+                self._freeze(preparation, stop)
             except _Interrupted:
                 self._store.release_preparation(preparation)
-            except (PreparationLost, *DATABASE_AWAY):
-                raise
-            except JobsError as error:
-                self._store.fail_preparation(preparation, str(error))
-            except Exception as error:
-                # it would come again at every try: better a failed job than one that is prepared for ever
-                logger.exception("preparing job %s broke off", preparation.job.id)
-                self._store.fail_preparation(preparation, f"preparing it broke off: {type(error).__name__}: {error}")
+                return
+            except StorageUnavailable as error:
+                self._rest_or_fail(preparation, error)
+                return
+        if preparation.job.id in self._outages:
+            self._outages.pop(preparation.job.id).answered()
+
+    def _freeze(self, preparation: Preparation, stop: threading.Event) -> None:
+        try:
+            if (earlier := preparation.job.options.retry_of) is not None:
+                self._freeze_failed(preparation, earlier, stop)
+            else:
+                _Freezing(self._store, preparation, self._open_storage, stop).run()
+        except (_Interrupted, PreparationLost, StorageUnavailable, *DATABASE_AWAY):
+            raise
+        except JobsError as error:
+            self._store.fail_preparation(preparation, str(error))
+        except Exception as error:
+            # it would come again at every try: better a failed job than one that is prepared for ever
+            logger.exception("preparing job %s broke off", preparation.job.id)
+            self._store.fail_preparation(preparation, f"preparing it broke off: {type(error).__name__}: {error}")
+
+    def _rest_or_fail(self, preparation: Preparation, error: StorageUnavailable) -> None:
+        job = preparation.job
+        outage = self._outages.setdefault(job.id, StoreOutage(job.id, self._store_patience_s))
+        if self._store.get(job.id).counts.total > job.counts.total:
+            outage.answered()  # for a while
+        if (rest_s := outage.struck(str(error))) is not None:
+            self._store.extend_preparation(preparation, rest_s)  # nobody tries before that
+        else:
+            del self._outages[job.id]
+            self._store.fail_preparation(preparation, str(error))
 
     def _freeze_failed(self, preparation: Preparation, earlier: JobId, stop: threading.Event) -> None:
         """The corpus is what failed in an earlier job: its verdicts say it, nothing is listed."""

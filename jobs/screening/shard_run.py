@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 
 from jobs.domain import Lease, ShardId, Verdict
-from jobs.errors import ErrorCode, JobsError, StorageUnavailable
+from jobs.errors import ErrorCode, JobsError, StorageUnavailable, StoreAway
 from jobs.screening.reuse import Recall
 from jobs.shards.work_queue import MAX_ATTEMPTS
 
 #: a shard is tried again as a whole when at least this share of its images failed for a passing reason
-_STORE_AWAY_SHARE = 0.5
+_TROUBLED_SHARE = 0.5
+#: so many, and nothing that was read: the store is away; fewer may be a corner of a disk that is broken for good
+_AWAY_IMAGES = 4
 
 
 class ShardAbandoned(JobsError):
@@ -29,6 +30,7 @@ class ShardRun:
         self.lease = lease
         self.recall = Recall(lease.known)
         self._verdicts: list[Verdict] = []
+        self._anything_read = False
         self._error: Exception | None = None
         self._changed = threading.Condition()
 
@@ -37,10 +39,16 @@ class ShardRun:
         """Whether something went wrong: no more verdicts are of use."""
         return self._error is not None
 
+    def note_read(self) -> None:
+        """An image was read, and is on its way to its verdict."""
+        self._anything_read = True
+
     def add(self, verdict: Verdict) -> None:
-        """One more image has its verdict."""
+        """One more image has its verdict. Where the store is in trouble, the rest is not asked for."""
         with self._changed:
             self._verdicts.append(verdict)
+            if verdict.error_code is ErrorCode.TIMEOUT and self.lease.attempt < MAX_ATTEMPTS:
+                self._error = self._error or self._store_trouble()
             self._changed.notify_all()
 
     def fail(self, error: Exception) -> None:
@@ -52,21 +60,22 @@ class ShardRun:
     def result(self) -> list[Verdict]:
         """Wait for every verdict; gives them in order.
 
-        Raises whatever `fail` was told, and StorageUnavailable when the store is away (not at the last attempt).
+        Raises whatever `fail` was told, and, but for the last attempt, StoreAway or StorageUnavailable for a store in
+        trouble.
         """
         with self._changed:
             self._changed.wait_for(lambda: self.over or len(self._verdicts) == len(self.lease.entries))
             if self._error is not None:
                 raise self._error
-        if self.lease.attempt < MAX_ATTEMPTS:
-            _refuse_when_store_is_away(self._verdicts)
         return sorted(self._verdicts, key=lambda verdict: verdict.ordinal)
 
-
-def _refuse_when_store_is_away(verdicts: Sequence[Verdict]) -> None:
-    away = [verdict for verdict in verdicts if verdict.error_code is ErrorCode.TIMEOUT]
-    if away and len(away) >= _STORE_AWAY_SHARE * len(verdicts):
-        raise StorageUnavailable(
-            away[0].container,
-            f"{len(away)} of {len(verdicts)} images could not be read: {away[0].error_message}",
+    def _store_trouble(self) -> StorageUnavailable | None:
+        silent = [verdict for verdict in self._verdicts if verdict.error_code is ErrorCode.TIMEOUT]
+        images = len(self.lease.entries)
+        if len(silent) < _TROUBLED_SHARE * images:
+            return None
+        nothing_came = not self._anything_read and len(silent) == len(self._verdicts)
+        kind = StoreAway if nothing_came and len(silent) >= _AWAY_IMAGES else StorageUnavailable
+        return kind(
+            silent[0].container, f"{len(silent)} of {images} images could not be read: {silent[0].error_message}"
         )

@@ -9,7 +9,15 @@ from hashlib import sha256
 from typing import Self
 
 from jobs.domain import ImageRef, Lease, Verdict
-from jobs.errors import ErrorCode, HeatmapsUnavailable, InvalidSource, ModelFailed, StorageError, StorageUnavailable
+from jobs.errors import (
+    ErrorCode,
+    HeatmapsUnavailable,
+    InvalidSource,
+    ModelFailed,
+    StorageError,
+    StorageUnavailable,
+    StoreAway,
+)
 from jobs.ports import HeatmapStore, KeepHeatmap, ScoredImage, Scorer
 from jobs.screening.batching import BATCHES_AT_MODEL, BATCHES_WAITING, Batcher
 from jobs.screening.reuse import is_flagged, taken_over
@@ -123,8 +131,9 @@ class ShardScreener:
 
         Raises:
             ModelUnavailable, ModelMismatch: no verdicts are possible now, or at all.
-            StorageUnavailable: the store is away: half of the shard or more could not be read for passing reasons.
-                Not at the last attempt, which keeps what it got.
+            StoreAway: the store does not answer: nothing can be read now.
+            StorageUnavailable: half of the shard or more could not be read for passing reasons, though the store
+                answers. Not at the last attempt, which keeps what it got; nor is StoreAway.
             HeatmapsUnavailable, StorageError: heatmaps cannot be kept now, or at all.
             ShardAbandoned: somebody called `abandon`.
         """
@@ -136,9 +145,23 @@ class ShardScreener:
             with self._turn:
                 self._feed(run)
             return run.result()
+        except (StoreAway, HeatmapsUnavailable):
+            raise
+        except StorageUnavailable as error:
+            self._ask(error)
+            raise
         finally:
             with self._lock:
                 self._runs.remove(run)
+
+    def _ask(self, error: StorageUnavailable) -> None:
+        """Some images could not be read; whether their store is there at all. Raises StoreAway."""
+        try:
+            self._open_storage(error.uri).check()
+        except StorageUnavailable as away:
+            raise StoreAway(away.uri, away.reason) from away
+        except StorageError:
+            pass  # it answers
 
     def abandon(self, lease: Lease) -> None:
         """Work no longer on a shard; whoever waits for it gets ShardAbandoned. Does nothing when it is not here."""
@@ -168,6 +191,7 @@ class ShardScreener:
         try:
             found = None if run.over else self._load(run, ordinal, entry)
             if isinstance(found, _Item):
+                run.note_read()
                 self._batcher.add(found)
                 return
             if found is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import groupby
 
 from sqlalchemy import BindParameter, Connection, bindparam, select
@@ -19,19 +19,25 @@ _PAGE = 32
 
 
 def lock_waiting_shards(
-    connection: Connection, limit: int, fingerprint: str, clock: Clock, only: JobId | None
+    connection: Connection,
+    limit: int,
+    fingerprint: str,
+    clock: Clock,
+    only: JobId | None,
+    resting: Collection[JobId] = (),
 ) -> dict[JobId, list[int]]:
     """Ids of up to `limit` shards that may be leased, by job, locked on PostgreSQL.
 
     Jobs of higher priority come first. Among equals those go first that had none for the longest time, and what is
     free is shared out evenly. A look per job is answered from the index, unsorted; no more jobs are looked at than
-    are needed, however many wait.
+    are needed, however many wait. `resting` jobs are passed over.
     """
     found: dict[JobId, list[int]] = {}
     free = limit
     for page in _open_jobs(connection, fingerprint, only, limit + _PAGE):
         for _, equals in groupby(page, key=lambda job: job[1]):
-            free -= _share_out(connection, [job_id for job_id, _ in equals], free, clock, found)
+            awake = [job_id for job_id, _ in equals if job_id not in resting]
+            free -= _share_out(connection, awake, free, clock, found)
             if free == 0:
                 return found
     return found

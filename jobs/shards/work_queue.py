@@ -6,7 +6,7 @@ writer at a time and needs no lock) and an update that raises the fence. Locks a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, literal, select, update
@@ -40,13 +40,21 @@ class WorkQueue:
         self._worker = worker
         self._clock = clock
 
-    def claim(self, limit: int, lease_s: float, *, fingerprint: str, job_id: JobId | None = None) -> list[Lease]:
-        """Lease up to `limit` waiting shards of jobs pinned to this model.
+    def claim(
+        self,
+        limit: int,
+        lease_s: float,
+        *,
+        fingerprint: str,
+        job_id: JobId | None = None,
+        resting: Collection[JobId] = (),
+    ) -> list[Lease]:
+        """Lease up to `limit` waiting shards of jobs pinned to this model, but of none that are `resting`.
 
         By priority, then in turns (see `claiming`), and in the order of the manifest.
         """
         with writing(self._engine) as connection:
-            waiting = lock_waiting_shards(connection, limit, fingerprint, self._clock, job_id)
+            waiting = lock_waiting_shards(connection, limit, fingerprint, self._clock, job_id, resting)
             # under its lock, a job that ended or was paused since the look above shows it
             states = _lock_jobs(connection, waiting)
             self._clear_leftovers(connection, [i for job, ids in waiting.items() if states[job] in FINAL for i in ids])

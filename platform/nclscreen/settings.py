@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.outage import STORE_PATIENCE_S
 from jobs.storage.base import AddressingStyle, S3Options
 from jobs.webhooks.signature import secret_bytes
 
@@ -48,6 +49,11 @@ class Settings(BaseSettings):
     )
     s3_max_attempts: int = Field(
         default=4, ge=1, description="tries of one request to the store, the first included; pauses in between grow"
+    )
+    store_patience_s: float = Field(
+        default=STORE_PATIENCE_S,
+        ge=0,
+        description="seconds a job waits for a store that is away before its images fail with `timeout`",
     )
     ray_address: str | None = Field(
         default=None, description="address of a Ray cluster, or `auto`; unset: a local Ray, started and stopped with us"

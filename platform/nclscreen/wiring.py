@@ -175,7 +175,7 @@ class Wiring:
 
     @cached_property
     def preparer(self) -> Preparer:
-        return Preparer(self.jobs, self.open_storage)
+        return Preparer(self.jobs, self.open_storage, store_patience_s=self.settings.store_patience_s)
 
     def dispatcher(self, runner: ShardRunner, *, only_job: JobId | None = None) -> Dispatcher:
         return Dispatcher(
@@ -186,7 +186,10 @@ class Wiring:
             fingerprint=self.model.fingerprint,
             known=KnownVerdicts(self.engine),
             options=DispatcherOptions(
-                in_flight=self.settings.shards_in_flight, lease_s=self.settings.lease_s, only_job=only_job
+                in_flight=self.settings.shards_in_flight,
+                lease_s=self.settings.lease_s,
+                store_patience_s=self.settings.store_patience_s,
+                only_job=only_job,
             ),
             chores=self._chores(only_job),
         )

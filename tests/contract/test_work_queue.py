@@ -22,7 +22,7 @@ from queueing import LEASE_S, claim, claim_one, prepared
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
-from jobs.domain import ModelRef
+from jobs.domain import JobOptions, ModelRef
 from jobs.errors import ErrorCode, LeaseLost
 from jobs.shards import work_queue
 from jobs.shards.work_queue import RETRY_AFTER_S
@@ -52,6 +52,13 @@ def test_no_more_than_asked_for(bench: Bench) -> None:
     prepared(bench, 40)
     assert [lease.first_ordinal for lease in claim(bench.queue(), 3)] == [0, 4, 8]
     assert [lease.first_ordinal for lease in claim(bench.queue(), 2)] == [12, 16]
+
+
+def test_resting_jobs_are_passed_over(bench: Bench) -> None:
+    urgent, plain, other = (prepared(bench, options=JobOptions(priority=priority)) for priority in (5, 0, 0))
+    assert {lease.job_id for lease in claim(bench.queue(), 3, resting=[urgent, plain])} == {other}
+    assert claim(bench.queue(), 1, job_id=urgent, resting=[urgent]) == []
+    assert claim(bench.queue(), 1)[0].job_id == urgent
 
 
 def test_one_job_alone(bench: Bench) -> None:

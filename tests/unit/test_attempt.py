@@ -15,6 +15,7 @@ from jobs.errors import (
     ModelMismatch,
     ModelUnavailable,
     StorageUnavailable,
+    StoreAway,
 )
 from jobs.ports import OutcomeKind
 from jobs.screening.attempt import attempt
@@ -35,6 +36,7 @@ def test_a_screened_shard_is_finished() -> None:
         (ModelMismatch("a" * 64, "b" * 64), OutcomeKind.IMPOSSIBLE, "pinned to model aaaaaaaaaaaa, but bbbbbbbbbbbb"),
         (AccessDenied("s3://maps", "no"), OutcomeKind.IMPOSSIBLE, "s3://maps: no"),
         (StorageUnavailable("s3://photos", "slow"), OutcomeKind.BROKEN, "s3://photos: slow"),
+        (StoreAway("s3://photos", "slow"), OutcomeKind.STORE_AWAY, "s3://photos: slow"),
         (HeatmapsUnavailable("s3://maps", "slow"), OutcomeKind.UNAVAILABLE, "s3://maps: slow"),
         (ModelFailed("odd"), OutcomeKind.BROKEN, "ModelFailed: odd"),
         (MemoryError(), OutcomeKind.BROKEN, "MemoryError: "),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from builders import (
@@ -23,7 +24,7 @@ from dispatching import (
 )
 
 from jobs import dispatcher as dispatcher_module
-from jobs.domain import ImageKey, JobId, Lease, ModelRef, Verdict
+from jobs.domain import ImageKey, Lease, ModelRef, Verdict
 from jobs.errors import AccessDenied, ErrorCode
 from jobs.memory import MemoryScorer
 from jobs.ports import Outcome, OutcomeKind
@@ -117,11 +118,11 @@ def test_a_dispatcher_without_anything_to_do_waits(bench: Bench, busy: bool) -> 
     dispatcher._stop = Counted()
     real, claims = dispatcher._queue.claim, []
 
-    def claim(limit: int, lease_s: float, *, fingerprint: str, job_id: JobId | None = None) -> list[Lease]:
+    def claim(limit: int, lease_s: float, **where: Any) -> list[Lease]:
         claims.append(limit)
         if len(claims) == 50:
             dispatcher.stop()  # a busy loop ends here, and is seen below
-        return real(limit, lease_s, fingerprint=fingerprint, job_id=job_id)
+        return real(limit, lease_s, **where)
 
     dispatcher._queue.claim = claim  # type: ignore[method-assign]
     dispatcher.run()

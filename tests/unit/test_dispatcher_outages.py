@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 from builders import (
@@ -13,7 +14,9 @@ from builders import (
     Bench,
     check_accounts,
     check_completed,
+    fill,
     new_job,
+    picture,
     shard_rows,
 )
 from dispatching import (
@@ -30,11 +33,13 @@ from dispatching import (
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from jobs.domain import ImageKey, JobId, Lease, ObjectInfo, Verdict
+from jobs import outage
+from jobs.domain import Filters, ImageKey, Lease, ObjectInfo, Verdict
+from jobs.errors import StorageUnavailable
 from jobs.screening.thread_runner import ThreadRunner
 from jobs.shards.work_queue import WorkQueue
 from jobs.states import JobState
-from jobs.storage import MemoryStorage
+from jobs.storage import MemoryStorage, OpenStorage
 from jobs.store.job_store import JobStore
 
 pytestmark = pytest.mark.usefixtures("hurried")
@@ -65,9 +70,9 @@ class Flaky(WorkQueue):
         self._step("finish", "after")
         return state
 
-    def claim(self, limit: int, lease_s: float, *, fingerprint: str, job_id: JobId | None = None) -> list[Lease]:
+    def claim(self, limit: int, lease_s: float, **where: Any) -> list[Lease]:
         self._step("claim", "before")
-        return super().claim(limit, lease_s, fingerprint=fingerprint, job_id=job_id)
+        return super().claim(limit, lease_s, **where)
 
     def heartbeat(self, leases: Sequence[Lease], lease_s: float) -> list[Lease]:
         self._step("heartbeat", "before")
@@ -138,6 +143,75 @@ def test_a_database_that_is_away_at_the_end_is_no_crash(bench: Bench) -> None:
     queue = hurried_queue(bench)
     queue._clock.advance(1000)  # type: ignore[attr-defined]
     complete(bench, job_id, 20, queue=queue, lease_s=1e6)
+
+
+# -- the store of the images
+
+
+class Shop(MemoryStorage):
+    """A store that closes and opens."""
+
+    def __init__(self, container: str) -> None:
+        super().__init__(container)
+        self.is_open = threading.Event()
+        self.asked = threading.Event()
+
+    def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
+        if not self.is_open.is_set():
+            self.asked.set()
+            raise StorageUnavailable(f"{self.container}/{key}", "503 Slow Down")
+        return super().read(key, version_id=version_id, max_bytes=max_bytes)
+
+
+@pytest.fixture
+def shop(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A closed store beside that of the bench, each with 20 pictures."""
+    monkeypatch.setattr(outage, "_LONGEST_REST_S", 0.02)
+    made = Shop("s3://closed")
+    for storage in (made, bench.storage):
+        fill(storage, ((f"{i:06d}.png", picture(i)) for i in range(20)))
+    return made
+
+
+def both(bench: Bench, shop: Shop) -> OpenStorage:
+    return lambda container: shop if container == shop.container else bench.storage
+
+
+def test_a_job_waits_for_its_store_and_others_do_not(
+    bench: Bench, shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    waits = bench.store.submit(new_job(source=f"{shop.container}/", filters=Filters()))
+    other = bench.store.submit(new_job(filters=Filters()))
+    stores = both(bench, shop)
+    dispatcher = bench.dispatcher(bench.screener(open_storage=stores).screen, open_storage=stores, lease_s=1e6)
+    with running(dispatcher):
+        wait_until(lambda: bench.store.get(other).state is JobState.COMPLETED)
+        assert shop.asked.wait(PATIENCE_S)
+        wait_until(lambda: "is away" in caplog.text)
+        assert bench.store.get(waits).counts.done == 0
+        shop.is_open.set()
+        wait_until(lambda: bench.store.get(waits).state is JobState.COMPLETED)
+    for job_id in (waits, other):
+        check_completed(bench.engine, job_id, 20)
+        assert bench.store.get(job_id).counts.failed == 0
+        assert {row["attempt"] for row in shard_rows(bench.engine, job_id)} == {1}
+    assert f"the store of job {waits} is back" in caplog.text
+
+
+def test_when_patience_is_over_the_images_fail_one_by_one(bench: Bench, shop: Shop) -> None:
+    job_id = bench.store.submit(new_job(source=f"{shop.container}/", filters=Filters()))
+    stores = both(bench, shop)
+    bench.dispatcher(
+        bench.screener(open_storage=stores).screen,
+        open_storage=stores,
+        queue=hurried_queue(bench),
+        lease_s=1e6,
+        store_patience_s=0.1,
+        only_job=job_id,
+    ).run()
+    job = bench.store.get(job_id)
+    assert (job.state, job.counts.failed) == (JobState.FAILED, 20)
+    assert "most often timeout (20)" in str(job.error)
 
 
 # -- stopping, cancelling, two at once

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy.exc import OperationalError
 
-from jobs.outage import Outage, reason
+from jobs.outage import Outage, StoreOutage, reason
 from nclscreen.logs import start_logging
 
 
@@ -27,26 +27,73 @@ def test_the_reason_is_what_the_driver_says() -> None:
     assert reason(ValueError()) == "ValueError"
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, in seconds; to be set."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
 def test_an_outage_is_told_at_its_beginning_each_minute_and_at_its_end(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture, clock: list[float]
 ) -> None:
-    clock = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     outage = Outage()
     outage.over()
     for _ in range(150):
-        outage.struck(away())
+        outage.struck("gone")
         clock[0] += 1
     outage.over()
     outage.over()
-    outage.struck(away("again"))
+    outage.struck("again")
     assert [record.getMessage() for record in caplog.records] == [
-        "the database is away, waiting for it: the server closed the connection",
-        "the database is still away, for 60 s now: the server closed the connection",
-        "the database is still away, for 120 s now: the server closed the connection",
+        "the database is away, waiting for it: gone",
+        "the database is still away, for 60 s now: gone",
+        "the database is still away, for 120 s now: gone",
         "the database is back after 150 s",
         "the database is away, waiting for it: again",
     ]
+
+
+def test_rests_grow_to_half_a_minute_and_patience_has_an_end(clock: list[float]) -> None:
+    outage = StoreOutage("j", 3600.0)
+    rests = []
+    while (rest_s := outage.struck("slow down")) is not None:
+        assert outage.resting
+        rests.append(rest_s)
+        clock[0] += rest_s
+        assert not outage.resting
+    assert rests[:8] == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert 3600 <= sum(rests) < 3630
+
+
+def test_what_was_under_way_when_the_store_broke_down_counts_as_one_try(clock: list[float]) -> None:
+    outage = StoreOutage("j", 3600.0)
+    assert [outage.struck("slow down") for _ in range(8)] == [1.0] * 8
+    clock[0] += 1.0
+    assert [outage.struck("slow down") for _ in range(8)] == [2.0] * 8
+
+
+def test_a_store_that_gives_out_some_images_and_never_others_is_not_waited_for_for_ever(clock: list[float]) -> None:
+    outage = StoreOutage("j", 3600.0)
+    waited = 0.0
+    while (rest_s := outage.struck("slow down")) is not None:
+        clock[0] += rest_s
+        waited += rest_s
+        outage.answered()
+        assert waited < 5000
+    clock[0] += 500
+    assert outage.struck("slow down") is None  # the same trouble still
+    outage.answered()
+    clock[0] += 601
+    assert outage.struck("slow down") == 1.0  # another one
+
+
+def test_a_store_that_never_answered_gets_no_second_patience(clock: list[float]) -> None:
+    outage = StoreOutage("j", 3600.0)
+    assert outage.struck("slow down") == 1.0
+    clock[0] += 4000
+    assert outage.struck("slow down") is None
 
 
 @pytest.fixture

@@ -41,8 +41,10 @@ class Scripted(MemoryStorage):
 
 
 def run(bench: Bench, storage: MemoryStorage, *, stop: threading.Event | None = None, **fields: object) -> JobId:
+    """Submit and prepare a job; a store that is away is not waited for."""
     job_id = bench.store.submit(new_job(**fields))
-    Preparer(bench.store, lambda container: storage).run(taken(bench.store), stop or threading.Event())
+    preparer = Preparer(bench.store, lambda container: storage, store_patience_s=0.0)
+    preparer.run(taken(bench.store), stop or threading.Event())
     return job_id
 
 
@@ -96,6 +98,33 @@ def test_an_empty_corpus_fails_the_job_with_a_hint(bench: Bench, files: list[str
 def test_a_corpus_that_cannot_be_read_fails_the_job(bench: Bench, error: Exception, at: int) -> None:
     job = bench.store.get(run(bench, Scripted(200, at, raising(error))))
     assert (job.state, job.error) == (JobState.FAILED, str(error))
+
+
+def test_a_store_that_is_away_is_waited_for_and_the_listing_goes_on_where_it_was(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors: list[Exception] = [StorageUnavailable(CONTAINER, "slow down")] * 3
+
+    def away() -> None:
+        if errors:
+            raise errors.pop()
+
+    storage = Scripted(200, 150, away)
+    preparer = Preparer(bench.store, lambda container: storage, store_patience_s=1000.0)
+    job_id = bench.store.submit(new_job())
+    for _ in range(3):
+        preparer.run(taken(bench.store), threading.Event())
+        waiting = bench.store.get(job_id)
+        assert (waiting.state, waiting.error) == (JobState.PREPARING, None)
+        assert 0 < waiting.counts.total <= 150
+        assert bench.store.claim_preparation(60) is None  # it rests
+        bench.clock.advance(31)
+    preparer.run(taken(bench.store), threading.Event())
+    assert (bench.store.get(job_id).state, bench.store.get(job_id).counts.total) == (JobState.READY, 200)
+    found = [image.key for row in shard_rows(bench.engine, job_id) for image in shard_images(bench.engine, row)]
+    assert found == [f"{i:06d}.jpg" for i in range(200)]
+    assert caplog.text.count(f"the store of job {job_id} is away") == 1
+    assert caplog.text.count(f"the store of job {job_id} is back") == 1
 
 
 def bad_list() -> MemoryStorage:

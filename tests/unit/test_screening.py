@@ -9,11 +9,11 @@ from hashlib import sha256
 
 import numpy as np
 import pytest
-from builders import CONTAINER, FINGERPRINT, entry, picture
+from builders import CONTAINER, FINGERPRINT, entry, fill, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scene import Scene, codes
+from scene import Photos, Scene, codes
 
 from jobs.domain import ImageKey, Lease
 from jobs.errors import (
@@ -26,6 +26,7 @@ from jobs.errors import (
     ModelUnavailable,
     StorageError,
     StorageUnavailable,
+    StoreAway,
 )
 from jobs.memory import MemoryScorer
 from jobs.ports import ScoredImage
@@ -180,9 +181,45 @@ def with_outage(away: int, count: int = 10) -> Scene:
 
 
 def test_a_shard_is_tried_again_when_half_of_it_could_not_be_read() -> None:
+    scene = with_outage(0)
+    for key in list(scene.pictures)[1::2]:
+        scene.photos.errors[key] = StorageUnavailable(key, "slow down")
     with pytest.raises(StorageUnavailable, match=r"5 of 10 images could not be read: slow down") as raised:
-        with_outage(5).screen()
-    assert raised.value.transient
+        scene.screen()
+    assert type(raised.value) is StorageUnavailable  # the store answers
+
+
+@pytest.mark.parametrize("answer", [StorageUnavailable(CONTAINER, "refused"), AccessDenied(CONTAINER, "no listing")])
+def test_where_some_images_are_read_the_store_is_asked_whether_it_is_there(answer: StorageError) -> None:
+    class Asked(Photos):
+        def check(self, prefix: str = "") -> None:
+            raise answer
+
+    scene = Scene(2)
+    photos = Asked()
+    fill(photos, scene.pictures.items())
+    photos.errors["001.png"] = StorageUnavailable("001.png", "slow down")
+    scene.photos = photos
+    with pytest.raises(StorageUnavailable) as raised:
+        scene.screen()
+    away = type(answer) is StorageUnavailable
+    assert isinstance(raised.value, StoreAway) == away
+    assert raised.value.reason == ("refused" if away else "1 of 2 images could not be read: slow down")
+
+
+def test_a_store_that_is_away_is_not_asked_for_the_rest_of_a_shard() -> None:
+    class Counting(Photos):
+        asked = 0
+
+        def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
+            self.asked += 1
+            raise StorageUnavailable(key, "slow down")
+
+    scene = Scene(100)
+    scene.photos = Counting()
+    with pytest.raises(StoreAway, match=r"50 of 100 images could not be read"):
+        scene.screen()
+    assert 50 <= scene.photos.asked < 60
 
 
 def test_less_than_half_is_recorded_as_it_is() -> None:

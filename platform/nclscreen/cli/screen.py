@@ -31,6 +31,7 @@ from nclscreen.session import Session, running_session
 from nclscreen.wiring import Wiring, make_folder, wire
 
 SHOWN = 20
+_PREPARING_PAUSE_S = 0.5
 
 SOURCE_HELP = (
     "A folder, an image, s3://bucket/prefix, a list of images (.csv, .jsonl), or an S3 Inventory (its manifest.json)."
@@ -146,17 +147,25 @@ def run_to_the_end(wiring: Wiring, job_id: JobId, *, yes: bool = False) -> Job:
 
 
 def _prepare(wiring: Wiring, job_id: JobId) -> Job:
-    """Freeze the corpus here and now, unless somebody else does already."""
-    preparation = wiring.jobs.claim_preparation(PREPARATION_LEASE_S, job_id)
-    if preparation is not None:
-        stop = threading.Event()
-        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
-            prepared = pool.submit(wiring.preparer.run, preparation, stop)
-            try:
-                follow(wiring.jobs, job_id, lambda: _check(prepared), frozenset(JobState) - {JobState.PREPARING})
-            finally:
-                stop.set()
+    """Freeze the corpus here and now, or wait for who does so already."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+        prepared = pool.submit(_keep_preparing, wiring, job_id, stop)
+        try:
+            follow(wiring.jobs, job_id, lambda: _check(prepared), frozenset(JobState) - {JobState.PREPARING})
+        finally:
+            stop.set()
     return wiring.jobs.get(job_id)
+
+
+def _keep_preparing(wiring: Wiring, job_id: JobId, stop: threading.Event) -> None:
+    """Prepare the job whenever nobody else does: a store that was away, or a preparer that died, is no end."""
+    preparer = wiring.preparer
+    while not stop.is_set() and wiring.jobs.get(job_id).state is JobState.PREPARING:
+        if (claimed := wiring.jobs.claim_preparation(PREPARATION_LEASE_S, job_id)) is not None:
+            preparer.run(claimed, stop)
+        else:
+            stop.wait(_PREPARING_PAUSE_S)
 
 
 def _check(ended: Future[None]) -> None:
