@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from jobs.domain import Lease, ShardId, Verdict
+from jobs.domain import ImageRef, Lease, ShardId, Verdict
 from jobs.errors import ErrorCode, JobsError, StorageUnavailable, StoreAway
 from jobs.screening.reuse import Recall
 from jobs.shards.work_queue import MAX_ATTEMPTS
@@ -30,9 +30,16 @@ class ShardRun:
         self.lease = lease
         self.recall = Recall(lease.known)
         self._verdicts: list[Verdict] = []
+        self._to_fetch = len(lease.entries)
+        self._aside: list[tuple[int, ImageRef]] = []
         self._anything_read = False
         self._error: Exception | None = None
         self._changed = threading.Condition()
+
+    @property
+    def silent(self) -> list[Verdict]:
+        """The images that could not be read for passing reasons, also not at their second chance."""
+        return [verdict for verdict in self._verdicts if verdict.error_code is ErrorCode.TIMEOUT]
 
     @property
     def over(self) -> bool:
@@ -43,12 +50,38 @@ class ShardRun:
         """An image was read, and is on its way to its verdict."""
         self._anything_read = True
 
+    def note_fetched(self) -> None:
+        """An image was read, or cannot be, or need not."""
+        with self._changed:
+            self._to_fetch -= 1
+            self._changed.notify_all()
+
+    def put_aside(self, failed: Verdict, entry: ImageRef) -> None:
+        """An image could not be read for a passing reason; it gets a second chance when all others were read.
+
+        Where the store is in trouble, the rest is not asked for.
+        """
+        with self._changed:
+            self._aside.append((failed.ordinal, entry))
+            self._judge_store(failed, len(self._aside))
+            self._changed.notify_all()
+
+    def take_aside(self, pause_s: float) -> list[tuple[int, ImageRef]]:
+        """Ordinals and entries of what was put aside, after the last image was fetched and a pause; once."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.over or self._to_fetch == 0)
+            if self._aside:
+                self._changed.wait_for(lambda: self.over, pause_s)
+            taken, self._aside = ([] if self.over else self._aside), []
+            self._to_fetch = len(taken)
+            return taken
+
     def add(self, verdict: Verdict) -> None:
-        """One more image has its verdict. Where the store is in trouble, the rest is not asked for."""
+        """One more image has its verdict."""
         with self._changed:
             self._verdicts.append(verdict)
-            if verdict.error_code is ErrorCode.TIMEOUT and self.lease.attempt < MAX_ATTEMPTS:
-                self._error = self._error or self._store_trouble()
+            if verdict.error_code is ErrorCode.TIMEOUT:
+                self._judge_store(verdict, len(self.silent))
             self._changed.notify_all()
 
     def fail(self, error: Exception) -> None:
@@ -69,13 +102,12 @@ class ShardRun:
                 raise self._error
         return sorted(self._verdicts, key=lambda verdict: verdict.ordinal)
 
-    def _store_trouble(self) -> StorageUnavailable | None:
-        silent = [verdict for verdict in self._verdicts if verdict.error_code is ErrorCode.TIMEOUT]
+    def _judge_store(self, failed: Verdict, silent: int) -> None:
+        """End the shard where so many silent images mean that the store is in trouble; the last attempt goes on."""
         images = len(self.lease.entries)
-        if len(silent) < _TROUBLED_SHARE * images:
-            return None
-        nothing_came = not self._anything_read and len(silent) == len(self._verdicts)
-        kind = StoreAway if nothing_came and len(silent) >= _AWAY_IMAGES else StorageUnavailable
-        return kind(
-            silent[0].container, f"{len(silent)} of {images} images could not be read: {silent[0].error_message}"
-        )
+        if self.lease.attempt >= MAX_ATTEMPTS or silent < _TROUBLED_SHARE * images:
+            return
+        nothing_came = not self._anything_read and len(self.silent) == len(self._verdicts)
+        kind = StoreAway if nothing_came and silent >= _AWAY_IMAGES else StorageUnavailable
+        reason = f"{silent} of {images} images could not be read: {failed.error_message}"
+        self._error = self._error or kind(failed.container, reason)

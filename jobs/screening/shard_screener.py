@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,13 +23,15 @@ from jobs.ports import HeatmapStore, KeepHeatmap, ScoredImage, Scorer
 from jobs.screening.batching import BATCHES_AT_MODEL, BATCHES_WAITING, Batcher
 from jobs.screening.reuse import is_flagged, taken_over
 from jobs.screening.shard_run import ShardAbandoned, ShardRun
-from jobs.shards.work_queue import failed_verdict
+from jobs.shards.work_queue import MAX_ATTEMPTS, failed_verdict
 from jobs.storage import OpenStorage
 from ncl_model.decoding import DecodedImage
 from ncl_model.errors import ImageUnreadable
 
 #: verdicts made, and heatmaps written, at once
 _FINISHERS = 4
+#: before images that could not be read are asked for once more
+_SECOND_CHANCE_S = 2.0
 #: how soon a shard that waits for room sees that nobody wants it any more
 _LOOK_UP_S = 0.25
 
@@ -142,22 +145,28 @@ class ShardScreener:
             self._runs.append(run)
             self._to_come += len(lease.entries)
         try:
-            with self._turn:
-                self._feed(run)
-            return run.result()
+            self._feed(run, list(enumerate(lease.entries, lease.first_ordinal)))
+            if again := run.take_aside(_SECOND_CHANCE_S):
+                with self._lock:
+                    self._to_come += len(again)
+                self._feed(run, again, last=True)
+            verdicts = run.result()
+            if run.silent and lease.attempt < MAX_ATTEMPTS:
+                self._ask(run.silent[0].container)
+            return verdicts
         except (StoreAway, HeatmapsUnavailable):
             raise
         except StorageUnavailable as error:
-            self._ask(error)
+            self._ask(error.uri)
             raise
         finally:
             with self._lock:
                 self._runs.remove(run)
 
-    def _ask(self, error: StorageUnavailable) -> None:
+    def _ask(self, container: str) -> None:
         """Some images could not be read; whether their store is there at all. Raises StoreAway."""
         try:
-            self._open_storage(error.uri).check()
+            self._open_storage(container).check()
         except StorageUnavailable as away:
             raise StoreAway(away.uri, away.reason) from away
         except StorageError:
@@ -170,14 +179,16 @@ class ShardScreener:
         for run in runs:
             run.fail(ShardAbandoned(lease.shard_id))
 
-    def _feed(self, run: ShardRun) -> None:
-        for offset, entry in enumerate(run.lease.entries):
-            while not run.over and not self._room.acquire(timeout=_LOOK_UP_S):
-                pass
-            if run.over:
-                self._came(len(run.lease.entries) - offset)
-                return
-            self._fetching.submit(self._fetch, run, run.lease.first_ordinal + offset, entry)
+    def _feed(self, run: ShardRun, images: Sequence[tuple[int, ImageRef]], *, last: bool = False) -> None:
+        """Have the images fetched, `last`: without a further chance, when it is this shard's turn."""
+        with self._turn:
+            for done, (ordinal, entry) in enumerate(images):
+                while not run.over and not self._room.acquire(timeout=_LOOK_UP_S):
+                    pass
+                if run.over:
+                    self._came(len(images) - done)
+                    return
+                self._fetching.submit(self._fetch, run, ordinal, entry, last)
 
     def _came(self, images: int) -> None:
         """So many images need not be waited for any more; with the last one, batches go as they are."""
@@ -187,19 +198,22 @@ class ShardScreener:
         if last:
             self._batcher.flush()
 
-    def _fetch(self, run: ShardRun, ordinal: int, entry: ImageRef) -> None:
+    def _fetch(self, run: ShardRun, ordinal: int, entry: ImageRef, last: bool) -> None:
         try:
             found = None if run.over else self._load(run, ordinal, entry)
             if isinstance(found, _Item):
                 run.note_read()
                 self._batcher.add(found)
                 return
-            if found is not None:
+            if found is not None and found.error_code is ErrorCode.TIMEOUT and not last:
+                run.put_aside(found, entry)
+            elif found is not None:
                 run.add(found)
         except Exception as error:  # noqa: BLE001 - raised by the thread that waits for the shard
             run.fail(error)
         finally:
             self._came(1)
+            run.note_fetched()
         self._room.release()
 
     def _load(self, run: ShardRun, ordinal: int, entry: ImageRef) -> _Item | Verdict:

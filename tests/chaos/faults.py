@@ -97,6 +97,15 @@ def fall_silent(system: System, chance: random.Random) -> str:
     return f"S3: {count} requests without an answer"
 
 
+def shut_store(system: System, chance: random.Random) -> str:
+    """Longer than boto3's retries and the screener's second chance: jobs must wait, and no image may lose its score."""
+    pause_s = chance.uniform(8, 15)
+    system.proxy.is_shut = True
+    time.sleep(pause_s)
+    system.proxy.is_shut = False
+    return f"S3: away for {pause_s:.1f} s"
+
+
 #: cheapest first
 FAULTS: dict[str, Fault] = {
     "worker": kill_worker,
@@ -105,6 +114,7 @@ FAULTS: dict[str, Fault] = {
     "replica": kill_replica,
     "database": crash_database,
     "silence": fall_silent,
+    "shut": shut_store,
     "freeze": freeze_dispatcher,
     "dispatcher": kill_dispatcher,
     "dispatchers": kill_all_dispatchers,

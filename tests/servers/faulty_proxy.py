@@ -67,6 +67,8 @@ class FaultyProxy:
         self.faults: deque[Fault] = deque()
         #: every request waits so long, as if the store were far away
         self.latency_s = 0.0
+        #: nobody is there: every connection is dropped at once
+        self.is_shut = False
         #: the Range header of every request that came, None where there was none
         self.ranges: list[str | None] = []
         self._server = _Server(("127.0.0.1", 0), _handler(self, urlsplit(upstream).netloc))
@@ -96,6 +98,8 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.0"
 
         def do_GET(self) -> None:
+            if proxy.is_shut:
+                return
             proxy.ranges.append(self.headers.get("Range"))
             if self.headers.get("Expect", "").lower() == "100-continue":
                 self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # else the client waits a second for it

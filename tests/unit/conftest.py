@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from jobs import dispatcher
 from jobs.database import create_database_engine
 from jobs.migrations import upgrade
+from jobs.screening import shard_screener
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +38,12 @@ def engine(migrated_file: Path, tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def bench(engine: Engine) -> Bench:
     return Bench(engine)
+
+
+@pytest.fixture(autouse=True)
+def second_chances_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images that could not be read are asked for again without a pause."""
+    monkeypatch.setattr(shard_screener, "_SECOND_CHANCE_S", 0.001)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -220,6 +221,39 @@ def test_a_store_that_is_away_is_not_asked_for_the_rest_of_a_shard() -> None:
     with pytest.raises(StoreAway, match=r"50 of 100 images could not be read"):
         scene.screen()
     assert 50 <= scene.photos.asked < 60
+
+
+def test_an_image_that_could_not_be_read_gets_a_second_chance() -> None:
+    class Hiccup(Photos):
+        asked: ClassVar[list[str]] = []
+
+        def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
+            self.asked.append(key)
+            if self.asked.count(key) == 1 and key in ("001.png", "004.png"):
+                raise StorageUnavailable(key, "slow down")
+            return super().read(key, version_id=version_id, max_bytes=max_bytes)
+
+    scene = Scene(9)
+    photos = Hiccup()
+    fill(photos, scene.pictures.items())
+    scene.photos = photos
+    assert codes(scene.screen()) == [None] * 9
+    assert sorted(photos.asked[9:]) == ["001.png", "004.png"]  # when all others were read
+
+
+def test_a_store_that_goes_away_in_the_middle_of_a_shard_costs_no_image_its_score() -> None:
+    class Away(Photos):
+        def check(self, prefix: str = "") -> None:
+            raise StorageUnavailable(CONTAINER, "refused")
+
+    scene = Scene(9)
+    photos = Away()
+    fill(photos, scene.pictures.items())
+    photos.errors["008.png"] = StorageUnavailable("008.png", "refused")
+    scene.photos = photos
+    with pytest.raises(StoreAway):
+        scene.screen()
+    assert codes(scene.screen(attempt=MAX_ATTEMPTS)) == [None] * 8 + ["timeout"]
 
 
 def test_less_than_half_is_recorded_as_it_is() -> None:
