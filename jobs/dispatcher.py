@@ -228,12 +228,12 @@ class Dispatcher:
                 self._give_up(lease, f"a result cannot be recorded: {type(error).__name__}: {error}")
                 logger.exception("the result of shard %d cannot be recorded", lease.shard_id)
         elif outcome.kind is OutcomeKind.UNAVAILABLE:
-            self._queue.release(lease)
+            self._queue.release(lease, outcome.reason)
             self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s or 1.0)
             self._resume_at = time.monotonic() + self._pause_s
             logger.warning("shard %d waits: %s; next try in %.0f s", lease.shard_id, outcome.reason, self._pause_s)
         elif outcome.kind is OutcomeKind.STORE_AWAY and self._may_wait(outcome):
-            self._queue.release(lease)
+            self._queue.release(lease, outcome.reason)
         elif outcome.kind is OutcomeKind.IMPOSSIBLE:
             self._give_up(lease, outcome.reason)
             logger.error("job %s cannot go on: %s", lease.job_id, outcome.reason)

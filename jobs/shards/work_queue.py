@@ -130,12 +130,18 @@ class WorkQueue:
             settle_job(connection, lease.job_id, self._clock)
         raise LeaseLost(lease.shard_id, lease.fence)
 
-    def release(self, lease: Lease) -> None:
-        """Give a shard back untouched; the attempt does not count. Does nothing when the lease is lost already."""
+    def release(self, lease: Lease, reason: str | None = None) -> None:
+        """Give a shard back untouched; the attempt does not count. Does nothing when the lease is lost already.
+
+        `reason` is shown to people: what is waited for.
+        """
+        back = _held(lease).values(
+            state=ShardState.QUEUED.value,
+            lease_expires_at=None,
+            attempt=shards.c.attempt - 1,
+            error=reason and storable(reason),
+        )
         with writing(self._engine) as connection:
-            back = _held(lease).values(
-                state=ShardState.QUEUED.value, lease_expires_at=None, attempt=shards.c.attempt - 1
-            )
             if connection.execute(back).rowcount:
                 settle_job(connection, lease.job_id, self._clock)
 

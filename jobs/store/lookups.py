@@ -10,9 +10,7 @@ from jobs.rows import job_from_row
 from jobs.states import CLAIMABLE, JobState
 from jobs.store.job_table import JobTable
 from jobs.stored_text import storable
-from jobs.tables import LEASED, jobs, shards
-
-#: written out, so that both databases see that the partial indexes fit
+from jobs.tables import LEASED, QUEUED, jobs, shards
 
 
 class JobLookups(JobTable):
@@ -47,6 +45,17 @@ class JobLookups(JobTable):
         held = exists().where(shards.c.job_id == job_id, shards.c.state == LEASED, shards.c.lease_expires_at >= now)
         with reading(self._engine) as connection:
             return bool(connection.execute(select(or_(prepared, held))).scalar_one())
+
+    def waits_for(self, job_id: JobId) -> str | None:
+        """Why the first shard that was tried in vain, and waits for its next try, could not be screened."""
+        tried = (
+            select(shards.c.error)
+            .where(shards.c.job_id == job_id, shards.c.state == QUEUED, shards.c.error.is_not(None))
+            .order_by(shards.c.first_ordinal)
+            .limit(1)
+        )
+        with reading(self._engine) as connection:
+            return connection.execute(tried).scalar_one_or_none()
 
     def pinned_elsewhere(self, fingerprint: str) -> list[Job]:
         """Jobs that wait for shards to be scored, but are pinned to another model than `fingerprint`."""

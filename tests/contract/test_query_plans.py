@@ -17,6 +17,7 @@ from jobs.migrations import upgrade
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.shards.entries import pack_entries
 from jobs.shards.work_queue import WorkQueue
+from jobs.store.job_store import JobStore
 from jobs.tables import jobs, shard_entries, shards, verdicts
 from jobs.verdicts import FlaggedQuery, VerdictStore
 
@@ -175,6 +176,13 @@ def test_settling_a_job_looks_at_open_shards_alone(archive: Archive) -> None:
     plan = archive.plan(*statement)
     assert "ix_shards_queued" in plan, plan
     assert "ix_shards_leased" in plan, plan
+
+
+def test_what_a_job_waits_for_is_looked_up_among_waiting_shards(archive: Archive) -> None:
+    (statement,) = recorded(archive.engine, "shards", lambda: JobStore(archive.engine).waits_for(LARGE_JOB))
+    plan = archive.plan(*statement)
+    assert "ix_shards_queued" in plan, plan
+    assert "TEMP B-TREE" not in plan, plan
 
 
 @pytest.mark.parametrize("query", ["all jobs", "all jobs above", "one job", "one job above"])

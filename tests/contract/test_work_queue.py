@@ -61,6 +61,19 @@ def test_resting_jobs_are_passed_over(bench: Bench) -> None:
     assert claim(bench.queue(), 1)[0].job_id == urgent
 
 
+def test_what_a_shard_waits_for_is_shown_until_it_is_done(bench: Bench) -> None:
+    job_id = prepared(bench, 4)
+    queue = bench.queue()
+    queue.release(claim_one(queue))
+    assert bench.store.waits_for(job_id) is None
+    queue.release(claim_one(queue), "the store\0 is away")
+    assert bench.store.waits_for(job_id) == "the store\ufffd is away"
+    lease = claim_one(queue)
+    assert bench.store.waits_for(job_id) is None  # it is tried just now
+    queue.finish(lease, results_of(lease))
+    assert bench.store.waits_for(job_id) is None
+
+
 def test_one_job_alone(bench: Bench) -> None:
     prepared(bench)
     wanted = prepared(bench)

@@ -86,6 +86,25 @@ def test_who_follows_a_paused_job_is_told_so_once_for_each_pause(
     assert capsys.readouterr().err == 2 * notice
 
 
+def test_what_a_job_waits_for_is_shown_with_it_and_to_who_watches(
+    job_id: JobId, wiring: Wiring, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_ALONE_S", 0.0)
+    queue = WorkQueue(wiring.engine, "tests")
+    (lease,) = queue.claim(1, 60, fingerprint=FINGERPRINT)
+    queue.release(lease, "s3://photos: 8 of 8 images could not be read: \x1b[2J refused")
+    attendance = progress.Attendance(wiring.jobs, job_id)
+    for _ in range(3):
+        attendance()
+    said = capsys.readouterr().err
+    assert said.replace("\n", " ").count("nobody works on this job now, it waits: s3://photos: 8 of 8 images") == 1
+    assert "\x1b" not in said
+    assert run(["job", job_id]) == 0
+    assert "waits      s3://photos: 8 of 8 images could not be read" in capsys.readouterr().out
+    assert run(["job", job_id, "--json"]) == 0
+    assert "8 of 8 images" in json.loads(capsys.readouterr().out)["waits_for"]
+
+
 # -- retry
 
 

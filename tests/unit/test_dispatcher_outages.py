@@ -97,11 +97,11 @@ def test_what_happened_to_a_shard_is_told_once_however_long_the_database_is_away
     class Away(WorkQueue):
         left = 20
 
-        def release(self, lease: Lease) -> None:
+        def release(self, lease: Lease, reason: str | None = None) -> None:
             if self.left:
                 self.left -= 1
                 raise AWAY
-            super().release(lease)
+            super().release(lease, reason)
 
     job_id = bench.submit(8)
     bench.scorer.unavailable = 1
@@ -130,7 +130,7 @@ def test_a_preparation_starts_over_when_the_database_was_away(bench: Bench) -> N
 
 def test_a_database_that_is_away_at_the_end_is_no_crash(bench: Bench) -> None:
     class Gone(WorkQueue):
-        def release(self, lease: Lease) -> None:
+        def release(self, lease: Lease, reason: str | None = None) -> None:
             raise AWAY
 
     job_id = bench.submit(20)
@@ -188,12 +188,14 @@ def test_a_job_waits_for_its_store_and_others_do_not(
         wait_until(lambda: bench.store.get(other).state is JobState.COMPLETED)
         assert shop.asked.wait(PATIENCE_S)
         wait_until(lambda: "is away" in caplog.text)
+        wait_until(lambda: "could not be read: 503 Slow Down" in str(bench.store.waits_for(waits)))
         assert bench.store.get(waits).counts.done == 0
         shop.is_open.set()
         wait_until(lambda: bench.store.get(waits).state is JobState.COMPLETED)
     for job_id in (waits, other):
         check_completed(bench.engine, job_id, 20)
         assert bench.store.get(job_id).counts.failed == 0
+        assert bench.store.waits_for(job_id) is None
         assert {row["attempt"] for row in shard_rows(bench.engine, job_id)} == {1}
     assert f"the store of job {waits} is back" in caplog.text
 

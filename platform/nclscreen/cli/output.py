@@ -115,8 +115,8 @@ def jobs_table(jobs: Iterable[Job]) -> Table:
     return table
 
 
-def job_grid(job: Job, errors: dict[str, int]) -> Table:
-    """One job in full."""
+def job_grid(job: Job, errors: dict[str, int], waits_for: str | None = None) -> Table:
+    """One job in full, and what it waits for."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
@@ -143,6 +143,8 @@ def job_grid(job: Job, errors: dict[str, int]) -> Table:
         rows.append(("ignored", f"{job.ignored:,} files left out by the filters"))
     rows += [("submitted", instant(job.created_at) or "")]
     rows += [("started", instant(job.started_at) or "-"), ("finished", instant(job.finished_at) or "-")]
+    if waits_for:
+        rows.append(("waits", visible(waits_for)))
     if job.error:
         rows.append(("error", visible(job.error)))
     if job.report_uri and not job.report_due:

@@ -62,9 +62,13 @@ class Attendance:
         self._alone_since = self._alone_since or now
         if not self._told and now - self._alone_since > _ALONE_S:
             self._told = True
-            err.print(
-                "nobody works on this job now; it goes on once 'nclscreen up' runs on this database and it is its turn"
-            )
+            if (trouble := self._store.waits_for(self._job_id)) is not None:
+                err.print(f"nobody works on this job now, it waits: {visible_text(trouble)}", markup=False)
+            else:
+                err.print(
+                    "nobody works on this job now; "
+                    "it goes on once 'nclscreen up' runs on this database and it is its turn"
+                )
 
 
 class PauseNotice:

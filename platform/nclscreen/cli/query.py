@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from jobs.domain import Job, JobId, ManifestProblem
-from jobs.states import JobState
+from jobs.states import FINAL, JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
 from nclscreen.cli.progress import Attendance, follow
@@ -57,12 +57,14 @@ def job(
         show_problems(found, wiring.jobs.problems(found.id), as_json)
         return
     errors = wiring.verdicts.error_counts(found.id)
+    waits_for = None if found.state in FINAL else wiring.jobs.waits_for(found.id)
     told = wiring.webhooks.summary(found.id) if found.options.webhook else None
     if as_json:
         webhook = None if told is None else dataclasses.asdict(told)
-        output.print_json(job_document(found) | {"error_codes": errors, "webhook": webhook})
+        more = {"error_codes": errors, "waits_for": waits_for, "webhook": webhook}
+        output.print_json(job_document(found) | more)
     else:
-        output.out.print(output.job_grid(found, errors))
+        output.out.print(output.job_grid(found, errors, waits_for))
         if told is not None:
             said = f"{told.delivered:,} delivered, {told.waiting:,} waiting, {told.given_up:,} given up"
             output.out.print(output.visible(f"webhook    {said}{f': {told.error}' if told.error else ''}"))
