@@ -10,7 +10,7 @@ from functools import partial
 
 from jobs.dispatcher import Dispatcher
 from jobs.domain import JobId
-from nclscreen.interrupts import uninterrupted
+from nclscreen.interrupts import heed_termination, uninterrupted
 from nclscreen.runtime import keep_hosted, ray_runtime
 from nclscreen.wiring import Wiring
 
@@ -53,6 +53,7 @@ class Session:
         """Wait until the dispatcher ends by itself, as one for a single job does. Raises what ended it otherwise."""
         while self.running:
             self._thread.join(0.5)  # in pieces, so that Ctrl-C arrives
+            heed_termination()
             self.check()
         self.check()
 

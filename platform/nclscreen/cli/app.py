@@ -21,7 +21,7 @@ from jobs.webhooks.urls import InvalidWebhook
 from ncl_model.errors import ConfigInvalid, NclModelError
 from nclscreen import __version__
 from nclscreen.cli import output
-from nclscreen.cli.endings import Terminated, terminate
+from nclscreen.interrupts import Terminated, terminate
 from nclscreen.visible_text import visible_text
 from nclscreen.wiring import InvalidSettings
 

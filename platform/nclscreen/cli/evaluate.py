@@ -9,7 +9,7 @@ import typer
 
 from nclscreen.cli import output
 from nclscreen.cli.counting import counting
-from nclscreen.cli.endings import Terminated
+from nclscreen.interrupts import Terminated
 from nclscreen.wiring import wire
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from jobs.states import FINAL, JobState
 from jobs.store.job_store import JobStore
 from nclscreen.cli.output import err
 from nclscreen.cli.patience import patiently
+from nclscreen.interrupts import heed_termination
 from nclscreen.visible_text import visible_text
 
 _LOOK_S = 0.5
@@ -104,6 +105,7 @@ def follow(
             live.update(_bar(job, rate.update(job.counts.done, time.monotonic())))
             patiently(alive)
             time.sleep(_LOOK_S)
+            heed_termination()
     return job
 
 
@@ -119,6 +121,7 @@ def _follow_in_lines(store: JobStore, job_id: JobId, alive: Callable[[], None], 
             next_line = now + _LINE_EVERY_S
         patiently(alive)
         time.sleep(_LOOK_S)
+        heed_termination()
     return job
 
 

@@ -20,12 +20,12 @@ from jobs.states import FINAL, JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
 from nclscreen.cli.confirming import Yes, agreed
-from nclscreen.cli.endings import Terminated
 from nclscreen.cli.folders import check_folder
 from nclscreen.cli.progress import duration, follow
 from nclscreen.cli.requests import submit_job
 from nclscreen.cli.submission_options import Asked, takes_submission
 from nclscreen.documents import job_document
+from nclscreen.interrupts import Terminated, heed_termination
 from nclscreen.logs import start_logging
 from nclscreen.session import Session, running_session
 from nclscreen.wiring import Wiring, make_folder, wire
@@ -97,6 +97,7 @@ def up() -> None:
                     _tell_changes(wiring.jobs.latest(), shown)
                 session.check()
                 time.sleep(1.0)
+                heed_termination()
         except Terminated:
             return  # how a service manager says that it is time
         session.check()

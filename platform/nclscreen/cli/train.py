@@ -13,9 +13,9 @@ import typer
 from rich.table import Table
 
 from nclscreen.cli import output
-from nclscreen.cli.endings import Terminated
 from nclscreen.cli.progress import duration
 from nclscreen.cli.training_view import TrainingView, training_view
+from nclscreen.interrupts import Terminated
 from nclscreen.run_storage import run_place
 from nclscreen.wiring import Wiring, wire
 
