@@ -50,12 +50,11 @@ class Preparer:
                 self._freeze(preparation, stop)
             except _Interrupted:
                 self._store.release_preparation(preparation)
-                return
             except StorageUnavailable as error:
                 self._rest_or_fail(preparation, error)
-                return
-        if preparation.job.id in self._outages:
-            self._outages.pop(preparation.job.id).answered()
+            else:
+                if preparation.job.id in self._outages:
+                    self._outages.pop(preparation.job.id).answered()
 
     def _freeze(self, preparation: Preparation, stop: threading.Event) -> None:
         try:
