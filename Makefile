@@ -18,8 +18,15 @@ else
 	$(BIN)/nclscreen demo
 endif
 
+# whole systems, which want the machine for themselves
+SYSTEMS := tests/browser tests/cluster tests/flow
 test: $(VENV)/dev.stamp ## Run the tests (TESTS=path: only those)
+ifdef TESTS
 	$(BIN)/pytest $(TESTS)
+else
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(addprefix --ignore ,$(SYSTEMS))
+	$(BIN)/pytest $(SYSTEMS)
+endif
 
 check: $(VENV)/dev.stamp ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
