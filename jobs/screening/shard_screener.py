@@ -13,6 +13,7 @@ from jobs.domain import ImageRef, Lease, Verdict
 from jobs.errors import (
     ErrorCode,
     HeatmapsUnavailable,
+    InvalidCredentials,
     InvalidSource,
     ModelFailed,
     StorageError,
@@ -30,6 +31,8 @@ from ncl_model.errors import ImageUnreadable
 
 #: verdicts made, and heatmaps written, at once
 _FINISHERS = 4
+#: what an image may get although its store is what is wrong: away, or fed up with credentials that ran out
+_DOUBTFUL = (ErrorCode.TIMEOUT, ErrorCode.ACCESS_DENIED)
 #: before images that could not be read are asked for once more
 _SECOND_CHANCE_S = 2.0
 #: how soon a shard that waits for room sees that nobody wants it any more
@@ -134,7 +137,7 @@ class ShardScreener:
 
         Raises:
             ModelUnavailable, ModelMismatch: no verdicts are possible now, or at all.
-            StoreAway: the store does not answer: nothing can be read now.
+            StoreAway: the store does not answer, or not to these credentials (any more): nothing can be read now.
             StorageUnavailable: half of the shard or more could not be read for passing reasons, though the store
                 answers. Not at the last attempt, which keeps what it got; nor is StoreAway.
             HeatmapsUnavailable, StorageError: heatmaps cannot be kept now, or at all.
@@ -151,8 +154,9 @@ class ShardScreener:
                     self._to_come += len(again)
                 self._feed(run, again, last=True)
             verdicts = run.result()
-            if run.silent and lease.attempt < MAX_ATTEMPTS:
-                self._ask(run.silent[0].container)
+            if lease.attempt < MAX_ATTEMPTS:
+                for container in sorted({each.container for each in verdicts if each.error_code in _DOUBTFUL}):
+                    self._ask(container)
             return verdicts
         except (StoreAway, HeatmapsUnavailable):
             raise
@@ -164,10 +168,10 @@ class ShardScreener:
                 self._runs.remove(run)
 
     def _ask(self, container: str) -> None:
-        """Some images could not be read; whether their store is there at all. Raises StoreAway."""
+        """Some images could not be read; whether their store is there for us at all. Raises StoreAway."""
         try:
             self._open_storage(container).check()
-        except StorageUnavailable as away:
+        except (StorageUnavailable, InvalidCredentials) as away:
             raise StoreAway(away.uri, away.reason) from away
         except StorageError:
             pass  # it answers

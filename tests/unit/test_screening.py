@@ -22,6 +22,7 @@ from jobs.errors import (
     ContainerNotFound,
     ErrorCode,
     HeatmapsUnavailable,
+    InvalidCredentials,
     InvalidSource,
     ModelMismatch,
     ModelUnavailable,
@@ -254,6 +255,27 @@ def test_a_store_that_goes_away_in_the_middle_of_a_shard_costs_no_image_its_scor
     with pytest.raises(StoreAway):
         scene.screen()
     assert codes(scene.screen(attempt=MAX_ATTEMPTS)) == [None] * 8 + ["timeout"]
+
+
+@pytest.mark.parametrize(
+    "answer", [InvalidCredentials(CONTAINER, "ExpiredToken"), AccessDenied(CONTAINER, "no listing")]
+)
+def test_credentials_that_ran_out_are_no_fault_of_the_images(answer: StorageError) -> None:
+    class Refusing(Photos):
+        def check(self, prefix: str = "") -> None:
+            raise answer
+
+    scene = Scene(4)
+    photos = Refusing()
+    fill(photos, scene.pictures.items())
+    photos.errors["003.png"] = type(answer)("003.png", answer.reason)
+    scene.photos = photos
+    if type(answer) is InvalidCredentials:
+        with pytest.raises(StoreAway, match="ExpiredToken"):
+            scene.screen()
+    else:  # of this image alone, for all we know
+        assert codes(scene.screen()) == [None] * 3 + ["access_denied"]
+    assert codes(scene.screen(attempt=MAX_ATTEMPTS)) == [None] * 3 + ["access_denied"]
 
 
 def test_less_than_half_is_recorded_as_it_is() -> None:
