@@ -187,12 +187,17 @@ class ShardScreener:
         """Have the images fetched, `last`: without a further chance, when it is this shard's turn."""
         with self._turn:
             for done, (ordinal, entry) in enumerate(images):
-                while not run.over and not self._room.acquire(timeout=_LOOK_UP_S):
-                    pass
-                if run.over:
+                if not self._find_room(run):
                     self._came(len(images) - done)
                     return
                 self._fetching.submit(self._fetch, run, ordinal, entry, last)
+
+    def _find_room(self, run: ShardRun) -> bool:
+        """Wait for room for one more decoded image; none is taken for a shard that is over."""
+        while not run.over:
+            if self._room.acquire(timeout=_LOOK_UP_S):
+                return True
+        return False
 
     def _came(self, images: int) -> None:
         """So many images need not be waited for any more; with the last one, batches go as they are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -276,6 +277,22 @@ def test_credentials_that_ran_out_are_no_fault_of_the_images(answer: StorageErro
     else:  # of this image alone, for all we know
         assert codes(scene.screen()) == [None] * 3 + ["access_denied"]
     assert codes(scene.screen(attempt=MAX_ATTEMPTS)) == [None] * 3 + ["access_denied"]
+
+
+def test_after_a_long_outage_there_is_as_much_room_as_before() -> None:
+    scene = Scene(100)
+    with scene.screener() as screener:
+        errors = {key: StorageUnavailable(key, "refused") for key in scene.pictures}
+        for _ in range(2 * scene.limits.most_decoded_images):
+            scene.photos.errors = dict(errors)
+            with pytest.raises(StoreAway):
+                screener.screen(scene.lease())
+        scene.photos.errors = {}
+        assert codes(screener.screen(scene.lease())) == [None] * 100
+        deadline = time.monotonic() + 10
+        while screener._room._value < scene.limits.most_decoded_images and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert screener._room._value == scene.limits.most_decoded_images
 
 
 def test_less_than_half_is_recorded_as_it_is() -> None:
