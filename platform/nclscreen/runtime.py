@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,8 @@ from nclscreen.localizer import APP_NAME, Hosting, build_app
 
 logger = logging.getLogger(__name__)
 
+#: how long a replica may take to finish what it was given
+_TAKE_DOWN_S = 30.0
 #: how long Ray's processes may take to end by themselves
 _LINGER_S = 5.0
 
@@ -63,7 +66,7 @@ def ray_runtime(options: RuntimeOptions, hosting: Hosting) -> Iterator[None]:
             yield
         finally:
             if options.address is not None and ours:
-                serve.delete(APP_NAME)  # a local Ray ends as a whole, with everything on it
+                take_down(serve)  # a local Ray ends as a whole, with everything on it
 
 
 @contextmanager
@@ -145,6 +148,27 @@ def keep_hosted(hosting: Hosting) -> None:
             _host(serve, hosting)
     except (HostingFailed, RayError, RayServeException) as error:
         logger.warning("the model cannot be looked after: %s", error)
+
+
+def take_down(serve: Any) -> None:
+    """Host the model no more; wait until it is gone, or another dispatcher has brought it up again already.
+
+    `serve.delete` by itself looks for its absence once a second, for a minute in vain where it came back in between.
+    """
+    before = _hosted_since(serve)
+    serve.delete(APP_NAME, _blocking=False)
+    deadline = time.monotonic() + _TAKE_DOWN_S
+    while before is not None and _hosted_since(serve) == before:
+        if time.monotonic() > deadline:
+            logger.warning("the model takes long to end; Ray goes on with that")
+            return
+        time.sleep(0.1)
+
+
+def _hosted_since(serve: Any) -> float | None:
+    """When the model that is hosted now was deployed, in seconds since the epoch; None where none is."""
+    app = serve.status().applications.get(APP_NAME)
+    return None if app is None else float(app.last_deployed_time_s)
 
 
 def _host(serve: Any, hosting: Hosting) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -11,7 +13,7 @@ import pytest
 from tiny_model import save_tiny_model
 
 from nclscreen.localizer import APP_NAME, Hosting
-from nclscreen.runtime import RuntimeOptions, connected_ray, keep_hosted, ray_runtime
+from nclscreen.runtime import RuntimeOptions, connected_ray, keep_hosted, ray_runtime, take_down
 
 pytestmark = pytest.mark.cluster
 
@@ -46,7 +48,24 @@ def test_a_model_that_another_program_took_down_is_hosted_again(tmp_path: Path) 
     hosting = Hosting(weights=str(save_tiny_model(tmp_path / "tiny.safetensors")), precision="float32", threads=1)
     with ray_runtime(RuntimeOptions(address=None, needed_cpus=2), hosting):
         keep_hosted(hosting)  # nothing to do
-        serve.delete(APP_NAME)
+        take_down(serve)
         assert APP_NAME not in serve.status().applications
         keep_hosted(hosting)
+        assert serve.status().applications[APP_NAME].status == "RUNNING"
+
+        # the other dispatcher is quick: there is hardly a moment without a model
+        over = threading.Event()
+
+        def keep() -> None:
+            while not over.wait(0.05):
+                keep_hosted(hosting)
+
+        other = threading.Thread(target=keep)
+        other.start()
+        began = time.monotonic()
+        take_down(serve)
+        took_s = time.monotonic() - began
+        over.set()
+        other.join()
+        assert took_s < 30
         assert serve.status().applications[APP_NAME].status == "RUNNING"
