@@ -252,8 +252,8 @@ class Dispatcher:
         if outage is not None and any(verdict.error_code is not ErrorCode.TIMEOUT for verdict in outcome.verdicts):
             outage.answered()
 
-    def _give_up(self, lease: Lease, reason: str) -> None:
-        self._store.fail(lease.job_id, reason)
+    def _give_up(self, lease: Lease, why: str) -> None:
+        self._store.fail(lease.job_id, why)
         self._queue.release(lease)
 
     def _give_back(self) -> None:

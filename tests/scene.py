@@ -16,11 +16,17 @@ SMALL = ScreeningLimits(fetchers=2, batch_size=4, max_image_bytes=10_000)
 
 
 class Photos(MemoryStorage):
-    """Some keys cannot be read."""
+    """Some keys cannot be read, and perhaps the store itself is not there."""
 
     def __init__(self) -> None:
         super().__init__(CONTAINER)
         self.errors: dict[str, Exception] = {}
+        #: what `check` raises
+        self.answer: Exception | None = None
+
+    def check(self, prefix: str = "") -> None:
+        if self.answer is not None:
+            raise self.answer
 
     def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
         if key in self.errors:

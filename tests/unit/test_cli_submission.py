@@ -5,9 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -353,37 +350,6 @@ def test_a_job_is_shown_though_its_report_cannot_be_written(
     assert f"nclscreen screen --resume {document['id']} --report FOLDER" in printed.err.replace("\n", " ")
     assert run(["screen", "--resume", document["id"], "--report", "out"]) == 1
     assert (tmp_path / "out" / "index.html").is_file()
-
-
-def test_places_that_others_may_not_write_to() -> None:
-    with tempfile.TemporaryDirectory() as place:  # not tmp_path: others may not even enter that
-        Path(place).chmod(0o755)
-        command = [sys.executable, "-c", _AS_NOBODY, place]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
-    assert done.stdout.splitlines() == [
-        f"--report '{place}/new/report': no permission to write into {place}; name another folder",
-        f"note: you may not write into {place}; who runs the dispatcher must",
-    ]
-
-
-_AS_NOBODY = """
-import os, sys
-from pathlib import Path
-import typer
-from nclscreen.cli import output, requests
-from nclscreen.cli.folders import check_folder
-if os.geteuid() == 0:
-    os.setgroups([]); os.setgid(65534); os.setuid(65534)
-else:
-    os.chmod(sys.argv[1], 0o555)
-try:
-    check_folder(Path(sys.argv[1]) / "new/report", "--report")
-except typer.BadParameter as error:
-    print(error.message)
-output.err.file = sys.stdout
-output.err.soft_wrap = True
-requests._check_report(None, "file://" + sys.argv[1] + "/new")
-"""
 
 
 @pytest.mark.parametrize("arguments", [["s3:/bucket/x"], ["photos", "--completion-report", "s3:/bucket/x"]])

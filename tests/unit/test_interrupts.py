@@ -6,14 +6,13 @@ import subprocess
 import sys
 
 _LOST = """
-import os, signal, time
+import signal
 from nclscreen.interrupts import Terminated, heed_termination, terminate
 signal.signal(signal.SIGTERM, terminate)
 
 class Dying:
     def __del__(self):
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.1)
+        signal.raise_signal(signal.SIGTERM)
 
 heed_termination()
 Dying()
