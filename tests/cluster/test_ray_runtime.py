@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from flow_program import wait_until
 from tiny_model import save_tiny_model
 
 from nclscreen.localizer import APP_NAME, Hosting
@@ -51,7 +52,7 @@ def test_a_model_that_another_program_took_down_is_hosted_again(tmp_path: Path) 
         take_down(serve)
         assert APP_NAME not in serve.status().applications
         keep_hosted(hosting)
-        assert serve.status().applications[APP_NAME].status == "RUNNING"
+        assert _running()
 
         # the other dispatcher is quick: there is hardly a moment without a model
         over = threading.Event()
@@ -62,10 +63,18 @@ def test_a_model_that_another_program_took_down_is_hosted_again(tmp_path: Path) 
 
         other = threading.Thread(target=keep)
         other.start()
-        began = time.monotonic()
-        take_down(serve)
-        took_s = time.monotonic() - began
-        over.set()
-        other.join()
-        assert took_s < 30
-        assert serve.status().applications[APP_NAME].status == "RUNNING"
+        try:
+            began = time.monotonic()
+            take_down(serve)
+            assert time.monotonic() - began < 30
+            wait_until(_running, "the model hosted again")  # the other may notice only after we did
+        finally:
+            over.set()
+            other.join()
+
+
+def _running() -> bool:
+    from ray import serve
+
+    app = serve.status().applications.get(APP_NAME)
+    return app is not None and app.status == "RUNNING"
