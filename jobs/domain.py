@@ -215,6 +215,8 @@ class Job:
     options: JobOptions = JobOptions()
     counts: Counts = field(default_factory=Counts)
     found: Preparing = Preparing()
+    #: why preparing it waits, while it does
+    preparation_error: str | None = None
     #: where the completion report was written
     report_uri: str | None = None
     #: whether it is still to be written

@@ -102,6 +102,7 @@ def job_from_row(row: Row[Any]) -> Job:
         options=_options_from_row(row),
         counts=Counts(total=row.total, scored=row.scored, flagged=row.flagged, reused=row.reused, failed=row.failed),
         found=Preparing(seen=row.seen, bytes=row.bytes, unsized=row.unsized, bad_lines=row.bad_lines),
+        preparation_error=row.preparation_error,
         report_uri=row.report_uri,
         report_due=row.report_due_at is not None,
         report_error=row.report_error,

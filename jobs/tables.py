@@ -85,6 +85,8 @@ jobs = Table(
     Column("bad_lines", BigInteger, nullable=False, server_default="0"),
     # the place in the source up to which its images are in shards
     Column("preparation_cursor", JSON(none_as_null=True)),
+    # what the last try to prepare it met, while it waits for the next one
+    Column("preparation_error", Text),
     # when shards of it were claimed last, 0 = never: the turn goes round among jobs of equal priority
     Column("claimed_at", Double, nullable=False, server_default="0"),
     # the completion report: since when it is to be written, who writes it, what went wrong, where it is

@@ -49,7 +49,7 @@ class Corpus:
         # below the prefix: credentials may be good for no more than that
         storage.check(self._parsed.prefix)
         if (key := self._list_key()) is not None:
-            storage.stat(key)
+            next(storage.open_lines(key), None)  # a list may be there and be a closed file, or a link to nowhere
         if self._parsed.single_key is not None and self._list_key() is None and not self._accept_single():
             raise InvalidSource(
                 self._source,

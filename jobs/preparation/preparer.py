@@ -77,7 +77,7 @@ class Preparer:
         if self._store.get(job.id).counts.total > job.counts.total:
             outage.answered()  # for a while
         if (rest_s := outage.struck(str(error))) is not None:
-            self._store.extend_preparation(preparation, rest_s)  # nobody tries before that
+            self._store.rest_preparation(preparation, rest_s, str(error))
         else:
             del self._outages[job.id]
             self._store.fail_preparation(preparation, str(error))

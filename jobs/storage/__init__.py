@@ -3,7 +3,7 @@
 from jobs.storage.base import ObjectStorage, OpenStorage, S3Options
 from jobs.storage.folder import FolderStorage
 from jobs.storage.memory import MemoryStorage
-from jobs.storage.opening import list_source, open_storage
+from jobs.storage.opening import open_storage
 from jobs.storage.s3 import S3Storage
 from jobs.storage.uris import ParsedSource, parse_source, split_object_uri
 
@@ -15,7 +15,6 @@ __all__ = [
     "ParsedSource",
     "S3Options",
     "S3Storage",
-    "list_source",
     "open_storage",
     "parse_source",
     "split_object_uri",

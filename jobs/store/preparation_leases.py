@@ -104,7 +104,7 @@ class PreparationLeases(JobTable):
         problems: Sequence[ManifestProblem] = (),
     ) -> None:
         """Say that the preparer lives, and keep what it found: one more shard, counts, problems, the place reached."""
-        values: dict[str, Any] = {"preparation_expires_at": self._clock() + literal(lease_s)}
+        values = self._held_for(lease_s)
         if shard:
             values["total"] = jobs.c.total + len(shard)
         if cursor is not None:
@@ -115,6 +115,12 @@ class PreparationLeases(JobTable):
                 insert_shard(connection, preparation.job.id, first_ordinal, shard)
             if problems:
                 _insert_problems(connection, preparation.job.id, problems)
+
+    def rest_preparation(self, preparation: Preparation, rest_s: float, reason: str) -> None:
+        """Nobody goes on with it before `rest_s` seconds are over, for this reason, which is shown meanwhile."""
+        error = storable(reason, limit=ERROR_LIMIT)
+        with writing(self._engine) as connection:
+            self._hold(connection, preparation, **self._held_for(rest_s), preparation_error=error)
 
     def finish_preparation(self, preparation: Preparation, *, ignored: int, found: Preparing | None = None) -> None:
         """The corpus is frozen; its shards may be claimed, once a person agreed where that was asked for."""
@@ -156,13 +162,16 @@ class PreparationLeases(JobTable):
         with reading(self._engine) as connection:
             return [ManifestProblem(line=row.line, reason=row.reason) for row in connection.execute(wanted)]
 
+    def _held_for(self, lease_s: float) -> dict[str, Any]:
+        return {"preparation_expires_at": self._clock() + literal(lease_s)}
+
     def _hold(self, connection: Connection, preparation: Preparation, **values: Any) -> None:
         held = (
             update(jobs)
             .where(jobs.c.id == preparation.job.id)
             .where(jobs.c.state == JobState.PREPARING.value)
             .where(jobs.c.preparation_fence == preparation.fence)
-            .values(**values)
+            .values(**{"preparation_error": None} | values)  # it goes on, unless it is said that it waits
         )
         if connection.execute(held).rowcount != 1:
             raise PreparationLost(preparation.job.id)

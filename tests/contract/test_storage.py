@@ -20,9 +20,7 @@ from jobs.storage import (
     MemoryStorage,
     ObjectStorage,
     S3Options,
-    list_source,
     open_storage,
-    parse_source,
     s3_listing,
     split_object_uri,
 )
@@ -177,9 +175,8 @@ def test_the_uri_of_a_write_leads_back_to_the_object(storage: ObjectStorage) -> 
         uri = storage.write(ImageKey(key), key.encode(), content_type="image/png")
         container, found = split_object_uri(uri)
         assert open_storage(container, _options(storage)).read(found) == key.encode()
-        source = parse_source(uri)
-        listed = list(list_source(open_storage(source.container, _options(storage)), source))
-        assert [info.size for info in listed] == [len(key.encode())]
+        corpus = Corpus(uri, Filters(), lambda container: open_storage(container, _options(storage)))
+        assert [image.size for image in corpus.entries()] == [len(key.encode())]
 
 
 def test_many_threads_share_one_storage(storage: ObjectStorage) -> None:

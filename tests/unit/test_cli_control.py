@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import FINGERPRINT, entries, ready_job, results_of, unreadable
+from builders import FINGERPRINT, entries, new_job, ready_job, results_of, unreadable
 from tiny_model import save_tiny_model
 
 from jobs.domain import JobId, JobOptions
@@ -103,6 +103,22 @@ def test_what_a_job_waits_for_is_shown_with_it_and_to_who_watches(
     assert "waits      s3://photos: 8 of 8 images could not be read" in capsys.readouterr().out
     assert run(["job", job_id, "--json"]) == 0
     assert "8 of 8 images" in json.loads(capsys.readouterr().out)["waits_for"]
+
+
+def test_what_preparing_waits_for_is_shown_until_it_goes_on(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    job_id = wiring.jobs.submit(new_job())
+    preparation = wiring.jobs.claim_preparation(60)
+    assert preparation is not None
+    wiring.jobs.rest_preparation(preparation, 30, "s3://photos: \x1b[2J503 Slow Down")
+    line = progress.progress_line(wiring.jobs.get(job_id), None)
+    assert line.startswith("preparing: 0 images found, 0 objects looked at; it waits: s3://photos: ")
+    assert "\x1b" not in line
+    assert run(["job", job_id]) == 0
+    assert "503 Slow Down" in capsys.readouterr().out
+    assert run(["job", job_id, "--json"]) == 0
+    assert "503 Slow Down" in json.loads(capsys.readouterr().out)["waits_for"]
+    wiring.jobs.extend_preparation(preparation, 60)
+    assert wiring.jobs.get(job_id).preparation_error is None
 
 
 # -- retry

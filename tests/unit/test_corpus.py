@@ -164,6 +164,12 @@ def test_a_local_list_names_files_beside_it_and_elsewhere(tmp_path: Path) -> Non
     assert found.ignored == 1
 
 
+def test_a_list_that_leads_nowhere_shows_at_the_check(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.raises(ObjectNotFound, match="No such file"):
+        corpus(FolderStorage(tmp_path.as_uri()), (tmp_path / "list.csv").as_uri()).check()
+
+
 def test_a_folder_that_is_not_there_shows_at_the_check(tmp_path: Path) -> None:
     with pytest.raises(ContainerNotFound):
         corpus(FolderStorage.at(tmp_path / "gone"), str(tmp_path / "gone")).check()

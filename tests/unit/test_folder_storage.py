@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.domain import ImageKey
+from jobs.domain import Filters, ImageKey
 from jobs.errors import (
     AccessDenied,
     ContainerNotFound,
@@ -22,7 +22,8 @@ from jobs.errors import (
     StorageError,
     StorageUnavailable,
 )
-from jobs.storage import FolderStorage, folder_names, list_source, parse_source
+from jobs.preparation.corpus import Corpus
+from jobs.storage import FolderStorage, folder_names, parse_source
 
 
 def keys(storage: FolderStorage, prefix: str = "") -> list[str]:
@@ -290,8 +291,8 @@ def test_a_prefix_keeps_the_walk_out_of_other_folders(
 def test_one_file_as_a_source_is_that_file_alone(folder: Path) -> None:
     for name in ("x.jpg", "x.jpg.jpg"):
         (folder / name).write_bytes(b"x")
-    source = parse_source(str(folder / "x.jpg"))
-    assert [info.key for info in list_source(FolderStorage(source.container), source)] == ["x.jpg"]
+    corpus = Corpus(str(folder / "x.jpg"), Filters(), FolderStorage)
+    assert [image.key for image in corpus.entries()] == ["x.jpg"]
 
 
 def test_a_file_that_grows_past_the_limit_while_it_is_read_is_too_large(

@@ -116,11 +116,13 @@ def test_a_store_that_is_away_is_waited_for_and_the_listing_goes_on_where_it_was
         preparer.run(taken(bench.store), threading.Event())
         waiting = bench.store.get(job_id)
         assert (waiting.state, waiting.error) == (JobState.PREPARING, None)
+        assert "slow down" in str(waiting.preparation_error)
         assert 0 < waiting.counts.total <= 150
         assert bench.store.claim_preparation(60) is None  # it rests
         bench.clock.advance(31)
     preparer.run(taken(bench.store), threading.Event())
-    assert (bench.store.get(job_id).state, bench.store.get(job_id).counts.total) == (JobState.READY, 200)
+    ready = bench.store.get(job_id)
+    assert (ready.state, ready.preparation_error, ready.counts.total) == (JobState.READY, None, 200)
     found = [image.key for row in shard_rows(bench.engine, job_id) for image in shard_images(bench.engine, row)]
     assert found == [f"{i:06d}.jpg" for i in range(200)]
     assert caplog.text.count(f"the store of job {job_id} is away") == 1

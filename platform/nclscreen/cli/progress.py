@@ -129,7 +129,8 @@ def progress_line(job: Job, per_s: float | None) -> str:
     """Progress in words: what is done, what was found, how fast, how long it will take."""
     counts = job.counts
     if job.state is JobState.PREPARING:
-        return f"preparing: {counts.total:,} images found, {job.found.seen:,} objects looked at"
+        waits = f"; it waits: {visible_text(job.preparation_error)}" if job.preparation_error else ""
+        return f"preparing: {counts.total:,} images found, {job.found.seen:,} objects looked at{waits}"
     if job.state is JobState.COMPLETING and job.report_error:
         return f"completing: the report waits: {visible_text(job.report_error)}"
     parts = [f"{counts.done:,}/{counts.total:,} images", f"{counts.flagged:,} flagged", f"{counts.failed:,} failed"]
