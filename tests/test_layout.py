@@ -76,6 +76,13 @@ def test_importing_a_package_does_nothing_but_define(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_commands_start_without_what_only_some_of_them_need() -> None:
+    """Loading torch takes longer than most commands."""
+    heavy = {"torch", "ray", "pyarrow", "scipy", "pandas"}
+    script = f"import sys, nclscreen.cli.app; print(sorted({heavy} & set(sys.modules)))"
+    assert run(sys.executable, "-c", script).stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("folder", PACKAGES.values(), ids=PACKAGES)
 def test_files_stay_readable_in_one_sitting(folder: Path) -> None:
     lengths = {str(path.relative_to(ROOT)): path.read_text().count("\n") for path in python_files(folder)}

@@ -81,7 +81,7 @@ def test_bad_lines_of_a_list_in_a_bucket_are_told(program_at_scale: Program, s3_
     assert (waiting["state"], waiting["counts"]["total"]) == ("awaiting_confirmation", 2)
     missing = program("submit", f"{s3_bucket.container}/lists/none.csv")
     assert missing.returncode == 1
-    assert "none.csv: there is no such object" in missing.stderr
+    assert "none.csv: The specified key does not exist" in missing.stderr
 
 
 def test_mistakes_in_options_start_nothing(program: Program, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from nclscreen.cli import output
 from nclscreen.cli.progress import duration
 from nclscreen.cli.training_view import TrainingView, training_view
 from nclscreen.interrupts import Terminated
-from nclscreen.run_storage import run_place
 from nclscreen.wiring import Wiring, wire
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ def train(
     if minutes is not None and steps is not None:
         raise typer.BadParameter("give --minutes or --steps, not both")
     from ncl_model.training.interruption import heeding_signals
+    from nclscreen.run_storage import run_place
 
     wiring = wire()
     recipe = _recipe(config, minutes, steps)
