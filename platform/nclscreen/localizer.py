@@ -1,4 +1,4 @@
-"""The model on Ray Serve: the deployment, and the client that shard tasks use."""
+"""The model on Ray Serve: the deployment, and the client that shard workers use."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def _host(serve: Any, hosting: Hosting) -> None:
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # no HTTP: shard tasks use handles
+        # no HTTP: shard workers use handles
         serve.start(proxy_location="Disabled", logging_config={"log_level": "ERROR"})
         try:
             serve.run(build_app(hosting), name=APP_NAME, route_prefix=None)
