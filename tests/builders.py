@@ -26,7 +26,7 @@ from jobs.screening.shard_screener import ScreeningLimits, ShardScreener
 from jobs.screening.thread_runner import ThreadRunner
 from jobs.shards.entries import unpack_entries
 from jobs.shards.work_queue import WorkQueue
-from jobs.storage import MemoryStorage, OpenStorage
+from jobs.storage import MemoryStorage, ObjectStorage, OpenStorage
 from jobs.store.job_store import JobStore
 from jobs.tables import jobs, shard_entries, shards, verdicts
 from ncl_model.scoring import AREA_CUTOFFS
@@ -189,6 +189,11 @@ def job_row(engine: Engine, job_id: JobId) -> dict[str, object]:
 def fill(storage: MemoryStorage, pictures: Iterable[tuple[str, bytes]]) -> None:
     for key, data in pictures:
         storage.write(ImageKey(key), data, content_type="image/png")
+
+
+def keys_of(storage: ObjectStorage, prefix: str = "") -> list[str]:
+    """What a storage lists, in its order."""
+    return [info.key for info in storage.list_objects(prefix)]
 
 
 @dataclass

@@ -7,7 +7,7 @@ from sqlalchemy import exists, or_, select
 from jobs.database import json_texts, reading
 from jobs.domain import Job, JobId
 from jobs.rows import job_from_row
-from jobs.states import CLAIMABLE, JobState
+from jobs.states import CLAIMABLE, FINAL, JobState
 from jobs.store.job_table import JobTable
 from jobs.stored_text import storable
 from jobs.tables import LEASED, QUEUED, jobs, shards
@@ -47,7 +47,15 @@ class JobLookups(JobTable):
             return bool(connection.execute(select(or_(prepared, held))).scalar_one())
 
     def waits_for(self, job_id: JobId) -> str | None:
-        """Why the first shard that was tried in vain, and waits for its next try, could not be screened."""
+        """Why it does not go on: what preparing it met, or the first shard that was tried in vain and waits.
+
+        None where nothing is in its way, or it is over. Raises JobNotFound.
+        """
+        job = self.get(job_id)
+        if job.state is JobState.PREPARING:
+            return job.preparation_error
+        if job.state in FINAL:
+            return None
         tried = (
             select(shards.c.error)
             .where(shards.c.job_id == job_id, shards.c.state == QUEUED, shards.c.error.is_not(None))

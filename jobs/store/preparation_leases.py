@@ -82,7 +82,7 @@ class PreparationLeases(JobTable):
                 .where(jobs.c.id == found.id)
                 .values(
                     preparation_fence=jobs.c.preparation_fence + 1,
-                    preparation_expires_at=self._clock() + literal(lease_s),
+                    **self._held_for(lease_s),
                     **kept,
                 )
                 .returning(*jobs.c)

@@ -11,9 +11,10 @@ from builders import CONTAINER, FINGERPRINT, entries, entry, lease, ready_job
 from sqlalchemy import Connection, Engine, event, func, insert, select
 
 from jobs.database import create_database_engine, writing
-from jobs.domain import JobId
+from jobs.domain import Filters, JobId
 from jobs.errors import VerdictNotFound
 from jobs.migrations import upgrade
+from jobs.rows import filters_to_json
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.shards.entries import pack_entries
 from jobs.shards.work_queue import WorkQueue
@@ -32,7 +33,7 @@ LARGE_JOB = JobId("young00000000000")
 JOB = {
     "state": "completed",
     "source": CONTAINER,
-    "filters": {},
+    "filters": filters_to_json(Filters()),
     "model_name": "m",
     "model_fingerprint": FINGERPRINT,
     "threshold": 0.5,

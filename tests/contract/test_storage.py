@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from builders import keys_of
 from inventories import Row, write_inventory
 from servers.s3_server import S3Bucket, S3Server
 
@@ -66,13 +67,9 @@ def put(storage: ObjectStorage, *keys: str, data: bytes = b"x") -> None:
         storage.write(ImageKey(key), data, content_type="image/jpeg")
 
 
-def keys(storage: ObjectStorage, prefix: str = "") -> list[str]:
-    return [info.key for info in storage.list_objects(prefix)]
-
-
 def test_an_empty_container_lists_nothing_and_is_well(storage: ObjectStorage) -> None:
     storage.check()
-    assert keys(storage) == []
+    assert keys_of(storage) == []
 
 
 def test_what_is_written_is_listed_with_its_size_and_read_back(storage: ObjectStorage) -> None:
@@ -88,7 +85,7 @@ def test_a_write_replaces_the_object(storage: ObjectStorage) -> None:
     put(storage, "x.jpg", data=b"old and long")
     put(storage, "x.jpg", data=b"new")
     assert storage.read(ImageKey("x.jpg")) == b"new"
-    assert keys(storage) == ["x.jpg"]
+    assert keys_of(storage) == ["x.jpg"]
 
 
 def test_an_empty_object_is_an_object(storage: ObjectStorage) -> None:
@@ -107,17 +104,17 @@ def test_awkward_keys_come_back_exactly(storage: ObjectStorage) -> None:
 
 def test_a_prefix_is_plain_text(storage: ObjectStorage) -> None:
     put(storage, "a/1.jpg", "a/2.jpg", "ab.jpg", "b/a/1.jpg", "a_.jpg", "a%.jpg")
-    assert sorted(keys(storage, "a")) == ["a%.jpg", "a/1.jpg", "a/2.jpg", "a_.jpg", "ab.jpg"]
-    assert sorted(keys(storage, "a/")) == ["a/1.jpg", "a/2.jpg"]
-    assert keys(storage, "a/1") == ["a/1.jpg"]
-    assert keys(storage, "b/a/1.jpg") == ["b/a/1.jpg"]
-    assert keys(storage, "a%") == ["a%.jpg"]
-    assert keys(storage, "none") == []
+    assert sorted(keys_of(storage, "a")) == ["a%.jpg", "a/1.jpg", "a/2.jpg", "a_.jpg", "ab.jpg"]
+    assert sorted(keys_of(storage, "a/")) == ["a/1.jpg", "a/2.jpg"]
+    assert keys_of(storage, "a/1") == ["a/1.jpg"]
+    assert keys_of(storage, "b/a/1.jpg") == ["b/a/1.jpg"]
+    assert keys_of(storage, "a%") == ["a%.jpg"]
+    assert keys_of(storage, "none") == []
 
 
 def test_two_listings_have_the_same_order(storage: ObjectStorage) -> None:
     put(storage, "c.jpg", "a/2.jpg", "b.jpg", "a/1.jpg")
-    assert keys(storage) == keys(storage) == ["a/1.jpg", "a/2.jpg", "b.jpg", "c.jpg"]
+    assert keys_of(storage) == keys_of(storage) == ["a/1.jpg", "a/2.jpg", "b.jpg", "c.jpg"]
 
 
 def test_a_missing_object_is_not_found(storage: ObjectStorage) -> None:
@@ -220,7 +217,7 @@ def _options(storage: ObjectStorage) -> S3Options:
 
 def test_a_listing_goes_on_behind_a_key(storage: ObjectStorage) -> None:
     put(storage, "a/1.jpg", "a/2.jpg", "a/ü.jpg", "b.jpg", "c/1.jpg")
-    found = keys(storage)
+    found = keys_of(storage)
     for place, key in enumerate(found):
         assert [info.key for info in storage.list_objects("", ImageKey(key))] == found[place + 1 :]
     assert [info.key for info in storage.list_objects("a/", ImageKey("a/1.jpg"))] == ["a/2.jpg", "a/ü.jpg"]
@@ -244,7 +241,7 @@ def test_a_long_listing_of_a_bucket_runs_over_several_ranges(
     names = [*AWKWARD_KEYS, *(f"in/{i % 3}/IMG_{i:04d} é+%20.jpg" for i in range(90))]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda key: put(storage, key), names))
-    whole = keys(storage)
+    whole = keys_of(storage)
     assert sorted(whole) == sorted(names)
     monkeypatch.setattr(s3_listing, "PAGE_KEYS", 7)
     monkeypatch.setattr(s3_listing, "HEAD_PAGES", 2)
@@ -262,8 +259,8 @@ def test_a_long_listing_of_a_bucket_runs_over_several_ranges(
             found_early.set()
 
     monkeypatch.setattr(s3_listing, "_RangeFinder", Prompt)
-    assert keys(storage) == whole
-    assert keys(storage, "in/") == [key for key in whole if key.startswith("in/")]
+    assert keys_of(storage) == whole
+    assert keys_of(storage, "in/") == [key for key in whole if key.startswith("in/")]
     assert [info.key for info in storage.list_objects("", ImageKey(whole[40]))] == whole[41:]
     assert divided == [1, 1, 1]
     assert found_early.is_set()

@@ -1,4 +1,4 @@
-"""What unit tests share: a SQLite database at the current schema, copied from one that was migrated once."""
+"""What unit tests share: a database copied from one that was migrated once, a folder, the wiring of the commands."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from builders import Bench
 from sqlalchemy import Engine
+from tiny_model import save_tiny_model
 
 from jobs import dispatcher
 from jobs.database import create_database_engine
 from jobs.migrations import upgrade
 from jobs.screening import shard_screener
+from jobs.storage import FolderStorage
+from nclscreen.wiring import Wiring, wire
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +41,46 @@ def engine(migrated_file: Path, tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def bench(engine: Engine) -> Bench:
     return Bench(engine)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty one."""
+    made = tmp_path / "corpus"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def storage(folder: Path) -> FolderStorage:
+    """Of `folder`."""
+    return FolderStorage.at(folder)
+
+
+@pytest.fixture
+def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
+    """The wiring that the commands use, with an empty home."""
+    monkeypatch.setenv("NCLSCREEN_HOME", str(tmp_path / "home"))
+    wire.cache_clear()
+    yield wire()
+    wire().engine.dispose()
+    wire.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model's, for reading."""
+    return save_tiny_model(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+@pytest.fixture
+def photos(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photographs in the current folder, and a tiny model for the commands."""
+    monkeypatch.setenv("NCLSCREEN_WEIGHTS", str(weights))
+    (tmp_path / "photos").mkdir()
+    for number in range(12):
+        (tmp_path / "photos" / f"{number:02d}.jpg").write_bytes(b"x" * (number + 1) * 1000)
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,16 +19,6 @@ from nclscreen.cli import progress
 from nclscreen.cli.app import run
 from nclscreen.cli.progress import follow
 from nclscreen.wiring import Wiring, wire
-
-
-@pytest.fixture
-def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
-    """The wiring that the commands use, with an empty home."""
-    monkeypatch.setenv("NCLSCREEN_HOME", str(tmp_path / "home"))
-    wire.cache_clear()
-    yield wire()
-    wire().engine.dispose()
-    wire.cache_clear()
 
 
 @pytest.fixture

@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import typer
-from builders import entries, ready_job
-from sqlalchemy import update
-from tiny_model import save_tiny_model
 
-from jobs.database import writing
-from jobs.domain import FailureThreshold, Filters, JobId
-from jobs.states import JobState
-from jobs.tables import jobs
-from nclscreen import report
-from nclscreen.cli import confirming
+from jobs.domain import FailureThreshold, Filters
 from nclscreen.cli.app import run
 from nclscreen.cli.requests import make_filters, make_options
-from nclscreen.cli.screen import run_to_the_end
 from nclscreen.cli.submission_options import Asked
 from nclscreen.wiring import Wiring, wire
 
+pytestmark = pytest.mark.usefixtures("photos")
+
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
-
-
-@pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
-
-
-@pytest.fixture
-def wiring(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
-    """The wiring that the commands use, with an empty home, a tiny model, and photographs in the current folder."""
-    monkeypatch.setenv("NCLSCREEN_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NCLSCREEN_WEIGHTS", str(weights))
-    (tmp_path / "photos").mkdir()
-    for number in range(12):
-        (tmp_path / "photos" / f"{number:02d}.jpg").write_bytes(b"x" * (number + 1) * 1000)
-    monkeypatch.chdir(tmp_path)
-    wire.cache_clear()
-    yield wire()
-    wire().engine.dispose()
-    wire.cache_clear()
 
 
 def submitted(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, object]:
@@ -188,96 +159,6 @@ def test_jobs_are_found_by_tag_name_and_state(wiring: Wiring, capsys: pytest.Cap
     assert run(["jobs", "--state", "asleep"]) == 2
 
 
-def test_screen_with_confirm_and_no_terminal_ends_with_the_job_waiting(
-    wiring: Wiring, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert run(["screen", "photos", "--confirm", "--min-size", "5KB"]) == 1
-    said = capsys.readouterr().err.replace("\n", " ")
-    job = wiring.jobs.latest()[0]
-    assert job.state is JobState.AWAITING_CONFIRMATION
-    assert f"job {job.id}: 8 images, 68.0 KB (4 files ignored)" in said
-    assert "how long it takes is not known" in said
-    assert f"let it go with 'nclscreen confirm {job.id}'" in said
-    assert run(["confirm", job.id, "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert (document["state"], document["estimate"]["seconds"]) == ("ready", None)
-    assert run(["confirm", job.id]) == 0  # again: nothing changes
-    assert capsys.readouterr().out == f"job {job.id} is ready\n"
-    assert run(["cancel", job.id]) == 0
-    assert run(["confirm", job.id]) == 1
-    refused = f"job {job.id} is cancelled; only a job that is awaiting_confirmation can be confirmed"
-    assert refused in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("answer", [True, False])
-def test_on_a_terminal_the_question_is_asked(wiring: Wiring, monkeypatch: pytest.MonkeyPatch, answer: bool) -> None:
-    assert run(["submit", "photos", "--confirm"]) == 0
-    job_id = wiring.jobs.latest()[0].id
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr(confirming.output.err, "_force_terminal", True)
-    monkeypatch.setattr(typer, "confirm", lambda *words, **how: answer)
-    monkeypatch.setattr("nclscreen.cli.screen.running_session", _refused)
-    if answer:
-        with pytest.raises(RuntimeError, match="started"):
-            run_to_the_end(wiring, job_id)
-    else:
-        run_to_the_end(wiring, job_id)
-    state = wiring.jobs.get(job_id).state
-    assert state is (JobState.READY if answer else JobState.AWAITING_CONFIRMATION)
-
-
-def _refused(*arguments: object, **named: object) -> None:
-    raise RuntimeError("started")
-
-
-def test_yes_needs_no_terminal(wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nclscreen.cli.screen.running_session", _refused)
-    with pytest.raises(RuntimeError, match="started"):
-        run(["screen", "photos", "--confirm", "--yes"])
-    assert wiring.jobs.latest()[0].state is JobState.READY
-
-
-def test_the_estimate_comes_from_completed_jobs_with_this_model(wiring: Wiring) -> None:
-    fingerprint = wiring.model.fingerprint
-    assert wiring.jobs.recent_speed(fingerprint) is None
-    ids = [_completed(wiring, scored, 10.0) for scored in (10, 40, 20, 30, 60, 50)]
-    _completed(wiring, 1000, 1.0, fingerprint="cd" * 32)
-    _completed(wiring, 1000, 1.0, state=JobState.CANCELLED)
-    speed = wiring.jobs.recent_speed(fingerprint)
-    assert speed is not None
-    assert speed.images_per_s == pytest.approx(4.0)  # the median of the last five
-    assert speed.job_ids == tuple(ids[:0:-1])
-    waiting = wiring.jobs.get(ready_job(wiring.engine, entries(100)))
-    lines = confirming.summary(waiting, speed)
-    assert lines == [
-        f"job {waiting.id}: 100 images, 0 bytes",
-        "about 25 s, at 4.0 images/s as in the last 5 jobs with this model",
-    ]
-
-
-_finished = iter(range(1000, 10_000))
-
-
-def _completed(
-    wiring: Wiring, scored: int, seconds: float, fingerprint: str = "", state: JobState = JobState.COMPLETED
-) -> JobId:
-    job_id = ready_job(wiring.engine, entries(1))
-    end = float(next(_finished))
-    with writing(wiring.engine) as connection:
-        connection.execute(
-            update(jobs)
-            .where(jobs.c.id == job_id)
-            .values(
-                state=state.value,
-                model_fingerprint=fingerprint or wiring.model.fingerprint,
-                scored=scored,
-                started_at=end - seconds,
-                finished_at=end,
-            )
-        )
-    return job_id
-
-
 def test_problems_of_a_list_are_shown(wiring: Wiring, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "photos" / "list.csv").write_text("key,size\n00.jpg,1\n01.jpg,\x1b[31mred\n,2\n02.jpg,3\n")
     assert run(["screen", "photos/list.csv", "--json"]) == 1
@@ -321,35 +202,6 @@ def test_resuming_takes_no_option_of_submission(wiring: Wiring, capsys: pytest.C
     assert "keeps what it was submitted with" in capsys.readouterr().err.replace("\n", " ")
     assert run(["screen", "--resume", "x"]) == 1
     assert "there is no job 'x'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("folder", ["a-file", "a-file/report"])
-def test_a_report_that_has_no_place_is_told_before_anything_begins(
-    wiring: Wiring, tmp_path: Path, capsys: pytest.CaptureFixture[str], folder: str
-) -> None:
-    (tmp_path / "a-file").write_text("x")
-    assert run(["screen", "photos", "--report", folder]) == 2
-    assert f"--report '{folder}': {tmp_path}/a-file is no folder" in capsys.readouterr().err.replace("\n", " ")
-    assert wiring.jobs.latest() == []
-
-
-def test_a_job_is_shown_though_its_report_cannot_be_written(
-    wiring: Wiring, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-    (tmp_path / "photos" / "list.csv").write_text("size,etag\n1,abc\n")
-    with monkeypatch.context() as patched:
-        patched.setattr(report, "write_report", full)
-        assert run(["screen", "photos/list.csv", "--report", "out", "--json"]) == 1
-    printed = capsys.readouterr()
-    document = json.loads(printed.out)
-    assert (document["state"], document["report"]) == ("failed", None)
-    assert "cannot write the report into out: Read-only file system; the job's verdicts are kept" in printed.err
-    assert f"nclscreen screen --resume {document['id']} --report FOLDER" in printed.err.replace("\n", " ")
-    assert run(["screen", "--resume", document["id"], "--report", "out"]) == 1
-    assert (tmp_path / "out" / "index.html").is_file()
 
 
 @pytest.mark.parametrize("arguments", [["s3:/bucket/x"], ["photos", "--completion-report", "s3:/bucket/x"]])

@@ -164,6 +164,12 @@ def test_a_local_list_names_files_beside_it_and_elsewhere(tmp_path: Path) -> Non
     assert found.ignored == 1
 
 
+def test_one_file_as_a_source_is_that_file_alone(tmp_path: Path) -> None:
+    for name in ("x.jpg", "x.jpg.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    assert keys(Corpus(str(tmp_path / "x.jpg"), Filters(), FolderStorage)) == ["x.jpg"]
+
+
 def test_a_list_that_leads_nowhere_shows_at_the_check(tmp_path: Path) -> None:
     (tmp_path / "list.csv").symlink_to(tmp_path / "gone.csv")
     with pytest.raises(ObjectNotFound, match="No such file"):

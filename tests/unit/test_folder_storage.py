@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import logging
 import os
 import socket
 import subprocess
@@ -12,40 +10,23 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from builders import keys_of
 
-from jobs.domain import Filters, ImageKey
+from jobs.domain import ImageKey
 from jobs.errors import (
     AccessDenied,
     ContainerNotFound,
     ObjectNotFound,
     ObjectTooLarge,
     StorageError,
-    StorageUnavailable,
 )
-from jobs.preparation.corpus import Corpus
-from jobs.storage import FolderStorage, folder_names, parse_source
-
-
-def keys(storage: FolderStorage, prefix: str = "") -> list[str]:
-    return [info.key for info in storage.list_objects(prefix)]
+from jobs.storage import FolderStorage, parse_source
 
 
 def size_of(storage: FolderStorage, key: str) -> int | None:
     sizes = {info.key: info.size for info in storage.list_objects()}
     assert storage.stat(ImageKey(key)).size == sizes[ImageKey(key)]
     return sizes[ImageKey(key)]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "corpus"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def storage(folder: Path) -> FolderStorage:
-    return FolderStorage.at(folder)
 
 
 def test_names_that_are_not_text_are_quoted_and_lead_back(folder: Path, storage: FolderStorage) -> None:
@@ -55,15 +36,15 @@ def test_names_that_are_not_text_are_quoted_and_lead_back(folder: Path, storage:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
             file.write(name)
-    assert keys(storage) == [
+    assert keys_of(storage) == [
         "file-bytes:caf%E9.jpg",
         "file-bytes:d%FF/ok.jpg",
         "file-bytes:file-bytes%3Acaf%25E9.jpg",
         "file-bytes:ok/%ED%A0%80.jpg",
     ]
-    assert sorted(storage.read(ImageKey(key)) for key in keys(storage)) == sorted(names)
-    assert keys(storage, "file-bytes:ok/") == ["file-bytes:ok/%ED%A0%80.jpg"]
-    assert [storage.stat(ImageKey(key)).key for key in keys(storage)] == keys(storage)
+    assert sorted(storage.read(ImageKey(key)) for key in keys_of(storage)) == sorted(names)
+    assert keys_of(storage, "file-bytes:ok/") == ["file-bytes:ok/%ED%A0%80.jpg"]
+    assert [storage.stat(ImageKey(key)).key for key in keys_of(storage)] == keys_of(storage)
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9", "写 真 100%".encode(), b"a?b#c"])
@@ -75,32 +56,6 @@ def test_the_corpus_folder_may_have_any_name_too(tmp_path: Path, name: bytes) ->
     storage = FolderStorage(parse_source(os.fsdecode(path)).container)
     assert storage.container.isascii()
     assert storage.read(ImageKey("x.jpg")) == b"x"
-
-
-def test_folder_loops_are_walked_once_with_a_warning(
-    folder: Path, storage: FolderStorage, caplog: pytest.LogCaptureFixture
-) -> None:
-    (folder / "a" / "b").mkdir(parents=True)
-    (folder / "a" / "b" / "x.jpg").write_bytes(b"x")
-    (folder / "a" / "b" / "up").symlink_to(folder / "a", target_is_directory=True)
-    (folder / "itself").symlink_to(".", target_is_directory=True)
-    with caplog.at_level(logging.WARNING):
-        assert keys(storage) == ["a/b/x.jpg"]
-    assert sorted(record.getMessage() for record in caplog.records) == [
-        f"skipped {folder}/a/b/up: the folder contains itself",
-        f"skipped {folder}/itself: the folder contains itself",
-    ]
-
-
-def test_links_to_files_and_folders_elsewhere_are_followed(folder: Path, storage: FolderStorage) -> None:
-    other = folder.parent / "other"
-    other.mkdir()
-    (other / "x.jpg").write_bytes(b"other")
-    (folder / "link").symlink_to(other, target_is_directory=True)
-    (folder / "twice").symlink_to(other, target_is_directory=True)
-    (folder / "x.jpg").symlink_to(other / "x.jpg")
-    assert keys(storage) == ["link/x.jpg", "twice/x.jpg", "x.jpg"]
-    assert [storage.read(ImageKey(key)) for key in keys(storage)] == [b"other"] * 3
 
 
 @pytest.mark.parametrize("target", ["gone.jpg", "x.jpg"], ids=["dangling", "itself"])
@@ -161,23 +116,11 @@ def test_impossible_names_are_not_found(folder: Path, storage: FolderStorage, ke
         storage.stat(ImageKey(key))
 
 
-def test_a_tree_deeper_than_paths_reach_is_listed_as_far_as_it_goes(folder: Path, storage: FolderStorage) -> None:
-    (folder / "top.jpg").write_bytes(b"x")
-    here = os.open(folder, os.O_RDONLY)
-    for _ in range(30):  # 30 x 200 characters, beyond the 4096 of a path
-        os.mkdir("d" * 200, dir_fd=here)
-        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
-    assert keys(storage)[-1] == "top.jpg"
-
-
 def test_folders_that_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for path in (tmp_path / "gone", tmp_path / "file"):
         storage = FolderStorage.at(path)
-        for attempt in (storage.check, lambda storage=storage: keys(storage)):
+        for attempt in (storage.check, lambda storage=storage: keys_of(storage)):
             with pytest.raises(ContainerNotFound, match=path.name):
                 attempt()
 
@@ -234,65 +177,10 @@ attempt("write", lambda: storage.write("closed/new.png", b"", content_type="imag
 """
 
 
-def test_a_folder_whose_disk_fails_is_one_object_and_one_that_is_gone_none(
-    folder: Path, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("a", "broken", "gone", "z"):
-        (folder / name).mkdir()
-        (folder / name / "x.jpg").write_bytes(b"x")
-    real = os.scandir
-
-    def scandir(path: bytes) -> object:
-        codes = {b"broken": errno.EIO, b"gone": errno.ENOENT}
-        if (code := codes.get(os.path.basename(path.rstrip(b"/")))) is not None:
-            raise OSError(code, os.strerror(code))
-        return real(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
-    assert keys(storage) == ["a/x.jpg", "broken/", "z/x.jpg"]
-    assert keys(storage, "br") == ["broken/"]
-    with pytest.raises(StorageUnavailable, match="Input/output error"):
-        storage.read(ImageKey("broken/"))
-
-
 def test_a_folder_that_can_be_listed_again_is_to_be_submitted(folder: Path, storage: FolderStorage) -> None:
     (folder / "mended").mkdir()
     with pytest.raises(ObjectNotFound, match="submit it as a job of its own"):
         storage.read(ImageKey("mended/"))
-
-
-def test_listing_goes_folder_by_folder(folder: Path, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(5):
-        (folder / str(number)).mkdir()
-        (folder / str(number) / "x.jpg").write_bytes(b"x")
-    listed = []
-    real = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: listed.append(path) or real(path))
-    listing = storage.list_objects()
-    assert next(listing).key == "0/x.jpg"
-    assert len(listed) == 2
-    assert len(list(listing)) == 4
-    assert len(listed) == 6
-
-
-def test_a_prefix_keeps_the_walk_out_of_other_folders(
-    folder: Path, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("a/deep", "ab", "b"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "x.jpg").write_bytes(b"x")
-    entered = []
-    real = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: entered.append(Path(os.fsdecode(path)).name) or real(path))
-    assert keys(storage, "a/d") == ["a/deep/x.jpg"]
-    assert entered == ["corpus", "a", "deep"]
-
-
-def test_one_file_as_a_source_is_that_file_alone(folder: Path) -> None:
-    for name in ("x.jpg", "x.jpg.jpg"):
-        (folder / name).write_bytes(b"x")
-    corpus = Corpus(str(folder / "x.jpg"), Filters(), FolderStorage)
-    assert [image.key for image in corpus.entries()] == ["x.jpg"]
 
 
 def test_a_file_that_grows_past_the_limit_while_it_is_read_is_too_large(
@@ -330,29 +218,3 @@ def test_a_folder_has_no_versions(folder: Path, storage: FolderStorage) -> None:
     (folder / "x.jpg").write_bytes(b"x")
     with pytest.raises(ObjectNotFound, match="no versions"):
         storage.read(ImageKey("x.jpg"), version_id="v1")
-
-
-def test_a_walk_goes_on_behind_any_key_of_it(folder: Path, storage: FolderStorage) -> None:
-    names = ["a-b.jpg", "a.jpg", "a/1.jpg", "a/b/2.jpg", "a/b/3.jpg", "a/b.jpg", "b/1.jpg", "z.jpg"]
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"x")
-    Path(os.fsdecode(os.fsencode(folder) + b"/b/\xff.jpg")).write_bytes(b"x")
-    found = [info.key for info in storage.list_objects()]
-    assert len(found) == len(names) + 1
-    for place, key in enumerate(found):
-        assert [info.key for info in storage.list_objects("", key)] == found[place + 1 :]
-    (folder / "a/b/2.jpg").unlink()
-    assert next(storage.list_objects("", ImageKey("a/b/2.jpg"))).key == "a/b/3.jpg"
-
-
-def test_a_folder_of_very_many_names_is_sorted_on_disk(
-    folder: Path, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(50):
-        (folder / f"{number * 7 % 50:02d}.jpg").touch()
-    monkeypatch.setattr(folder_names, "IN_MEMORY", 10)
-    assert [info.key for info in storage.list_objects()] == [f"{number:02d}.jpg" for number in range(50)]
-    listing = storage.list_objects()
-    assert next(listing).key == "00.jpg"
-    listing.close()  # type: ignore[attr-defined] # left early: nothing may stay behind

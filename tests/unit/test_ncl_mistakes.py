@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from data_sets import make_indexed, save_photo
-from tiny_model import save_tiny_model
 from training_material import recipe, write_source
 
 from ncl_model.ablation import main as ablation
@@ -35,11 +34,6 @@ from ncl_model.training.run_log import METRICS, RunLog, read_metrics
 from ncl_model.writing import sole_writer
 
 Program = Callable[[Sequence[str]], int]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
 
 
 @pytest.fixture(scope="module")

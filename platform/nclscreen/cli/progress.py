@@ -63,13 +63,10 @@ class Attendance:
         self._alone_since = self._alone_since or now
         if not self._told and now - self._alone_since > _ALONE_S:
             self._told = True
-            if (trouble := self._store.waits_for(self._job_id)) is not None:
-                err.print(f"nobody works on this job now, it waits: {visible_text(trouble)}", markup=False)
-            else:
-                err.print(
-                    "nobody works on this job now; "
-                    "it goes on once 'nclscreen up' runs on this database and it is its turn"
-                )
+            trouble = self._store.waits_for(self._job_id)
+            waits = "" if trouble is None else f", it waits: {visible_text(trouble)}"
+            how = "it goes on once 'nclscreen up' runs on this database and it is its turn"
+            err.print(f"nobody works on this job now{waits}; {how}", markup=False)
 
 
 class PauseNotice:

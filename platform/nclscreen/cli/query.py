@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from jobs.domain import Job, JobId, ManifestProblem
-from jobs.states import FINAL, JobState
+from jobs.states import JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
 from nclscreen.cli.progress import Attendance, follow
 from nclscreen.documents import job_document
 from nclscreen.visible_text import visible_text
-from nclscreen.wiring import Wiring, wire
+from nclscreen.wiring import wire
 
 JobArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -57,7 +57,7 @@ def job(
         show_problems(found, wiring.jobs.problems(found.id), as_json)
         return
     errors = wiring.verdicts.error_counts(found.id)
-    waits_for = _waits_for(wiring, found)
+    waits_for = wiring.jobs.waits_for(found.id)
     told = wiring.webhooks.summary(found.id) if found.options.webhook else None
     if as_json:
         webhook = None if told is None else dataclasses.asdict(told)
@@ -68,12 +68,6 @@ def job(
         if told is not None:
             said = f"{told.delivered:,} delivered, {told.waiting:,} waiting, {told.given_up:,} given up"
             output.out.print(output.visible(f"webhook    {said}{f': {told.error}' if told.error else ''}"))
-
-
-def _waits_for(wiring: Wiring, job: Job) -> str | None:
-    if job.state is JobState.PREPARING:
-        return job.preparation_error
-    return None if job.state in FINAL else wiring.jobs.waits_for(job.id)
 
 
 def show_problems(job: Job, problems: list[ManifestProblem], as_json: bool) -> None:
