@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from ncl_model.decoding import decode_image
-from ncl_model.predictor import Predictor
+from ncl_model.imaging.decoding import decode_image
+from ncl_model.inference.predictor import Predictor
 from nclscreen.demo.photographs import load_photographs
 
 SIZE = (4000, 3000)

@@ -40,7 +40,7 @@ from PIL import Image, ImageOps
 from jobs.domain import JobOptions, NewJob
 from jobs.ports import ScoredImage
 from jobs.states import FINAL, JobState
-from ncl_model.decoding import DecodedImage
+from ncl_model.imaging.decoding import DecodedImage
 from nclscreen.demo.photographs import load_photographs
 from nclscreen.localizer import ServeScorer
 from nclscreen.session import Session, running_session
@@ -112,8 +112,8 @@ def _tile(photo: Image.Image) -> Image.Image:
 
 def decode_alone(weights: Path, paths: Sequence[Path], cpus: int) -> float:
     """Images per second of reading and decoding with a thread a core."""
-    from ncl_model.checkpoint import load_checkpoint
-    from ncl_model.decoding import decode_image
+    from ncl_model.imaging.decoding import decode_image
+    from ncl_model.inference.checkpoint import load_checkpoint
 
     config = load_checkpoint(weights).config
     begin = time.perf_counter()
@@ -125,7 +125,7 @@ def decode_alone(weights: Path, paths: Sequence[Path], cpus: int) -> float:
 
 def predict_alone(weights: Path, paths: Sequence[Path], threads: int, barrier: Any) -> tuple[float, float]:
     """When the bare predictor began and ended with these photographs, decoded before."""
-    from ncl_model.predictor import Predictor
+    from ncl_model.inference.predictor import Predictor
 
     predictor = Predictor.setup(weights, threads=threads)
     images = [predictor.decode(path.read_bytes()) for path in paths]
@@ -217,7 +217,7 @@ class DataModel:
     """The model as an actor of Ray Data."""
 
     def __init__(self, weights: str, threads: int) -> None:
-        from ncl_model.predictor import Predictor
+        from ncl_model.inference.predictor import Predictor
 
         self._predictor = Predictor.setup(weights, threads=threads)
 
@@ -235,14 +235,14 @@ def ray_data(weights: Path, paths: Sequence[Path], batch: int, cpus: int) -> Sta
     import ray.data
     from ray.data import ActorPoolStrategy, DataContext
 
-    from ncl_model.checkpoint import load_checkpoint
+    from ncl_model.inference.checkpoint import load_checkpoint
 
     DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     config = load_checkpoint(weights).config
 
     def decode(rows: dict[str, Any]) -> dict[str, Any]:
-        from ncl_model.decoding import decode_image
+        from ncl_model.imaging.decoding import decode_image
 
         images = [decode_image(Path(path).read_bytes(), config=config) for path in rows["path"]]
         pixels = np.empty(len(images), dtype=object)

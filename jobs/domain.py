@@ -280,7 +280,7 @@ class Verdict:
     #: in [0, 1]
     score: float | None = None
     flagged: bool = False
-    #: share of pixels with probability at or above each of `ncl_model.scoring.AREA_CUTOFFS`
+    #: share of pixels with probability at or above each of `ncl_model.inference.scoring.AREA_CUTOFFS`
     tampered_areas: tuple[float, ...] = ()
     map_uri: str | None = None
     #: pixels, upright

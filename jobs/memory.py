@@ -10,9 +10,9 @@ import numpy as np
 
 from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
 from jobs.ports import ScoredImage
-from ncl_model.config import NclConfig
-from ncl_model.decoding import DecodedImage, decode_image
-from ncl_model.scoring import AREA_CUTOFFS
+from ncl_model.architecture.config import NclConfig
+from ncl_model.imaging.decoding import DecodedImage, decode_image
+from ncl_model.inference.scoring import AREA_CUTOFFS
 
 _SMALL = NclConfig(input_size=64, geometry="fit")
 

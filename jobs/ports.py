@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.domain import Lease, Verdict
-from ncl_model.decoding import DecodedImage
+from ncl_model.imaging.decoding import DecodedImage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -20,7 +20,7 @@ class ScoredImage:
 
     #: in [0, 1]
     score: float
-    #: share of pixels at or above each of `ncl_model.scoring.AREA_CUTOFFS`
+    #: share of pixels at or above each of `ncl_model.inference.scoring.AREA_CUTOFFS`
     tampered_areas: tuple[float, ...]
     #: (valid_height, valid_width) uint8, 255 = probability 1
     heatmap: NDArray[np.uint8]

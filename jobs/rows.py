@@ -25,7 +25,7 @@ from jobs.domain import (
 from jobs.errors import ErrorCode
 from jobs.states import JobState
 from jobs.stored_text import storable
-from ncl_model.scoring import AREA_CUTOFFS
+from ncl_model.inference.scoring import AREA_CUTOFFS
 
 #: gives the SQL expression of "now"; tests add an offset instead of sleeping
 Clock = Callable[[], ColumnElement[float]]

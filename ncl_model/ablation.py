@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ncl_model.checkpoint import load_checkpoint
 from ncl_model.command_line import DONE, count, ended
 from ncl_model.errors import TrainingFailed
 from ncl_model.evaluation.tables import csv_text, markdown_table
+from ncl_model.inference.checkpoint import load_checkpoint
 from ncl_model.training.interruption import heeding_signals
 from ncl_model.training.loop import never
 from ncl_model.training.plain import Place, train

@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from ncl_model.calibration import Calibration
-from ncl_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ncl_model.command_line import DONE, ended
 from ncl_model.data.datasets import find_sources, root_sources, split_by_group
 from ncl_model.errors import CalibrationTooCoarse, CheckpointMismatch, ConfigInvalid, DatasetInvalid
@@ -36,8 +34,10 @@ from ncl_model.evaluation.selection import (
 )
 from ncl_model.evaluation.survey import Part, Survey, looks, survey
 from ncl_model.evaluation.tables import text_table, with_interval
-from ncl_model.predictor import Predictor
-from ncl_model.scoring import Rule
+from ncl_model.inference.calibration import Calibration
+from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ncl_model.inference.predictor import Predictor
+from ncl_model.inference.scoring import Rule
 from ncl_model.writing import check_writable
 
 #: the parameter that the logit shift is added to

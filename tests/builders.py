@@ -29,7 +29,7 @@ from jobs.shards.work_queue import WorkQueue
 from jobs.storage import MemoryStorage, ObjectStorage, OpenStorage
 from jobs.store.job_store import JobStore
 from jobs.tables import jobs, shard_entries, shards, verdicts
-from ncl_model.scoring import AREA_CUTOFFS
+from ncl_model.inference.scoring import AREA_CUTOFFS
 
 FINGERPRINT = "ab" * 32
 MODEL = ModelRef(name="memory 1", fingerprint=FINGERPRINT)

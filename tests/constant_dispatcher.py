@@ -27,7 +27,7 @@ from jobs.shards.work_queue import WorkQueue
 from jobs.states import JobState
 from jobs.storage import S3Options, open_storage
 from jobs.store.job_store import JobStore
-from ncl_model.scoring import AREA_CUTOFFS
+from ncl_model.inference.scoring import AREA_CUTOFFS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ import io
 import pytest
 from PIL import Image
 
-from ncl_model.config import NclConfig
-from ncl_model.decoding import decode_image
+from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ImageUnreadable
+from ncl_model.imaging.decoding import decode_image
 
 FIT = NclConfig(backbone="resnet18", geometry="fit")
 

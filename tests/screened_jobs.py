@@ -21,7 +21,7 @@ from jobs.shards.work_queue import WorkQueue, failed_verdict
 from jobs.storage import FolderStorage, OpenStorage, S3Options, open_storage
 from jobs.store.job_store import JobStore
 from jobs.verdicts import VerdictStore
-from ncl_model.scoring import tampered_areas
+from ncl_model.inference.scoring import tampered_areas
 
 MODEL = ModelRef(name="hand-made 0", fingerprint="0123456789abcdef" * 4)
 THRESHOLD = 0.5

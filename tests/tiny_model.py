@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from ncl_model.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint
-from ncl_model.config import NclConfig
-from ncl_model.network import NclNetwork
+from ncl_model.architecture.config import NclConfig
+from ncl_model.architecture.network import NclNetwork
+from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint
 
 
 def save_tiny_model(path: Path, *, seed: int = 0) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ncl_model.config import NclConfig
+from ncl_model.architecture.config import NclConfig
 from ncl_model.data.resaving import JpegSettings
 from ncl_model.errors import ImageUnreadable
 from ncl_model.losses.objective import LossConfig

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from jobs.errors import ModelFailed
 from jobs.ports import ScoredImage, Scorer
-from ncl_model.decoding import DecodedImage
+from ncl_model.imaging.decoding import DecodedImage
 
 #: batches of one worker under way at the model at once: one is scored while the next one travels
 BATCHES_AT_MODEL = 2

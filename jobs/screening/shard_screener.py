@@ -26,8 +26,8 @@ from jobs.screening.reuse import is_flagged, taken_over
 from jobs.screening.shard_run import ShardAbandoned, ShardRun
 from jobs.shards.work_queue import MAX_ATTEMPTS, failed_verdict
 from jobs.storage import OpenStorage
-from ncl_model.decoding import DecodedImage
 from ncl_model.errors import ImageUnreadable
+from ncl_model.imaging.decoding import DecodedImage
 
 #: verdicts made, and heatmaps written, at once
 _FINISHERS = 4

@@ -17,8 +17,8 @@ from ncl_model.data.file_bytes import read_file
 from ncl_model.data.masks import GREY_TOLERATED, decode_mask
 from ncl_model.data.problems import Problem, ProblemKind, missing_files, refuse
 from ncl_model.data.sample import Sample
-from ncl_model.decoding import DEFAULT_MAX_PIXELS, decode_photo, image_format, opened_image
 from ncl_model.errors import ImageUnreadable
+from ncl_model.imaging.decoding import DEFAULT_MAX_PIXELS, decode_photo, image_format, opened_image
 
 #: called with (samples done, samples in all)
 Progress = Callable[[int, int], None]

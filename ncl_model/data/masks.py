@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ncl_model.decoding import DEFAULT_MAX_PIXELS, opened_image
-from ncl_model.pixels import to_rgb
+from ncl_model.imaging.decoding import DEFAULT_MAX_PIXELS, opened_image
+from ncl_model.imaging.pixels import to_rgb
 
 MaskColour = Literal["white", "black", "green"]
 MASK_COLOURS: tuple[MaskColour, ...] = get_args(MaskColour)

@@ -12,7 +12,7 @@ from pathlib import Path
 from ncl_model.command_line import INTERRUPTED, count, ended
 from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
 from ncl_model.evaluation.reporting import document, figures_text, robustness_text
-from ncl_model.predictor import Predictor
+from ncl_model.inference.predictor import Predictor
 from ncl_model.shown_text import one_line
 
 

@@ -18,7 +18,6 @@ from PIL import Image
 
 from ncl_model.data.datasets import find_sources
 from ncl_model.data.file_bytes import read_file
-from ncl_model.decoding import decode_photo
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
 from ncl_model.evaluation.equal_saving import EqualSaving
 from ncl_model.evaluation.figures import LabelledSet, judged
@@ -35,7 +34,8 @@ from ncl_model.evaluation.results import SetResult
 from ncl_model.evaluation.robustness import SUITE
 from ncl_model.evaluation.sheet import Panel, chosen_cases, draw_sheet
 from ncl_model.evaluation.tables import csv_row
-from ncl_model.predictor import Predictor
+from ncl_model.imaging.decoding import decode_photo
+from ncl_model.inference.predictor import Predictor
 from ncl_model.writing import sole_writer, writing
 
 #: called after each image: images of this set done, images of this set, name of the set

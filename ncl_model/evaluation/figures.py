@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from ncl_model.data.sample import Sample
 from ncl_model.evaluation.records import Distort, ImageRecord, judge
+from ncl_model.inference.predictor import Predictor
 from ncl_model.intervals import ROUNDS, Interval, group_bootstrap
 from ncl_model.metrics import auc, recall_at_fpr
-from ncl_model.predictor import Predictor
 
 #: the figures of a set, in the order they are shown, and their heads in tables
 FIGURES = {

@@ -14,8 +14,8 @@ from ncl_model.data.file_bytes import read_file
 from ncl_model.data.masks import decode_mask
 from ncl_model.data.sample import Sample
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
+from ncl_model.inference.predictor import Predictor
 from ncl_model.metrics import auc, pixel_f1, pixel_iou
-from ncl_model.predictor import Predictor
 
 #: changes a photograph's file before the predictor sees it: bytes in, bytes out; may raise ImageUnreadable
 Distort = Callable[[bytes], bytes]

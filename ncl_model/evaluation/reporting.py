@@ -19,7 +19,7 @@ from ncl_model.evaluation.tables import (
     text_table,
     with_interval,
 )
-from ncl_model.predictor import Predictor
+from ncl_model.inference.predictor import Predictor
 from ncl_model.shown_text import one_line
 
 #: what the robustness tables show of each distortion

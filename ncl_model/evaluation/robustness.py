@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ncl_model.decoding import decode_photo
+from ncl_model.imaging.decoding import decode_photo
 
 Kind = Literal["clean", "resize", "blur", "noise", "jpeg"]
 Pixels = NDArray[np.uint8]

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncl_model.evaluation.records import at_size
+from ncl_model.inference.scoring import FloatMap, Rule, map_score
 from ncl_model.intervals import ROUNDS, Figure, Interval, group_bootstrap
 from ncl_model.metrics import auc, pixel_f1, recall_at_fpr
-from ncl_model.scoring import FloatMap, Rule, map_score
 
 #: scores by rule, equally long
 Scores = Mapping[Rule, Sequence[float]]

@@ -12,8 +12,8 @@ from ncl_model.data.sample import Sample
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
 from ncl_model.evaluation.records import Distort, ImageRecord, Look, examine, record_of
 from ncl_model.evaluation.selection import HEAD, column, scores_of
-from ncl_model.predictor import Predictor
-from ncl_model.scoring import Rule
+from ncl_model.inference.predictor import Predictor
+from ncl_model.inference.scoring import Rule
 from ncl_model.shown_text import one_line
 
 

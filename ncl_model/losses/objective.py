@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ncl_model.architecture.network import NclOutput
 from ncl_model.errors import ConfigInvalid
 from ncl_model.losses.contrast import class_contrast, enough, pivot_contrast
 from ncl_model.losses.patches import Kind, at_least_float32, choose, label_patches
 from ncl_model.losses.pivot import PivotNetwork
 from ncl_model.losses.pivot_consistent import pivot_consistent_loss
-from ncl_model.network import NclOutput
 
 #: pixels per cell of ``NclOutput.patches``
 FEATURE_STRIDE = 4

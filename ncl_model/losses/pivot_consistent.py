@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ncl_model.decoder import STAGE_STRIDES, Logits
+from ncl_model.architecture.decoder import STAGE_STRIDES, Logits
 from ncl_model.losses.patches import at_least_float32
 
 #: side in pixels of the cells that decide what contour is [ours, NCL.md]

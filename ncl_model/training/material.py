@@ -20,8 +20,8 @@ from ncl_model.data.masks import decode_mask
 from ncl_model.data.problems import tell
 from ncl_model.data.resaving import JpegSettings, settings_of
 from ncl_model.data.sample import Sample
-from ncl_model.decoding import decode_photo
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
+from ncl_model.imaging.decoding import decode_photo
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from ncl_model.config import NclConfig
+from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ConfigInvalid
 from ncl_model.losses.objective import LossConfig
 from ncl_model.training.fields import check_fields, check_known, choice, number, switch, text, whole

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from ncl_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ncl_model.errors import CheckpointCorrupt, CheckpointError, OutputUnwritable
+from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ncl_model.training.parts import has_parts, join_parts, split_file
 from ncl_model.writing import writing
 

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ncl_model.checkpoint import Checkpoint
 from ncl_model.data.sample import Sample
 from ncl_model.errors import NclModelError
 from ncl_model.evaluation.figures import evaluate
-from ncl_model.predictor import Predictor
+from ncl_model.inference.checkpoint import Checkpoint
+from ncl_model.inference.predictor import Predictor
 from ncl_model.training.loss_totals import LossMeans
 from ncl_model.training.run_files import RunFiles
 from ncl_model.training.run_log import RunLog

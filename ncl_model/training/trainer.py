@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ncl_model.checkpoint import Checkpoint, pack_weights
+from ncl_model.architecture.network import NclNetwork
 from ncl_model.errors import CheckpointMismatch, ConfigInvalid
-from ncl_model.network import NclNetwork
+from ncl_model.inference.checkpoint import Checkpoint, pack_weights
 from ncl_model.training.batch_norm_guard import BatchNormGuard
 from ncl_model.training.devices import check_precision, tune
 from ncl_model.training.loss_totals import LossTotals

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ncl_model.architecture.network import NclNetwork, channels_last
 from ncl_model.losses.objective import LossParts, Objective
-from ncl_model.network import NclNetwork, channels_last
 from ncl_model.training.recipe import TrainConfig
 
 #: torch's types by the recipe's words

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ncl_model.checkpoint import load_checkpoint
 from ncl_model.errors import CheckpointMismatch
+from ncl_model.inference.checkpoint import load_checkpoint
 
 _REMEDY = "Start from weights of the recipe's own network, or of one without its newer parts"
 

@@ -43,7 +43,7 @@ def write_exhibit(wiring: Wiring, job: Job, verdict: Verdict, out_file: Path) ->
 
 def _computed_heatmap(wiring: Wiring, job: Job, data: bytes) -> NDArray[np.uint8]:
     """Heatmaps are not kept for every image; the same model computes the same one again."""
-    from ncl_model.predictor import Predictor
+    from ncl_model.inference.predictor import Predictor
 
     if job.model != wiring.model:
         raise ModelMismatch(job.model.fingerprint, wiring.model.fingerprint)

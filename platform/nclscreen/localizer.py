@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
 from jobs.ports import ScoredImage
-from ncl_model.config import NclConfig
-from ncl_model.decoding import DecodedImage, decode_image
+from ncl_model.architecture.config import NclConfig
+from ncl_model.imaging.decoding import DecodedImage, decode_image
 
 APP_NAME = "localizer"
 #: batches a replica has accepted and not answered; more wait at the callers
@@ -71,7 +71,7 @@ class Localizer:
 
     async def reconfigure(self, config: dict[str, Any]) -> None:
         """`config`: weights (path or None for the shipped ones), precision, threads, device."""
-        from ncl_model.predictor import Predictor
+        from ncl_model.inference.predictor import Predictor
 
         device = config.get("device", "cpu")
         streams = Streams(device=device, threads=config["threads"])

@@ -41,8 +41,8 @@ from nclscreen.runtime import RuntimeOptions
 from nclscreen.settings import Settings
 
 if TYPE_CHECKING:  # the model brings torch along, which takes seconds to load: commands that only look do without
-    from ncl_model.calibration import Calibration, Policy
-    from ncl_model.checkpoint import Checkpoint
+    from ncl_model.inference.calibration import Calibration, Policy
+    from ncl_model.inference.checkpoint import Checkpoint
 
 #: of the thresholds a model suggests, the one that flagged 5 % of authentic validation photographs
 SUGGESTED_AT = "fpr_0.05"
@@ -126,14 +126,14 @@ class Wiring:
 
     @property
     def weights(self) -> Path:
-        from ncl_model.checkpoint import shipped_weights
+        from ncl_model.inference.checkpoint import shipped_weights
 
         return self.settings.weights or shipped_weights()
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
-        """The model file. Raises the errors of `ncl_model.checkpoint.load_checkpoint`."""
-        from ncl_model.checkpoint import load_checkpoint
+        """The model file. Raises the errors of `ncl_model.inference.checkpoint.load_checkpoint`."""
+        from ncl_model.inference.checkpoint import load_checkpoint
 
         return load_checkpoint(self.weights)
 
@@ -155,7 +155,7 @@ class Wiring:
     @cached_property
     def calibration(self) -> Calibration | None:
         """Which scores authentic photographs reach; None when the weights do not say. Raises CalibrationInvalid."""
-        from ncl_model.calibration import Calibration
+        from ncl_model.inference.calibration import Calibration
 
         return Calibration.from_dict(self.checkpoint.calibration) if self.checkpoint.calibration else None
 

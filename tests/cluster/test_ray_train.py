@@ -16,10 +16,10 @@ from training_material import recipe, write_source
 
 from jobs.domain import ImageKey
 from jobs.storage import open_storage
-from ncl_model.checkpoint import load_checkpoint
 from ncl_model.distributed.launch import Workers, train_on_ray, unseen_by
 from ncl_model.distributed.run_place import RunPlace
 from ncl_model.errors import ConfigInvalid, DatasetInvalid
+from ncl_model.inference.checkpoint import load_checkpoint
 from ncl_model.losses.objective import LossConfig
 from ncl_model.training.plain import Place, train
 from ncl_model.training.recipe import TrainConfig

@@ -8,7 +8,7 @@ import pytest
 from flow_program import Program, press_ctrl_c, processes_of, wait_until
 from training_material import write_source
 
-from ncl_model.checkpoint import load_checkpoint
+from ncl_model.inference.checkpoint import load_checkpoint
 from ncl_model.training.run_log import read_metrics
 
 

@@ -15,7 +15,7 @@ from jobs.errors import ModelFailed, ModelUnavailable
 from jobs.memory import MemoryScorer
 from jobs.ports import ScoredImage
 from jobs.screening.batching import BATCHES_WAITING, Batcher
-from ncl_model.decoding import DecodedImage
+from ncl_model.imaging.decoding import DecodedImage
 
 SIZE = 4
 

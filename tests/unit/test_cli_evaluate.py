@@ -13,9 +13,9 @@ from data_sets import make_authentic, make_indexed
 from odd_images import encoded, photo
 from tiny_model import save_tiny_model
 
-from ncl_model.calibration import Calibration
-from ncl_model.checkpoint import load_checkpoint, save_checkpoint
 from ncl_model.evaluation.evaluation_run import EvaluationRun
+from ncl_model.inference.calibration import Calibration
+from ncl_model.inference.checkpoint import load_checkpoint, save_checkpoint
 from nclscreen.cli.app import run
 from nclscreen.wiring import Wiring, load_settings, wire
 

@@ -16,7 +16,7 @@ from tiny_model import save_tiny_model
 
 from jobs.domain import IMAGE_SUFFIXES, Counts, Filters, Job, JobId, ModelRef
 from jobs.states import JobState
-from ncl_model.decoding import FORMATS
+from ncl_model.imaging.decoding import FORMATS
 from nclscreen.cli import output
 from nclscreen.cli.app import run
 from nclscreen.cli.progress import Rate, duration, progress_line

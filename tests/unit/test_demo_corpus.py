@@ -16,9 +16,9 @@ from PIL import Image
 
 from jobs.domain import ImageKey, Verdict
 from jobs.errors import ErrorCode
-from ncl_model.config import NclConfig
-from ncl_model.decoding import decode_image
+from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ImageUnreadable
+from ncl_model.imaging.decoding import decode_image
 from nclscreen.demo import DemoCorpus, build_demo_corpus, tally
 from nclscreen.demo.editing import EditImpossible, copy_move, splice
 from nclscreen.demo.photographs import SOURCES, DemoPhotographsMissing, Source, _load

@@ -16,7 +16,7 @@ from odd_images import encoded, photo
 from tiny_model import save_tiny_model
 
 from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
-from ncl_model.predictor import Predictor
+from ncl_model.inference.predictor import Predictor
 from nclscreen.localizer import Hosting, Localizer, Reply, ServeScorer, Streams, build_app
 
 # Serve builds its local handle with calls that newer Pythons call outdated

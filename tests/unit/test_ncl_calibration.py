@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from ncl_model.calibration import Calibration
 from ncl_model.errors import CalibrationInvalid, CalibrationMissing, CalibrationTooCoarse
+from ncl_model.inference.calibration import Calibration
 from ncl_model.intervals import group_bootstrap, upper_bound
 
 SCORES = st.lists(st.integers(0, 50).map(lambda n: n / 50), min_size=1, max_size=60)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ncl_model.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint, shipped_weights
-from ncl_model.config import NclConfig
+from ncl_model.architecture.config import NclConfig
+from ncl_model.architecture.network import NclNetwork
 from ncl_model.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, ConfigInvalid
-from ncl_model.network import NclNetwork
+from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint, shipped_weights
 
 CONFIG = NclConfig(backbone="resnet18", width=8, output_stride=16, aspp_channels=8, decoder_channels=8, geometry="fit")
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ncl_model.compression import BLOCK, FEATURES, CompressionFeatures
-from ncl_model.config import NclConfig
-from ncl_model.network import NclNetwork
+from ncl_model.architecture.compression import BLOCK, FEATURES, CompressionFeatures
+from ncl_model.architecture.config import NclConfig
+from ncl_model.architecture.network import NclNetwork
 
 SIDE = 128
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from photo_bytes import FIT, code_of, saved
 from PIL import Image
 
-from ncl_model.canvas import canvas_side, fit_size
-from ncl_model.config import NclConfig
-from ncl_model.decoding import decode_image
+from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ImageUnreadable
+from ncl_model.imaging.canvas import canvas_side, fit_size
+from ncl_model.imaging.decoding import decode_image
 
 STRETCH = NclConfig(backbone="resnet18", geometry="stretch", input_size=128)
 CODES = {"empty", "unsupported_format", "corrupt", "too_large"}

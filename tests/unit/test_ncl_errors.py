@@ -38,5 +38,6 @@ def test_errors_survive_pickling(error: NclModelError) -> None:
 
 
 def test_reading_pictures_and_scores_needs_no_torch() -> None:
-    code = "import sys, ncl_model, ncl_model.decoding, ncl_model.scoring; sys.exit('torch' in sys.modules)"
+    imported = "ncl_model.imaging.decoding, ncl_model.inference.scoring"
+    code = f"import sys, ncl_model, {imported}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

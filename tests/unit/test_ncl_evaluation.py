@@ -19,7 +19,6 @@ from tiny_model import save_lively_model
 
 from ncl_model.data.resaving import resave, settings_of
 from ncl_model.data.sample import Sample
-from ncl_model.decoding import decode_photo
 from ncl_model.errors import DatasetInvalid, OutputUnwritable
 from ncl_model.evaluation.__main__ import main
 from ncl_model.evaluation.equal_saving import EqualSaving
@@ -27,8 +26,9 @@ from ncl_model.evaluation.evaluation_run import EvaluationRun, file_stem, read_s
 from ncl_model.evaluation.figures import LabelledSet, evaluate, judged, summarize
 from ncl_model.evaluation.records import ImageRecord, at_size, judge
 from ncl_model.evaluation.tables import csv_row, markdown_table, text_table
+from ncl_model.imaging.decoding import decode_photo
+from ncl_model.inference.predictor import Predictor
 from ncl_model.metrics import auc, pixel_f1
-from ncl_model.predictor import Predictor
 
 
 @pytest.fixture(scope="module")

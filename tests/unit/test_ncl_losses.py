@@ -10,15 +10,15 @@ from slow_ncl import class_term, patches_by_kind, pivot_consistent, pivot_terms
 from torch import Tensor
 from training_material import TINY
 
-from ncl_model.backbone import Backbone
-from ncl_model.decoder import Logits
+from ncl_model.architecture.backbone import Backbone
+from ncl_model.architecture.decoder import Logits
+from ncl_model.architecture.network import NclNetwork, NclOutput
 from ncl_model.errors import ConfigInvalid
 from ncl_model.losses.contrast import class_contrast, enough, pivot_contrast
 from ncl_model.losses.objective import LossConfig, Objective
 from ncl_model.losses.patches import Kind, choose, label_patches
 from ncl_model.losses.pivot import PivotNetwork, Pivots
 from ncl_model.losses.pivot_consistent import pivot_consistent_loss
-from ncl_model.network import NclNetwork, NclOutput
 
 SIDE = 32
 CHANNELS = 5

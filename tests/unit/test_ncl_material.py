@@ -26,8 +26,8 @@ from training_material import write_source
 from ncl_model.data.checking import look_at
 from ncl_model.data.datasets import read_source, split_by_group
 from ncl_model.data.sample import Sample
-from ncl_model.decoding import decode_photo
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
+from ncl_model.imaging.decoding import decode_photo
 from ncl_model.training import material as material_module
 from ncl_model.training.material import Material
 

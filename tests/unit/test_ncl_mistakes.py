@@ -15,16 +15,16 @@ from data_sets import make_indexed, save_photo
 from training_material import recipe, write_source
 
 from ncl_model.ablation import main as ablation
-from ncl_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ncl_model.command_line import ended
 from ncl_model.data.file_bytes import read_file
 from ncl_model.data.inspection import inspect_sources
 from ncl_model.data.problems import Problem, refuse
-from ncl_model.device import device_named
 from ncl_model.errors import CheckpointCorrupt, ConfigInvalid, DatasetInvalid, FolderInUse, OutputUnwritable
 from ncl_model.evaluation.__main__ import main as evaluation
 from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
-from ncl_model.predictor import Predictor
+from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from ncl_model.inference.device import device_named
+from ncl_model.inference.predictor import Predictor
 from ncl_model.release import main as release
 from ncl_model.training.__main__ import main as training
 from ncl_model.training.plain import Place, train
@@ -229,7 +229,7 @@ def test_a_full_disk_leaves_the_last_saved_files(tmp_path: Path) -> None:
         code = f"""
 import resource, sys
 from pathlib import Path
-from ncl_model.checkpoint import load_checkpoint
+from ncl_model.inference.checkpoint import load_checkpoint
 from ncl_model.errors import OutputUnwritable
 from ncl_model.training.run_files import RunFiles
 from ncl_model.training.run_log import METRICS, RunLog, read_metrics

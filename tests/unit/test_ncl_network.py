@@ -7,11 +7,11 @@ import json
 import pytest
 import torch
 
-from ncl_model.backbone import ResidualFilters
-from ncl_model.config import NclConfig
+from ncl_model.architecture.backbone import ResidualFilters
+from ncl_model.architecture.config import NclConfig
+from ncl_model.architecture.network import NclNetwork
 from ncl_model.errors import ConfigInvalid
 from ncl_model.losses.pivot_consistent import contour, pivot_consistent_loss
-from ncl_model.network import NclNetwork
 
 
 def tiny(**changes: object) -> NclConfig:
@@ -136,7 +136,7 @@ def test_other_text_is_no_config(text: str) -> None:
 
 
 def logits_of(value: torch.Tensor) -> object:
-    from ncl_model.decoder import Logits
+    from ncl_model.architecture.decoder import Logits
 
     return Logits(*(torch.nn.functional.avg_pool2d(value, s) for s in (8, 4, 2, 1)))
 

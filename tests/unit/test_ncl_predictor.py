@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from ncl_model.checkpoint import Checkpoint, pack_weights, save_checkpoint
-from ncl_model.config import NclConfig
-from ncl_model.network import NclNetwork
-from ncl_model.predictor import Predictor
-from ncl_model.scoring import AREA_CUTOFFS, image_score, tampered_areas, to_heatmap
+from ncl_model.architecture.config import NclConfig
+from ncl_model.architecture.network import NclNetwork
+from ncl_model.inference.checkpoint import Checkpoint, pack_weights, save_checkpoint
+from ncl_model.inference.predictor import Predictor
+from ncl_model.inference.scoring import AREA_CUTOFFS, image_score, tampered_areas, to_heatmap
 
 CONFIG = NclConfig(
     backbone="resnet18",

@@ -9,8 +9,8 @@ import pytest
 from photo_bytes import FIT, code_of, saved
 from PIL import Image
 
-from ncl_model.decoding import decode_image
-from ncl_model.pixels import to_rgb
+from ncl_model.imaging.decoding import decode_image
+from ncl_model.imaging.pixels import to_rgb
 
 
 def test_a_large_jpeg_is_decoded_reduced_and_looks_the_same() -> None:
@@ -58,7 +58,7 @@ def test_the_margin_says_how_small_a_jpeg_is_decoded(
         seen.append(image.size)
         return to_rgb(image)
 
-    monkeypatch.setattr("ncl_model.decoding.to_rgb", looked_at)
+    monkeypatch.setattr("ncl_model.imaging.decoding.to_rgb", looked_at)
     decode_image(saved(large(), "JPEG"), config=dataclasses.replace(FIT, draft_margin=margin))
     assert seen == [(2400 // scale, 1600 // scale)]
 

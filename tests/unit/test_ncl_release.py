@@ -14,13 +14,13 @@ from data_sets import make_authentic, make_indexed, save_as_jpeg
 from tiny_model import save_lively_model
 from training_material import TINY
 
-from ncl_model.calibration import Calibration
-from ncl_model.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint
+from ncl_model.architecture.network import NclNetwork
 from ncl_model.evaluation.equal_saving import EqualSaving
 from ncl_model.evaluation.evaluation_run import read_sets
 from ncl_model.evaluation.records import judge
-from ncl_model.network import NclNetwork
-from ncl_model.predictor import Predictor
+from ncl_model.inference.calibration import Calibration
+from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint
+from ncl_model.inference.predictor import Predictor
 from ncl_model.release import held_out_parts
 from ncl_model.release import main as release_main
 

@@ -9,9 +9,9 @@ import pytest
 from odd_images import encoded, photo
 from PIL import Image
 
-from ncl_model.decoding import decode_photo
 from ncl_model.errors import ImageUnreadable
 from ncl_model.evaluation.robustness import SUITE, Distortion, blurred, noisy, resized
+from ncl_model.imaging.decoding import decode_photo
 
 DATA = encoded(photo(), "JPEG")
 PIXELS = decode_photo(DATA)

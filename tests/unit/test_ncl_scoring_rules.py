@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from ncl_model.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint, shipped_weights
-from ncl_model.config import NclConfig
+from ncl_model.architecture.config import NclConfig
+from ncl_model.architecture.network import ImageHead, NclNetwork
 from ncl_model.errors import ConfigInvalid
 from ncl_model.evaluation.selection import (
     HEAD,
@@ -28,9 +28,9 @@ from ncl_model.evaluation.selection import (
     scores_of,
     shifted,
 )
-from ncl_model.network import ImageHead, NclNetwork
-from ncl_model.predictor import Predictor
-from ncl_model.scoring import Rule, area_score, image_score, mean_logit, peak_score
+from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint, shipped_weights
+from ncl_model.inference.predictor import Predictor
+from ncl_model.inference.scoring import Rule, area_score, image_score, mean_logit, peak_score
 
 TINY = NclConfig(
     backbone="resnet18", width=8, output_stride=16, aspp_channels=8, decoder_channels=8, geometry="fit", input_size=128

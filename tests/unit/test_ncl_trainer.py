@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from training_material import TINY, Pictures, forged, recipe
 
-from ncl_model.checkpoint import save_checkpoint
-from ncl_model.config import NclConfig
+from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import CheckpointMismatch, ConfigInvalid, TrainingDiverged
+from ncl_model.inference.checkpoint import save_checkpoint
 from ncl_model.losses.objective import LossConfig
 from ncl_model.metrics import pixel_f1
 from ncl_model.training.batches import make_batch

@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 from training_material import recipe, write_source
 
-from ncl_model.checkpoint import load_checkpoint
 from ncl_model.errors import CheckpointCorrupt, CheckpointMissing, DatasetInvalid
+from ncl_model.inference.checkpoint import load_checkpoint
 from ncl_model.training.__main__ import main
 from ncl_model.training.parts import has_parts, join_parts, split_file
 from ncl_model.training.parts import main as parts_main

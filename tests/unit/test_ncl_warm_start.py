@@ -9,10 +9,10 @@ import pytest
 import torch
 from training_material import TINY
 
-from ncl_model.checkpoint import Checkpoint, pack_weights, save_checkpoint
-from ncl_model.config import NclConfig
+from ncl_model.architecture.config import NclConfig
+from ncl_model.architecture.network import NclNetwork
 from ncl_model.errors import CheckpointMismatch
-from ncl_model.network import NclNetwork
+from ncl_model.inference.checkpoint import Checkpoint, pack_weights, save_checkpoint
 from ncl_model.training.warm_start import adopt
 
 GROWN = dataclasses.replace(TINY, compression="dct", compression_channels=8, head="pooled")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ncl_model.config import NclConfig
-from ncl_model.decoding import decode_image
+from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ImageUnreadable
+from ncl_model.imaging.decoding import decode_image
 from nclscreen.pictures import comparison, overlay, upright_photo
 from nclscreen.pictures.colours import colour_table, css_gradient
 from nclscreen.pictures.lettering import drawable, fitted, font, width, wrapped

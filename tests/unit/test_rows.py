@@ -21,7 +21,7 @@ from jobs.rows import (
     verdict_to_row,
 )
 from jobs.stored_text import is_storable, storable
-from ncl_model.scoring import AREA_CUTOFFS
+from ncl_model.inference.scoring import AREA_CUTOFFS
 
 AREAS = st.lists(st.floats(0, 1), min_size=16, max_size=16)
 

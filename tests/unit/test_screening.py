@@ -31,7 +31,7 @@ from jobs.memory import MemoryScorer
 from jobs.ports import ScoredImage
 from jobs.screening.heatmaps import decode_heatmap
 from jobs.screening.shard_screener import ScreeningLimits
-from ncl_model.decoding import DecodedImage
+from ncl_model.imaging.decoding import DecodedImage
 
 
 def test_one_verdict_for_each_image_in_order() -> None:

@@ -20,7 +20,7 @@ from jobs.errors import (
 from jobs.memory import MemoryScorer
 from jobs.screening.shard_run import ShardAbandoned
 from jobs.screening.shard_screener import ScreeningLimits
-from ncl_model.decoding import DecodedImage
+from ncl_model.imaging.decoding import DecodedImage
 
 
 def test_images_of_one_batch_have_one_canvas_shape() -> None:

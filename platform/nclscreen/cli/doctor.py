@@ -87,7 +87,7 @@ def _source(wiring: Wiring, source: str) -> str:
 def _model(wiring: Wiring) -> str:
     import numpy as np
 
-    from ncl_model.predictor import Predictor
+    from ncl_model.inference.predictor import Predictor
 
     predictor = Predictor.setup(wiring.weights, wiring.settings.precision)
     probabilities = predictor.predict(np.zeros((1, 64, 64, 3), np.uint8))

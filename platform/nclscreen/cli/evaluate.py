@@ -46,7 +46,7 @@ def evaluate(
     """
     from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
     from ncl_model.evaluation.reporting import document, figures_text, robustness_text
-    from ncl_model.predictor import Predictor
+    from ncl_model.inference.predictor import Predictor
 
     wiring = wire()
     sets = read_sets(data, limit)

@@ -11,7 +11,7 @@ from nclscreen.cli import output
 from nclscreen.wiring import Wiring
 
 if TYPE_CHECKING:
-    from ncl_model.calibration import Policy
+    from ncl_model.inference.calibration import Policy
 
 Threshold = Annotated[
     float | None, typer.Option(min=0, max=1, help="Score from which an image is flagged; else as the model suggests.")

@@ -18,7 +18,7 @@ from nclscreen.cli.policies import MaxFpr, Threshold, asked_policy, policy_docum
 from nclscreen.wiring import Wiring, wire
 
 if TYPE_CHECKING:
-    from ncl_model.predictor import Predictor
+    from ncl_model.inference.predictor import Predictor
 
 
 def score(
@@ -28,7 +28,7 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Score single images here and now: no database, no cluster."""
-    from ncl_model.predictor import Predictor
+    from ncl_model.inference.predictor import Predictor
 
     wiring = wire()
     policy = asked_policy(wiring, threshold, max_fpr)

@@ -104,8 +104,8 @@ def _recipe(config: str, minutes: float | None, steps: int | None) -> TrainConfi
 
 def _was_finished(recipe: TrainConfig, place: RunPlace) -> bool:
     """Whether the folder holds this run's end already, so that nothing needs to be started."""
-    from ncl_model.checkpoint import load_checkpoint
     from ncl_model.errors import CheckpointError
+    from ncl_model.inference.checkpoint import load_checkpoint
     from ncl_model.training.run_files import WEIGHTS
 
     weights = Path(place.path) / WEIGHTS
@@ -180,7 +180,7 @@ def _document(out: str, place: RunPlace, known: dict[str, Any], finished: bool) 
     found: dict[str, Any] = {"step": known.get("step"), "elapsed_s": known.get("elapsed_s"), "validation": {}}
     weights = Path(place.path) / files["weights"]
     if place.is_folder and weights.is_file():
-        from ncl_model.checkpoint import load_checkpoint
+        from ncl_model.inference.checkpoint import load_checkpoint
 
         checkpoint = load_checkpoint(weights)
         found = {

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from jobs.errors import JobsError
-from ncl_model.pixels import to_rgb
+from ncl_model.imaging.pixels import to_rgb
 
 
 class DemoPhotographsMissing(JobsError):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PIL import Image
 
-from ncl_model.config import CANVAS_MINIMUM, NclConfig
-from ncl_model.decoding import DEFAULT_MAX_PIXELS, decode_image
+from ncl_model.architecture.config import CANVAS_MINIMUM, NclConfig
+from ncl_model.imaging.decoding import DEFAULT_MAX_PIXELS, decode_image
 
 
 def upright_photo(data: bytes, max_side: int, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:

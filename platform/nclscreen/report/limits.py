@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ncl_model.decoding import DEFAULT_MAX_PIXELS
+from ncl_model.imaging.decoding import DEFAULT_MAX_PIXELS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ncl_model.config import NclConfig
+from ncl_model.architecture.config import NclConfig
 
 #: residual blocks per stage, and whether they are bottlenecks (He et al., CVPR 2016, table 1)
 LAYOUTS: dict[str, tuple[tuple[int, int, int, int], bool]] = {

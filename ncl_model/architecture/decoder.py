@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ncl_model.backbone import Features, conv_bn_relu
+from ncl_model.architecture.backbone import Features, conv_bn_relu
 
 #: dilations of the pyramid's 3x3 branches, by output stride (DeepLabV3+, ECCV 2018, section 4)
 RATES: dict[int, tuple[int, int, int]] = {8: (12, 24, 36), 16: (6, 12, 18)}

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ncl_model.canvas import fit_size, pad_to_canvas
-from ncl_model.config import NclConfig
+from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ImageUnreadable
-from ncl_model.pixels import to_rgb
+from ncl_model.imaging.canvas import fit_size, pad_to_canvas
+from ncl_model.imaging.pixels import to_rgb
 
 #: formats that are opened; a short list keeps rarely tested parsers, and EPS with its interpreter, away
 #: (MPO, the format of stereo cameras, comes through JPEG)

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ncl_model.backbone import Backbone, Features, ResidualFilters
-from ncl_model.compression import CompressionStream
-from ncl_model.config import CANVAS_MULTIPLE, NclConfig
-from ncl_model.decoder import RATES, Decoder, Logits, Pyramid
+from ncl_model.architecture.backbone import Backbone, Features, ResidualFilters
+from ncl_model.architecture.compression import CompressionStream
+from ncl_model.architecture.config import CANVAS_MULTIPLE, NclConfig
+from ncl_model.architecture.decoder import RATES, Decoder, Logits, Pyramid
 
 #: probability of "tampered" an untrained network starts from; most pixels are authentic
 _PRIOR_LOGIT = -2.0

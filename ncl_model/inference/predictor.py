@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ncl_model.checkpoint import Checkpoint, Precision, load_checkpoint, shipped_weights
-from ncl_model.config import NclConfig
-from ncl_model.decoding import DEFAULT_MAX_PIXELS, DecodedImage, decode_image
-from ncl_model.device import device_named
-from ncl_model.network import NclNetwork, channels_last
-from ncl_model.scoring import AREA_CUTOFFS, Rule, tampered_areas, to_heatmap
+from ncl_model.architecture.config import NclConfig
+from ncl_model.architecture.network import NclNetwork, channels_last
+from ncl_model.imaging.decoding import DEFAULT_MAX_PIXELS, DecodedImage, decode_image
+from ncl_model.inference.checkpoint import Checkpoint, Precision, load_checkpoint, shipped_weights
+from ncl_model.inference.device import device_named
+from ncl_model.inference.scoring import AREA_CUTOFFS, Rule, tampered_areas, to_heatmap
 
 #: images of one canvas shape that ``localize`` sends through the network together
 LOCALIZE_BATCH = 16

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ncl_model.backbone import Block, conv_bn_relu
+from ncl_model.architecture.backbone import Block, conv_bn_relu
 
 #: side of JPEG's blocks; the input's first pixel is taken to start one
 BLOCK = 8

@@ -12,7 +12,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ncl_model.config import NclConfig
+from ncl_model.architecture.config import NclConfig
 
 #: probability cut-offs of the sixteen areas every verdict carries: 0.20, 0.25, ... 0.95
 AREA_CUTOFFS: tuple[float, ...] = tuple(round(0.20 + 0.05 * step, 2) for step in range(16))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ncl_model.config import CANVAS_MINIMUM, CANVAS_MULTIPLE
+from ncl_model.architecture.config import CANVAS_MINIMUM, CANVAS_MULTIPLE
 
 
 def fit_size(width: int, height: int, limit: int) -> tuple[int, int]:

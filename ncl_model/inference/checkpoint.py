@@ -19,9 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ncl_model.config import NclConfig
+from ncl_model.architecture.config import NclConfig
+from ncl_model.architecture.network import NclNetwork
 from ncl_model.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, ConfigInvalid, OutputUnwritable
-from ncl_model.network import NclNetwork
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -83,7 +83,7 @@ class Checkpoint:
 
 def shipped_weights() -> Path:
     """Path of the weights that come with the package."""
-    return Path(__file__).parent / "weights" / "small.safetensors"
+    return Path(__file__).parents[1] / "weights" / "small.safetensors"
 
 
 def pack_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
