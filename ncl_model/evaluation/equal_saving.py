@@ -13,8 +13,8 @@ from typing import Self
 from ncl_model.data.file_bytes import read_file
 from ncl_model.data.resaving import JpegSettings, resave, settings_of
 from ncl_model.data.sample import Sample
-from ncl_model.evaluation.robustness import bitmap
 from ncl_model.imaging.decoding import decode_photo
+from ncl_model.imaging.encoding import bitmap
 
 
 class EqualSaving:

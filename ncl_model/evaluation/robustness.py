@@ -8,7 +8,6 @@ ours and written at the distortion. Deterministic: the noise is seeded by the fi
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ncl_model.imaging.decoding import decode_photo
+from ncl_model.imaging.encoding import bitmap, jpeg_file
 
 Kind = Literal["clean", "resize", "blur", "noise", "jpeg"]
 Pixels = NDArray[np.uint8]
@@ -45,7 +45,7 @@ class Distortion:
             return data
         pixels = decode_photo(data)
         if self.kind == "jpeg":
-            return _jpeg(pixels, int(self.amount))
+            return jpeg_file(pixels, int(self.amount))
         if self.kind == "resize":
             return bitmap(resized(pixels, self.amount))
         if self.kind == "blur":
@@ -106,17 +106,3 @@ def noisy(pixels: Pixels, sigma: float, *, seed: bytes) -> Pixels:
 def _rounded(values: NDArray[np.floating]) -> Pixels:
     result: Pixels = np.rint(values).clip(0, 255).astype(np.uint8)
     return result
-
-
-def bitmap(pixels: Pixels) -> bytes:
-    """(H, W, 3) uint8 as an uncompressed file: the predictor's own decoder gives the same pixels back."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="BMP")
-    return buffer.getvalue()
-
-
-def _jpeg(pixels: Pixels, quality: int) -> bytes:
-    """With Pillow's colour subsampling, 4:2:0."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="JPEG", quality=quality)
-    return buffer.getvalue()
