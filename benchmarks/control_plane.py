@@ -25,17 +25,17 @@ from sqlalchemy import Engine, MetaData, insert, text, update
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "platform"), str(ROOT / "tests")]
 
-from constant_dispatcher import ConstantDispatcher, Order, constant_verdicts  # noqa: E402
+from support.constant_dispatcher import ConstantDispatcher, Order, constant_verdicts  # noqa: E402
 
-from jobs.database import create_database_engine, writing  # noqa: E402
 from jobs.domain import ImageKey, ImageRef, JobId, Lease, ModelRef, NewJob  # noqa: E402
-from jobs.migrations import upgrade  # noqa: E402
+from jobs.lifecycle.job_store import JobStore  # noqa: E402
 from jobs.preparation.shard_plan import cut, shard_sizes  # noqa: E402
-from jobs.rows import verdict_to_row  # noqa: E402
 from jobs.shards.shard_rows import insert_shard  # noqa: E402
 from jobs.shards.work_queue import WorkQueue  # noqa: E402
-from jobs.store.job_store import JobStore  # noqa: E402
-from jobs.tables import jobs, verdicts  # noqa: E402
+from jobs.sql.database import create_database_engine, writing  # noqa: E402
+from jobs.sql.migrations import upgrade  # noqa: E402
+from jobs.sql.rows import verdict_to_row  # noqa: E402
+from jobs.sql.tables import jobs, verdicts  # noqa: E402
 
 MODEL = ModelRef(name="constant", fingerprint="c0" * 32)
 LEASE_S = 600.0
@@ -233,7 +233,7 @@ def started(name: str, folder: str) -> Iterator[Backend]:
         numbers = iter(range(1000))
         yield Backend(name=name, fresh=lambda: f"sqlite:///{folder}/{next(numbers)}.sqlite", cpu_s=time.process_time)
         return
-    from servers.postgres import PostgresServer
+    from support.servers.postgres import PostgresServer
 
     server = PostgresServer()
 

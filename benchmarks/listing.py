@@ -1,6 +1,6 @@
 """Listing a bucket over several key ranges at once, against one list after another.
 
-The store is a list of keys in memory that takes a fixed time for each answer, as a store far away does; what is
+The storage is a list of keys in memory that takes a fixed time for each answer, as a storage far away does; what is
 measured is how well the waiting overlaps, and what finding the ranges costs.
 Run: python benchmarks/listing.py [--json]
 """
@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keys", type=int, default=200_000)
-    parser.add_argument("--latency-ms", type=float, default=100.0, help="what one answer of the store takes")
+    parser.add_argument("--latency-ms", type=float, default=100.0, help="what one answer of the storage takes")
     arguments = parser.parse_args()
     rows = []
     for shape, keys in shapes(arguments.keys).items():

@@ -86,11 +86,11 @@ def look(home: str, images: int) -> Sample:
 
 def watch(images: int) -> Iterator[Sample]:
     """Screen so many images; a sample every two seconds, from the first verdict to the last."""
-    from tiny_model import save_tiny_model
+    from support.tiny_model import save_tiny_model
 
-    from jobs.database import create_database_engine
-    from jobs.states import JobState
-    from jobs.store.job_store import JobStore
+    from jobs.domain.states import JobState
+    from jobs.lifecycle.job_store import JobStore
+    from jobs.sql.database import create_database_engine
 
     with tempfile.TemporaryDirectory(prefix="nclmemory-") as folder:
         corpus, home = Path(folder) / "corpus", Path(folder) / "home"

@@ -38,8 +38,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from jobs.domain import JobOptions, NewJob
+from jobs.domain.states import FINAL, JobState
 from jobs.ports import ScoredImage
-from jobs.states import FINAL, JobState
 from ncl_model.imaging.decoding import DecodedImage
 from nclscreen.demo.photographs import load_photographs
 from nclscreen.localizer import ServeScorer

@@ -30,12 +30,12 @@ def write_manifest(path: Path, lines: int) -> None:
 
 def prepare(folder: Path, lines: int, database_url: str | None) -> dict[str, float]:
     """Prepare one manifest in this process; gives seconds, processor seconds and peak memory in MB."""
-    from jobs.database import create_database_engine
     from jobs.domain import ModelRef, NewJob
-    from jobs.migrations import upgrade
+    from jobs.lifecycle.job_store import JobStore
     from jobs.preparation.preparer import Preparer
+    from jobs.sql.database import create_database_engine
+    from jobs.sql.migrations import upgrade
     from jobs.storage import S3Options, open_storage
-    from jobs.store.job_store import JobStore
 
     manifest = folder / "manifest.csv"
     write_manifest(manifest, lines)

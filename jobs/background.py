@@ -8,19 +8,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from jobs.database import DATABASE_AWAY
 from jobs.domain import JobId
 from jobs.outage import reason
+from jobs.sql.database import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
 _PAUSE_S = 0.5
 _PAUSE_AFTER_ERROR_S = 5.0
 #: what still runs then is left alone: its lease runs out, and the next dispatcher does it
-_PATIENCE_S = 15.0
+_MAX_WAIT_S = 15.0
 
 
-class Chore(Protocol):
+class MaintenanceTask(Protocol):
     """Something to be done again and again, a bounded piece at a time."""
 
     def step(self, stop: threading.Event) -> bool:
@@ -31,10 +31,10 @@ class Chore(Protocol):
 
 
 @contextmanager
-def in_background(chores: Sequence[Chore], stop: threading.Event) -> Iterator[None]:
-    """Work on each chore in a thread, until `stop` is set."""
+def in_background(maintenance: Sequence[MaintenanceTask], stop: threading.Event) -> Iterator[None]:
+    """Work on each task in a thread, until `stop` is set."""
     threads = [
-        threading.Thread(target=_work, args=(chore, stop), name=type(chore).__name__, daemon=True) for chore in chores
+        threading.Thread(target=_work, args=(task, stop), name=type(task).__name__, daemon=True) for task in maintenance
     ]
     for thread in threads:
         thread.start()
@@ -43,19 +43,19 @@ def in_background(chores: Sequence[Chore], stop: threading.Event) -> Iterator[No
     finally:
         stop.set()
         for thread in threads:
-            thread.join(_PATIENCE_S)
+            thread.join(_MAX_WAIT_S)
 
 
-def _work(chore: Chore, stop: threading.Event) -> None:
+def _work(task: MaintenanceTask, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
-            if not chore.step(stop):
+            if not task.step(stop):
                 stop.wait(_PAUSE_S)
         except DATABASE_AWAY as error:
             # the dispatcher, which asks more often, tells people
-            logger.info("%s: the database is away: %s", type(chore).__name__, reason(error))
+            logger.info("%s: the database is away: %s", type(task).__name__, reason(error))
             stop.wait(_PAUSE_AFTER_ERROR_S)
         except Exception:
             # it would come again at once: slowly, then, and without taking the dispatcher along
-            logger.exception("%s failed, trying again", type(chore).__name__)
+            logger.exception("%s failed, trying again", type(task).__name__)
             stop.wait(_PAUSE_AFTER_ERROR_S)

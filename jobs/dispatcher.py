@@ -14,18 +14,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from jobs.background import Chore, in_background
-from jobs.database import DATABASE_AWAY
+from jobs.background import MaintenanceTask, in_background
 from jobs.domain import JobId, Lease
+from jobs.domain.states import FINAL
 from jobs.errors import ErrorCode, LeaseLost, ModelMismatch
-from jobs.outage import STORE_PATIENCE_S, Outage, StoreOutage, reason
+from jobs.lifecycle.job_store import JobStore
+from jobs.lifecycle.preparation_leases import Preparation, PreparationLost
+from jobs.outage import STORAGE_MAX_WAIT_S, Outage, StorageOutage, reason
 from jobs.ports import Outcome, OutcomeKind, ShardRunner
 from jobs.preparation.preparer import PREPARATION_LEASE_S, Preparer
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.shards.work_queue import WorkQueue
-from jobs.states import FINAL
-from jobs.store.job_store import JobStore
-from jobs.store.preparation_leases import Preparation, PreparationLost
+from jobs.sql.database import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ class DispatcherOptions:
     lease_s: float = 60.0
     #: longest wait for something to happen
     poll_s: float = 0.25
-    #: how long a job waits for the store of its images before they fail
-    store_patience_s: float = STORE_PATIENCE_S
+    #: how long a job waits for the storage of its images before they fail
+    storage_max_wait_s: float = STORAGE_MAX_WAIT_S
     #: work on this job alone
     only_job: JobId | None = None
 
@@ -65,12 +65,12 @@ class Dispatcher:
         runner: ShardRunner,
         fingerprint: str,
         options: DispatcherOptions,
-        chores: Sequence[Chore] = (),
+        maintenance: Sequence[MaintenanceTask] = (),
         known: KnownVerdicts | None = None,
     ) -> None:
         """`fingerprint` is that of the hosted model: jobs pinned to another one are left to who hosts that.
 
-        `chores` are worked on in threads of their own: completion reports, webhooks. Without `known`, every image is
+        `maintenance` tasks run in threads of their own: completion reports, webhooks. Without `known`, every image is
         scored, also those whose verdict an earlier job has.
         """
         self._store = store
@@ -79,7 +79,7 @@ class Dispatcher:
         self._runner = runner
         self._fingerprint = fingerprint
         self._options = options
-        self._chores = chores
+        self._maintenance = maintenance
         self._known = known
         self._stop = threading.Event()
         self._preparing: list[tuple[Preparation, Future[None]]] = []
@@ -89,7 +89,7 @@ class Dispatcher:
         self._pause_s = 0.0
         self._resume_at = 0.0
         self._outage = Outage()
-        self._store_outages: dict[JobId, StoreOutage] = {}
+        self._storage_outages: dict[JobId, StorageOutage] = {}
 
     def stop(self) -> None:
         """Ask `run` to end after its current step; safe from any thread and from a signal handler."""
@@ -99,7 +99,7 @@ class Dispatcher:
         """Work until `stop`, or until the only job is over; then give everything held back to the queue."""
         with (
             ThreadPoolExecutor(PREPARATIONS_AT_ONCE, thread_name_prefix="prepare") as pool,
-            in_background(self._chores, self._stop),
+            in_background(self._maintenance, self._stop),
         ):
             try:
                 while not self._stop.is_set():
@@ -113,7 +113,7 @@ class Dispatcher:
             self.tick(pool)
         except DATABASE_AWAY as error:
             # leases live on for a while; what was finished meanwhile is recorded when the database is back
-            self._outage.struck(reason(error))
+            self._outage.record_failure(reason(error))
             self._stop.wait(_DATABASE_PAUSE_S)
         else:
             self._outage.over()
@@ -180,7 +180,7 @@ class Dispatcher:
             self._options.lease_s,
             fingerprint=self._fingerprint,
             job_id=self._options.only_job,
-            resting=[job_id for job_id, outage in self._store_outages.items() if outage.resting],
+            resting=[job_id for job_id, outage in self._storage_outages.items() if outage.resting],
         )
         for lease in leases:
             logger.info("shard %d of job %s, attempt %d, started", lease.shard_id, lease.job_id, lease.attempt)
@@ -197,12 +197,12 @@ class Dispatcher:
     def _close_jobs(self) -> None:
         for job_id in self._store.completing():
             self._store.complete(job_id)
-            self._store_outages.pop(job_id, None)
+            self._storage_outages.pop(job_id, None)
         only = self._options.only_job
         if only is None or self._store.get(only).state not in FINAL:
             return
         # what is told of its end belongs to it, as far as it can be told now
-        if not any(chore.pending(only) for chore in self._chores):
+        if not any(task.pending(only) for task in self._maintenance):
             self._stop.set()
 
     def _record_outcomes(self) -> None:
@@ -232,7 +232,7 @@ class Dispatcher:
             self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s or 1.0)
             self._resume_at = time.monotonic() + self._pause_s
             logger.warning("shard %d waits: %s; next try in %.0f s", lease.shard_id, outcome.reason, self._pause_s)
-        elif outcome.kind is OutcomeKind.STORE_AWAY and self._may_wait(outcome):
+        elif outcome.kind is OutcomeKind.STORAGE_AWAY and self._may_wait(outcome):
             self._queue.release(lease, outcome.reason)
         elif outcome.kind is OutcomeKind.IMPOSSIBLE:
             self._give_up(lease, outcome.reason)
@@ -242,13 +242,13 @@ class Dispatcher:
             logger.warning("shard %d, attempt %d: %s", lease.shard_id, lease.attempt, outcome.reason)
 
     def _may_wait(self, outcome: Outcome) -> bool:
-        """Whether the job rests until its store is back, and the attempt does not count."""
+        """Whether the job rests until its storage is back, and the attempt does not count."""
         job_id = outcome.lease.job_id
-        outage = self._store_outages.setdefault(job_id, StoreOutage(job_id, self._options.store_patience_s))
-        return outage.struck(outcome.reason) is not None
+        outage = self._storage_outages.setdefault(job_id, StorageOutage(job_id, self._options.storage_max_wait_s))
+        return outage.record_failure(outcome.reason) is not None
 
     def _note_answer(self, outcome: Outcome) -> None:
-        outage = self._store_outages.get(outcome.lease.job_id)
+        outage = self._storage_outages.get(outcome.lease.job_id)
         if outage is not None and any(verdict.error_code is not ErrorCode.TIMEOUT for verdict in outcome.verdicts):
             outage.answered()
 

@@ -102,7 +102,7 @@ class AccessDenied(StorageError):
 
 
 class InvalidCredentials(AccessDenied):
-    """The store does not know these credentials, or there are none."""
+    """The storage does not know these credentials, or there are none."""
 
 
 class ContainerNotFound(ObjectNotFound):
@@ -110,7 +110,7 @@ class ContainerNotFound(ObjectNotFound):
 
 
 class ListingUnordered(StorageError):
-    """The store lists keys in another order than S3's, so that a listing cannot be taken up again where it broke off.
+    """The storage lists keys in another order than S3's, so that a listing cannot be taken up again where it broke off.
 
     S3's directory buckets (Express One Zone) do.
     """
@@ -123,13 +123,13 @@ class ObjectTooLarge(StorageError):
 
 
 class StorageUnavailable(StorageError):
-    """The store cannot be reached, throttles, or broke off in mid-body, also after retries."""
+    """The storage cannot be reached, throttles, or broke off in mid-body, also after retries."""
 
     transient = True
 
 
-class StoreAway(StorageUnavailable):
-    """The store of a shard's images does not answer at all: no fault of the images, so they are waited for."""
+class StorageAway(StorageUnavailable):
+    """The storage of a shard's images does not answer at all: no fault of the images, so they are waited for."""
 
 
 class HeatmapsUnavailable(StorageUnavailable):

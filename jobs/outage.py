@@ -9,10 +9,10 @@ logger = logging.getLogger(__name__)
 
 #: a night without database is some hundred lines, not some ten thousand
 SAID_EVERY_S = 60.0
-#: seconds a job waits for the store of its images before they fail; enough for most outages
-STORE_PATIENCE_S = 3600.0
+#: seconds a job waits for the storage of its images before they fail; enough for most outages
+STORAGE_MAX_WAIT_S = 3600.0
 _LONGEST_REST_S = 30.0
-#: trouble after a longer time of quiet is another outage, with a patience of its own
+#: trouble after a longer time of quiet is another outage, with a wait of its own
 _QUIET_S = 600.0
 
 
@@ -24,7 +24,7 @@ class Outage:
         self._began: float | None = None
         self._said = 0.0
 
-    def struck(self, why: str) -> None:
+    def record_failure(self, why: str) -> None:
         """It did not answer, or not as it should."""
         now = time.monotonic()
         if self._began is None:
@@ -43,16 +43,16 @@ class Outage:
         self._began = None
 
 
-class StoreOutage:
-    """The store of a job's images is away: rests of 1, 2, 4 ... 30 s between two tries, and an end of patience.
+class StorageOutage:
+    """The storage of a job's images is away: rests of 1, 2, 4 ... 30 s between two tries, and an end to waiting.
 
     The end is there for images that will never come, in a bucket far away, say, while others of the job do come:
-    patience counts from the first trouble on, and begins anew only after ten minutes without any.
+    the wait counts from the first trouble on, and begins anew only after ten minutes without any.
     """
 
-    def __init__(self, job_id: str, patience_s: float) -> None:
-        self._patience_s = patience_s
-        self._told = Outage(f"the store of job {job_id}")
+    def __init__(self, job_id: str, max_wait_s: float) -> None:
+        self._max_wait_s = max_wait_s
+        self._told = Outage(f"the storage of job {job_id}")
         self._began: float | None = None
         self._last = 0.0
         self._rest_s = 0.0
@@ -64,18 +64,18 @@ class StoreOutage:
         """Whether it is too soon to try again."""
         return time.monotonic() < self._until
 
-    def struck(self, why: str) -> float | None:
-        """It was tried, in vain: gives for how many seconds it should rest; None when patience is over."""
+    def record_failure(self, why: str) -> float | None:
+        """It was tried, in vain: gives for how many seconds it should rest; None when it was waited for long enough."""
         now = time.monotonic()
         if self._began is None or (self._answered and now - self._last > _QUIET_S):
             self._began, self._answered = now, False
         self._last = now
-        if now - self._began >= self._patience_s:
+        if now - self._began >= self._max_wait_s:
             return None
         if now >= self._until:  # what was under way when it broke down counts as one try
             self._rest_s = min(_LONGEST_REST_S, 2 * self._rest_s or 1.0)
             self._until = now + self._rest_s
-        self._told.struck(why)
+        self._told.record_failure(why)
         return self._until - now
 
     def answered(self) -> None:

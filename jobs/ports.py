@@ -42,7 +42,7 @@ class Scorer(Protocol):
         """
 
 
-class HeatmapStore(Protocol):
+class HeatmapStorage(Protocol):
     """Where heatmaps are kept."""
 
     def serves(self, uri: str) -> bool:
@@ -77,10 +77,10 @@ class OutcomeKind(StrEnum):
 
     #: every image has its verdict
     FINISHED = "finished"
-    #: the model or the store of heatmaps is away: nobody's fault, try again later
+    #: the model or the storage of heatmaps is away: nobody's fault, try again later
     UNAVAILABLE = "unavailable"
-    #: the store of the images is away: this job waits, others need not
-    STORE_AWAY = "store_away"
+    #: the storage of the images is away: this job waits, others need not
+    STORAGE_AWAY = "storage_away"
     #: an error that another attempt may or may not meet again
     BROKEN = "broken"
     #: the worker process or its node died

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, TextClause, false, func, select, text
 
-from jobs.database import reading
 from jobs.domain import JobId, Verdict
 from jobs.errors import VerdictNotFound
-from jobs.rows import hash_key, verdict_from_row
+from jobs.sql.database import reading
+from jobs.sql.rows import hash_key, verdict_from_row
+from jobs.sql.tables import jobs, verdicts
 from jobs.stored_text import is_storable
-from jobs.tables import jobs, verdicts
 
 #: bars of the score histogram over [0, 1]
 HISTOGRAM_BINS = 50

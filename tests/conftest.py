@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from servers.child_processes import ServerFailed
-from servers.postgres import PostgresServer
-from servers.s3_server import S3Bucket, S3Server
+from support.servers.child_processes import ServerFailed
+from support.servers.postgres import PostgresServer
+from support.servers.s3_server import S3Bucket, S3Server
 
 from jobs.storage.s3_clients import close_clients
 

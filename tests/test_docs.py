@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from jobs.domain.states import TRANSITIONS, JobState
 from jobs.errors import ErrorCode
-from jobs.states import TRANSITIONS, JobState
 from nclscreen.cli.app import build_app
 from nclscreen.settings import Settings
 

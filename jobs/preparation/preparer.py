@@ -7,15 +7,15 @@ import threading
 import time
 from contextlib import suppress
 
-from jobs.database import DATABASE_AWAY
 from jobs.domain import ImageRef, JobId, ManifestProblem, Preparing
 from jobs.errors import BadManifestLines, EmptyCorpus, JobsError, NothingToRetry, StorageUnavailable
-from jobs.outage import STORE_PATIENCE_S, StoreOutage
+from jobs.lifecycle.job_store import JobStore
+from jobs.lifecycle.preparation_leases import Preparation, PreparationLost
+from jobs.outage import STORAGE_MAX_WAIT_S, StorageOutage
 from jobs.preparation.corpus import Corpus
 from jobs.preparation.shard_plan import cut, shard_sizes
+from jobs.sql.database import DATABASE_AWAY
 from jobs.storage import OpenStorage
-from jobs.store.job_store import JobStore
-from jobs.store.preparation_leases import Preparation, PreparationLost
 
 logger = logging.getLogger(__name__)
 
@@ -31,18 +31,18 @@ class Preparer:
     """Freezes corpora into shards."""
 
     def __init__(
-        self, store: JobStore, open_storage: OpenStorage, *, store_patience_s: float = STORE_PATIENCE_S
+        self, store: JobStore, open_storage: OpenStorage, *, storage_max_wait_s: float = STORAGE_MAX_WAIT_S
     ) -> None:
-        """`store_patience_s` is how long a store that is away is waited for before the job fails."""
+        """`storage_max_wait_s` is how long a storage that is away is waited for before the job fails."""
         self._store = store
         self._open_storage = open_storage
-        self._store_patience_s = store_patience_s
-        self._outages: dict[JobId, StoreOutage] = {}
+        self._storage_max_wait_s = storage_max_wait_s
+        self._outages: dict[JobId, StorageOutage] = {}
 
     def run(self, preparation: Preparation, stop: threading.Event) -> None:
         """Prepare one claimed job. A corpus that cannot be read, or is empty, fails the job with the reason.
 
-        A store that is away, and `stop`, interrupt: the job then waits for the next claim, which goes on where this
+        A storage that is away, and `stop`, interrupt: the job then waits for the next claim, which goes on where this
         one got to. Raises one of DATABASE_AWAY.
         """
         with suppress(PreparationLost):
@@ -73,10 +73,10 @@ class Preparer:
 
     def _rest_or_fail(self, preparation: Preparation, error: StorageUnavailable) -> None:
         job = preparation.job
-        outage = self._outages.setdefault(job.id, StoreOutage(job.id, self._store_patience_s))
+        outage = self._outages.setdefault(job.id, StorageOutage(job.id, self._storage_max_wait_s))
         if self._store.get(job.id).counts.total > job.counts.total:
             outage.answered()  # for a while
-        if (rest_s := outage.struck(str(error))) is not None:
+        if (rest_s := outage.record_failure(str(error))) is not None:
             self._store.rest_preparation(preparation, rest_s, str(error))
         else:
             del self._outages[job.id]

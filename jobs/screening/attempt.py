@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jobs.domain import Lease, Verdict
-from jobs.errors import HeatmapsUnavailable, ModelMismatch, ModelUnavailable, StorageError, StoreAway
+from jobs.errors import HeatmapsUnavailable, ModelMismatch, ModelUnavailable, StorageAway, StorageError
 from jobs.ports import Outcome, OutcomeKind
 
 Screen = Callable[[Lease], list[Verdict]]
@@ -17,8 +17,8 @@ def attempt(screen: Screen, lease: Lease) -> Outcome:
         return Outcome(lease=lease, kind=OutcomeKind.FINISHED, verdicts=tuple(screen(lease)))
     except (ModelUnavailable, HeatmapsUnavailable) as error:
         return Outcome(lease=lease, kind=OutcomeKind.UNAVAILABLE, reason=str(error))
-    except StoreAway as error:
-        return Outcome(lease=lease, kind=OutcomeKind.STORE_AWAY, reason=str(error))
+    except StorageAway as error:
+        return Outcome(lease=lease, kind=OutcomeKind.STORAGE_AWAY, reason=str(error))
     except ModelMismatch as error:
         return Outcome(lease=lease, kind=OutcomeKind.IMPOSSIBLE, reason=str(error))
     except StorageError as error:

@@ -28,7 +28,7 @@ class StoredHeatmaps:
         return self._storage.write(key, encode_heatmap(heatmap), content_type="image/png")
 
     def serves(self, uri: str) -> bool:
-        """Whether this heatmap is here and can be found; one of another store counts as gone.
+        """Whether this heatmap is here and can be found; one of another storage counts as gone.
 
         Raises StorageUnavailable: nobody can tell now.
         """

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Engine, Select, String, column, select, text, union_all, values
 
-from jobs.database import reading
 from jobs.domain import ImageRef, Lease, Verdict
-from jobs.rows import hash_key, verdict_from_row
-from jobs.tables import jobs, verdicts
+from jobs.sql.database import reading
+from jobs.sql.rows import hash_key, verdict_from_row
+from jobs.sql.tables import jobs, verdicts
 
 #: candidates that are looked at for each image; where a whole archive has files of one size, more would be of no use
 _MOST_PER_IMAGE = 4

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 
 from jobs.domain import ImageRef, Lease, ShardId, Verdict
-from jobs.errors import ErrorCode, JobsError, StorageUnavailable, StoreAway
+from jobs.errors import ErrorCode, JobsError, StorageAway, StorageUnavailable
 from jobs.screening.reuse import Recall
 from jobs.shards.work_queue import MAX_ATTEMPTS
 
 #: a shard is tried again as a whole when at least this share of its images failed for a passing reason
 _TROUBLED_SHARE = 0.5
-#: so many, and nothing that was read: the store is away; fewer may be a corner of a disk that is broken for good
+#: so many, and nothing that was read: the storage is away; fewer may be a corner of a disk that is broken for good
 _AWAY_IMAGES = 4
 
 
@@ -59,11 +59,11 @@ class ShardRun:
     def put_aside(self, failed: Verdict, entry: ImageRef) -> None:
         """An image could not be read for a passing reason; it gets a second chance when all others were read.
 
-        Where the store is in trouble, the rest is not asked for.
+        Where the storage is in trouble, the rest is not asked for.
         """
         with self._changed:
             self._aside.append((failed.ordinal, entry))
-            self._judge_store(failed, len(self._aside))
+            self._judge_storage(failed, len(self._aside))
             self._changed.notify_all()
 
     def take_aside(self, pause_s: float) -> list[tuple[int, ImageRef]]:
@@ -81,7 +81,7 @@ class ShardRun:
         with self._changed:
             self._verdicts.append(verdict)
             if verdict.error_code is ErrorCode.TIMEOUT:
-                self._judge_store(verdict, len(self.silent))
+                self._judge_storage(verdict, len(self.silent))
             self._changed.notify_all()
 
     def fail(self, error: Exception) -> None:
@@ -93,8 +93,8 @@ class ShardRun:
     def result(self) -> list[Verdict]:
         """Wait for every verdict; gives them in order.
 
-        Raises whatever `fail` was told, and, but for the last attempt, StoreAway or StorageUnavailable for a store in
-        trouble.
+        Raises whatever `fail` was told, and, but for the last attempt, StorageAway or StorageUnavailable for a storage
+        in trouble.
         """
         with self._changed:
             self._changed.wait_for(lambda: self.over or len(self._verdicts) == len(self.lease.entries))
@@ -102,12 +102,12 @@ class ShardRun:
                 raise self._error
         return sorted(self._verdicts, key=lambda verdict: verdict.ordinal)
 
-    def _judge_store(self, failed: Verdict, silent: int) -> None:
-        """End the shard where so many silent images mean that the store is in trouble; the last attempt goes on."""
+    def _judge_storage(self, failed: Verdict, silent: int) -> None:
+        """End the shard where so many silent images mean that the storage is in trouble; the last attempt goes on."""
         images = len(self.lease.entries)
         if self.lease.attempt >= MAX_ATTEMPTS or silent < _TROUBLED_SHARE * images:
             return
         nothing_came = not self._anything_read and len(self.silent) == len(self._verdicts)
-        kind = StoreAway if nothing_came and silent >= _AWAY_IMAGES else StorageUnavailable
+        kind = StorageAway if nothing_came and silent >= _AWAY_IMAGES else StorageUnavailable
         reason = f"{silent} of {images} images could not be read: {failed.error_message}"
         self._error = self._error or kind(failed.container, reason)

@@ -16,11 +16,11 @@ from jobs.errors import (
     InvalidCredentials,
     InvalidSource,
     ModelFailed,
+    StorageAway,
     StorageError,
     StorageUnavailable,
-    StoreAway,
 )
-from jobs.ports import HeatmapStore, KeepHeatmap, ScoredImage, Scorer
+from jobs.ports import HeatmapStorage, KeepHeatmap, ScoredImage, Scorer
 from jobs.screening.batching import BATCHES_AT_MODEL, BATCHES_WAITING, Batcher
 from jobs.screening.reuse import is_flagged, taken_over
 from jobs.screening.shard_run import ShardAbandoned, ShardRun
@@ -31,7 +31,7 @@ from ncl_model.imaging.decoding import DecodedImage
 
 #: verdicts made, and heatmaps written, at once
 _FINISHERS = 4
-#: what an image may get although its store is what is wrong: away, or fed up with credentials that ran out
+#: what an image may get although its storage is what is wrong: away, or fed up with credentials that ran out
 _DOUBTFUL = (ErrorCode.TIMEOUT, ErrorCode.ACCESS_DENIED)
 #: before images that could not be read are asked for once more
 _SECOND_CHANCE_S = 2.0
@@ -98,7 +98,7 @@ class ShardScreener:
         *,
         open_storage: OpenStorage,
         scorer: Scorer,
-        heatmaps: HeatmapStore,
+        heatmaps: HeatmapStorage,
         keep_heatmap: KeepHeatmap,
         limits: ScreeningLimits,
     ) -> None:
@@ -137,9 +137,9 @@ class ShardScreener:
 
         Raises:
             ModelUnavailable, ModelMismatch: no verdicts are possible now, or at all.
-            StoreAway: the store does not answer, or not to these credentials (any more): nothing can be read now.
-            StorageUnavailable: half of the shard or more could not be read for passing reasons, though the store
-                answers. Not at the last attempt, which keeps what it got; nor is StoreAway.
+            StorageAway: the storage does not answer, or not to these credentials (any more): nothing can be read now.
+            StorageUnavailable: half of the shard or more could not be read for passing reasons, though the storage
+                answers. Not at the last attempt, which keeps what it got; nor is StorageAway.
             HeatmapsUnavailable, StorageError: heatmaps cannot be kept now, or at all.
             ShardAbandoned: somebody called `abandon`.
         """
@@ -158,7 +158,7 @@ class ShardScreener:
                 for container in sorted({each.container for each in verdicts if each.error_code in _DOUBTFUL}):
                     self._ask(container)
             return verdicts
-        except (StoreAway, HeatmapsUnavailable):
+        except (StorageAway, HeatmapsUnavailable):
             raise
         except StorageUnavailable as error:
             self._ask(error.uri)
@@ -168,11 +168,11 @@ class ShardScreener:
                 self._runs.remove(run)
 
     def _ask(self, container: str) -> None:
-        """Some images could not be read; whether their store is there for us at all. Raises StoreAway."""
+        """Some images could not be read; whether their storage is there for us at all. Raises StorageAway."""
         try:
             self._open_storage(container).check()
         except (StorageUnavailable, InvalidCredentials) as away:
-            raise StoreAway(away.uri, away.reason) from away
+            raise StorageAway(away.uri, away.reason) from away
         except StorageError:
             pass  # it answers
 
@@ -262,7 +262,7 @@ class ShardScreener:
             raise HeatmapsUnavailable(error.uri, error.reason) from error
 
     def finish(self, item: _Item, result: ScoredImage | Exception | None) -> None:
-        """Make the verdict, apart from the model's threads: a slow store of heatmaps does not hold the next batch."""
+        """Make the verdict, apart from the model's threads: a slow storage of heatmaps does not hold the next batch."""
         try:
             self._finishing.submit(self._finish, item, result)
         except RuntimeError:  # closed meanwhile: nobody waits

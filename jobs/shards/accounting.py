@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from jobs.domain import Counts, FailureThreshold, JobId, Verdict
+from jobs.domain.states import RECORDING, JobState
 from jobs.errors import ErrorCode
-from jobs.rows import Clock
 from jobs.shards.failure_threshold import give_up_reason, too_many_failed
 from jobs.shards.recording import insert_verdicts
-from jobs.states import RECORDING, JobState
-from jobs.tables import jobs, verdicts
-from jobs.transitions import move_job
+from jobs.sql.rows import Clock
+from jobs.sql.tables import jobs, verdicts
+from jobs.sql.transitions import move_job
 
 
 def record_verdicts(connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock) -> None:

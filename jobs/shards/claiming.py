@@ -8,9 +8,9 @@ from itertools import groupby
 from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from jobs.domain import JobId
-from jobs.rows import Clock
-from jobs.states import CLAIMABLE, JobState
-from jobs.tables import QUEUED, jobs, shards
+from jobs.domain.states import CLAIMABLE, JobState
+from jobs.sql.rows import Clock
+from jobs.sql.tables import QUEUED, jobs, shards
 
 # written out, so that both databases see that the partial indexes fit, letter for letter
 _OPEN: BindParameter[list[JobState]] = bindparam("open", sorted(CLAIMABLE), expanding=True, literal_execute=True)

@@ -12,7 +12,7 @@ _ADVICE = {
     ErrorCode.UNSUPPORTED_FORMAT: "these are no photographs that can be read: narrow the source, or convert them",
     ErrorCode.CORRUPT: "the files are damaged: fetch the originals",
     ErrorCode.TOO_LARGE: "raise NCLSCREEN_MAX_IMAGE_BYTES or NCLSCREEN_MAX_PIXELS if you trust the files",
-    ErrorCode.TIMEOUT: "the store does not answer: try 'nclscreen doctor --source ...'",
+    ErrorCode.TIMEOUT: "the storage does not answer: try 'nclscreen doctor --source ...'",
     ErrorCode.MODEL_ERROR: "the model or its workers fail: the log has more",
 }
 

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from jobs.domain import JobId, Verdict
-from jobs.rows import Clock, verdict_to_row
-from jobs.tables import verdicts
+from jobs.sql.rows import Clock, verdict_to_row
+from jobs.sql.tables import verdicts
 
 
 def insert_verdicts(connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock) -> None:

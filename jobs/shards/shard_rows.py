@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, insert
 
 from jobs.domain import ImageRef, JobId
+from jobs.domain.states import ShardState
 from jobs.shards.entries import pack_entries
-from jobs.states import ShardState
-from jobs.tables import shard_entries, shards
+from jobs.sql.tables import shard_entries, shards
 
 
 def insert_shard(connection: Connection, job_id: JobId, first_ordinal: int, entries: Sequence[ImageRef]) -> int:

@@ -11,18 +11,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, literal, select, update
 
-from jobs.database import writing
 from jobs.domain import ImageRef, JobId, Lease, ModelRef, ShardId, Verdict
+from jobs.domain.states import CLAIMABLE, FINAL, RECORDING, JobState, ShardState
 from jobs.errors import ErrorCode, LeaseLost
-from jobs.rows import Clock, database_clock
 from jobs.shards.accounting import record_verdicts
 from jobs.shards.claiming import lock_waiting_shards
 from jobs.shards.entries import pack_entries, unpack_entries
 from jobs.shards.shard_rows import insert_shard
-from jobs.states import CLAIMABLE, FINAL, RECORDING, JobState, ShardState
+from jobs.sql.database import writing
+from jobs.sql.rows import Clock, database_clock
+from jobs.sql.tables import LEASED, jobs, shard_entries, shards
+from jobs.sql.transitions import move_job, settle_job
 from jobs.stored_text import storable
-from jobs.tables import LEASED, jobs, shard_entries, shards
-from jobs.transitions import move_job, settle_job
 
 #: a shard is tried so often before it is divided, or set aside when it has one image
 MAX_ATTEMPTS = 3

@@ -1,4 +1,4 @@
-"""Where the images are: a folder, an S3-compatible store, or memory, all behind one protocol."""
+"""Where the images are: a folder, an S3-compatible storage, or memory, all behind one protocol."""
 
 from jobs.storage.base import ObjectStorage, OpenStorage, S3Options
 from jobs.storage.folder import FolderStorage

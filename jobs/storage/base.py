@@ -21,7 +21,7 @@ class S3Options:
 
     #: None: AWS itself, or whatever AWS_ENDPOINT_URL_S3 says
     endpoint_url: str | None = None
-    #: most stores that are not AWS need "path"
+    #: most storages that are not AWS need "path"
     addressing_style: AddressingStyle = "auto"
     #: None: AWS_REGION, AWS_DEFAULT_REGION or the profile
     region: str | None = None

@@ -39,7 +39,7 @@ class ObjectBody(io.RawIOBase):
         self._broken_at = 0
         self._breaks = 0
         answer = self._get(request)
-        #: bytes, as the store announced them
+        #: bytes, as the storage announced them
         self.size: int = answer["ContentLength"]
         self._etag: str = answer["ETag"]
         self._body: StreamingBody = answer["Body"]
@@ -86,7 +86,7 @@ class ObjectBody(io.RawIOBase):
         self._body = answer["Body"]
         if self._position and not answer.get("ContentRange"):
             self._body.close()
-            raise StorageUnavailable(self._uri, f"broke off, and the store gives no ranges: {error}") from error
+            raise StorageUnavailable(self._uri, f"broke off, and the storage gives no ranges: {error}") from error
 
     def _get(self, request: dict[str, Any]) -> GetObjectOutputTypeDef:
         try:

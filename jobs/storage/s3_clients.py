@@ -51,7 +51,7 @@ def _make(options: S3Options) -> S3Client:
         max_pool_connections=options.max_pool_connections,
         tcp_keepalive=True,
         s3={"addressing_style": options.addressing_style},
-        # the newer default checksums are unknown to many stores that are not AWS
+        # the newer default checksums are unknown to many storages that are not AWS
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )

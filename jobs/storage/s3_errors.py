@@ -19,7 +19,7 @@ BOTO_ERRORS = (boto.ClientError, boto.BotoCoreError, ResponseParserError)
 
 _WHAT_TO_SET = (
     "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or AWS_PROFILE, "
-    "and that the endpoint is the store they belong to"
+    "and that the endpoint is the storage they belong to"
 )
 
 _BY_CODE: dict[type[StorageError], frozenset[str]] = {
@@ -87,7 +87,7 @@ def storage_error(uri: str, error: Exception) -> StorageError:
 
 
 def _answered(uri: str, error: boto.ClientError) -> StorageError:
-    """The store answered, with an error document or at least a status."""
+    """The storage answered, with an error document or at least a status."""
     details = error.response.get("Error", {})
     code = details.get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -99,7 +99,7 @@ def _answered(uri: str, error: boto.ClientError) -> StorageError:
 
 
 def _by_status(status: int) -> type[StorageError]:
-    """For codes nobody has heard of: every store invents some."""
+    """For codes nobody has heard of: every storage invents some."""
     if status in (429, 500) or status > 501:  # 501 is "not implemented": waiting does not help
         return StorageUnavailable
     return {401: InvalidCredentials, 403: AccessDenied, 404: ObjectNotFound}.get(status, StorageError)

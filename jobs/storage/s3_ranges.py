@@ -33,7 +33,7 @@ class KeyRange:
         return replace(self, after=key) if last > key else None
 
     def holds(self, key: str) -> bool:
-        """Whether the key belongs to it; guards against stores that do not heed StartAfter."""
+        """Whether the key belongs to it; guards against storages that do not heed StartAfter."""
         return (key == self.prefix if self.alone else key.startswith(self.prefix)) and key > self.after
 
 
@@ -70,7 +70,7 @@ class _Asking:
         self.left = QUESTIONS
 
     def parts(self, prefix: str) -> list[KeyRange] | None:
-        """The range of a prefix in parts; None where the store gives no sense, or the questions run out."""
+        """The range of a prefix in parts; None where the storage gives no sense, or the questions run out."""
         first = self._first(prefix, self._after)
         if first is None:
             return None

@@ -13,7 +13,7 @@ from jobs.errors import InvalidSource
 from jobs.storage.folder_keys import key_of
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-#: looser than AWS asks of new buckets: older ones and other stores have capitals, underscores and longer names
+#: looser than AWS asks of new buckets: older ones and other storages have capitals, underscores and longer names
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 
 

@@ -13,13 +13,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, literal, or_, select, text, update
 
-from jobs.database import reading, writing
 from jobs.domain import JobId
+from jobs.domain.states import JobState
 from jobs.job_document import instant, job_document
-from jobs.rows import Clock, database_clock, job_from_row
-from jobs.states import JobState
+from jobs.sql.database import reading, writing
+from jobs.sql.rows import Clock, database_clock, job_from_row
+from jobs.sql.tables import jobs, webhook_deliveries
 from jobs.stored_text import storable
-from jobs.tables import jobs, webhook_deliveries
 
 #: seconds before the second, third, ... attempt; after the last one the message is given up
 PAUSES_S = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)

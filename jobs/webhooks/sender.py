@@ -25,7 +25,7 @@ LEASE_S = 2 * _BATCH * TIMEOUT_S
 
 
 class WebhookSender:
-    """Empties the outbox; a `jobs.background.Chore`."""
+    """Empties the outbox; a `jobs.background.MaintenanceTask`."""
 
     def __init__(
         self,

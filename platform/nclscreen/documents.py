@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.job_document import instant, job_document
-from jobs.rows import tampered_area
+from jobs.sql.rows import tampered_area
 from jobs.verdicts import JobVerdict
 
 __all__ = ["instant", "job_document", "verdict_document"]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from jobs.domain import Job, Verdict
 from jobs.errors import JobsError, ModelMismatch
-from jobs.rows import tampered_area
+from jobs.sql.rows import tampered_area
 from nclscreen.pictures import comparison, upright_photo
 from nclscreen.stored_heatmaps import heatmap_reader
 from nclscreen.wiring import Wiring

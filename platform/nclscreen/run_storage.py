@@ -29,10 +29,10 @@ def run_place(out: str, options: S3Options) -> RunPlace:
 
 
 def s3_filesystem(options: S3Options) -> Any:
-    """pyarrow's view of the store. Credentials come from the standard AWS chain, on every node anew."""
+    """pyarrow's view of the storage. Credentials come from the standard AWS chain, on every node anew."""
     from pyarrow.fs import S3FileSystem
 
-    # the newer default checksums are unknown to many stores that are not AWS
+    # the newer default checksums are unknown to many storages that are not AWS
     os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
     os.environ.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
     given: dict[str, Any] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from jobs.outage import STORE_PATIENCE_S
+from jobs.outage import STORAGE_MAX_WAIT_S
 from jobs.storage.base import AddressingStyle, S3Options
 from jobs.webhooks.signature import secret_bytes
 
@@ -16,7 +16,9 @@ from jobs.webhooks.signature import secret_bytes
 class Settings(BaseSettings):
     """Loaded by `nclscreen.wiring` alone. The description of a field is its row in the README's table."""
 
-    model_config = SettingsConfigDict(env_prefix="NCLSCREEN_", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="NCLSCREEN_", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
 
     home: Path = Field(
         default=Path("~/.nclscreen"), description="folder of all embedded state: SQLite file, heatmaps, logs"
@@ -38,22 +40,24 @@ class Settings(BaseSettings):
         default=None, description="where heatmaps are kept: a folder or `s3://bucket/prefix`; unset: the home folder"
     )
     s3_endpoint_url: str | None = Field(
-        default=None, description="endpoint of an S3-compatible store; unset: `AWS_ENDPOINT_URL_S3`, then AWS"
+        default=None, description="endpoint of an S3-compatible storage; unset: `AWS_ENDPOINT_URL_S3`, then AWS"
     )
     s3_addressing_style: AddressingStyle = Field(
-        default="auto", description="`path`, `virtual` or `auto`; most stores that are not AWS need `path`"
+        default="auto", description="`path`, `virtual` or `auto`; most storages that are not AWS need `path`"
     )
     s3_region: str | None = Field(default=None, description="region; unset: the standard AWS variables or profile")
     s3_read_timeout_s: float = Field(
-        default=60.0, gt=0, description="seconds after which a store that sends nothing counts as silent"
+        default=60.0, gt=0, description="seconds after which a storage that sends nothing counts as silent"
     )
     s3_max_attempts: int = Field(
-        default=4, ge=1, description="tries of one request to the store, the first included; pauses in between grow"
+        default=4, ge=1, description="tries of one request to the storage, the first included; pauses in between grow"
     )
-    store_patience_s: float = Field(
-        default=STORE_PATIENCE_S,
+    storage_max_wait_s: float = Field(
+        default=STORAGE_MAX_WAIT_S,
         ge=0,
-        description="seconds a job waits for a store that is away before its images fail with `timeout`",
+        # the second is its name up to version 0.1
+        validation_alias=AliasChoices("NCLSCREEN_STORAGE_MAX_WAIT_S", "NCLSCREEN_STORE_PATIENCE_S"),
+        description="seconds a job waits for a storage that is away before its images fail with `timeout`",
     )
     ray_address: str | None = Field(
         default=None, description="address of a Ray cluster, or `auto`; unset: a local Ray, started and stopped with us"

@@ -16,23 +16,23 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.background import Chore
-from jobs.database import create_database_engine
+from jobs.background import MaintenanceTask
+from jobs.completion_reports.completion_report import ReportWriter
+from jobs.completion_reports.report_queue import ReportQueue
 from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import JobId, ModelRef
 from jobs.errors import JobsError
-from jobs.migrations import upgrade
+from jobs.lifecycle.job_store import JobStore
 from jobs.outage import reason
 from jobs.ports import ShardRunner
 from jobs.preparation.preparer import Preparer
-from jobs.reports.completion_report import ReportWriter
-from jobs.reports.report_queue import ReportQueue
 from jobs.screening.heatmaps import StoredHeatmaps
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.screening.shard_screener import ScreeningLimits, ShardScreener
 from jobs.shards.work_queue import WorkQueue
+from jobs.sql.database import create_database_engine
+from jobs.sql.migrations import upgrade
 from jobs.storage import ObjectStorage, S3Options, open_storage, parse_source
-from jobs.store.job_store import JobStore
 from jobs.verdicts import VerdictStore
 from jobs.webhooks.outbox import WebhookOutbox
 from jobs.webhooks.sender import WebhookSender
@@ -64,7 +64,7 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = [
-            f"NCLSCREEN_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+            f"NCLSCREEN_{'_'.join(map(str, problem['loc'])).upper().removeprefix('NCLSCREEN_')}: {problem['msg']}"
             # a secret is not for terminals and logs
             + ("" if "webhook_secret" in problem["loc"] else f" (is {problem['input']!r})")
             for problem in error.errors()
@@ -175,7 +175,7 @@ class Wiring:
 
     @cached_property
     def preparer(self) -> Preparer:
-        return Preparer(self.jobs, self.open_storage, store_patience_s=self.settings.store_patience_s)
+        return Preparer(self.jobs, self.open_storage, storage_max_wait_s=self.settings.storage_max_wait_s)
 
     def dispatcher(self, runner: ShardRunner, *, only_job: JobId | None = None) -> Dispatcher:
         return Dispatcher(
@@ -188,13 +188,13 @@ class Wiring:
             options=DispatcherOptions(
                 in_flight=self.settings.shards_in_flight,
                 lease_s=self.settings.lease_s,
-                store_patience_s=self.settings.store_patience_s,
+                storage_max_wait_s=self.settings.storage_max_wait_s,
                 only_job=only_job,
             ),
-            chores=self._chores(only_job),
+            maintenance=self._maintenance(only_job),
         )
 
-    def _chores(self, only: JobId | None) -> list[Chore]:
+    def _maintenance(self, only: JobId | None) -> list[MaintenanceTask]:
         return [self._report_writer(only), self._webhook_sender(only)]
 
     def _webhook_sender(self, only: JobId | None) -> WebhookSender:
@@ -206,11 +206,11 @@ class Wiring:
     def webhooks(self) -> WebhookOutbox:
         return WebhookOutbox(self.engine)
 
-    def do_chores(self, job_id: JobId) -> None:
+    def do_maintenance(self, job_id: JobId) -> None:
         """Tell of the end of a job for which no dispatcher runs: its report and whatever else was not tried yet."""
         stop = threading.Event()
-        for chore in self._chores(job_id):
-            while chore.pending(job_id) and chore.step(stop):
+        for task in self._maintenance(job_id):
+            while task.pending(job_id) and task.step(stop):
                 pass
 
     def _report_writer(self, only: JobId | None) -> ReportWriter:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from screened_jobs import Shot, photo_bytes, screened_job
+from support.screened_jobs import Shot, photo_bytes, screened_job
 
 from jobs.errors import ErrorCode
 from nclscreen.report import write_report

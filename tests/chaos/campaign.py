@@ -28,17 +28,17 @@ from chaos.reports_and_webhooks import report_problems, webhook_problems
 from chaos.system import System
 from sqlalchemy import func, select
 
-from jobs.database import DATABASE_AWAY, reading
 from jobs.domain import JobId, JobOptions, NewJob, Verdict
+from jobs.domain.states import FINAL, JobState
 from jobs.errors import ErrorCode
-from jobs.rows import verdict_from_row
 from jobs.screening.heatmaps import decode_heatmap
-from jobs.states import FINAL, JobState
+from jobs.sql.database import DATABASE_AWAY, reading
+from jobs.sql.rows import verdict_from_row
+from jobs.sql.tables import jobs, shards, verdicts
 from jobs.storage import split_object_uri
-from jobs.tables import jobs, shards, verdicts
 
 ROUND_LIMIT_S = 300.0
-#: so long a store misbehaves at most: who writes a report asks it seldom, and more seldom each time
+#: so long a storage misbehaves at most: who writes a report asks it seldom, and more seldom each time
 STORE_WELL_AFTER_S = 20.0
 #: share of the faults that strike when the last image is recorded
 AT_THE_END = 0.3
@@ -163,7 +163,7 @@ class Campaign:
             return [verdict_from_row(row) for row in rows]
 
     def _check(self, job_id: JobId, result: Round, *, lenient: bool) -> list[str]:
-        """What is not as it must be. `lenient`: an image whose store failed may have the error code `timeout`."""
+        """What is not as it must be. `lenient`: an image whose storage failed may have the error code `timeout`."""
         job, found = self._system.wiring.jobs.get(job_id), self._verdicts(job_id)
         problems = []
         if job.state is not JobState.COMPLETED:

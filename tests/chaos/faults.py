@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import psutil
 from chaos.system import LEASE_S, System
-from servers.faulty_proxy import BreakAfter, Silence, SlowDown
+from support.servers.faulty_proxy import BreakAfter, Silence, SlowDown
 
 Fault = Callable[[System, random.Random], str]
 
@@ -97,7 +97,7 @@ def fall_silent(system: System, chance: random.Random) -> str:
     return f"S3: {count} requests without an answer"
 
 
-def shut_store(system: System, chance: random.Random) -> str:
+def shut_storage(system: System, chance: random.Random) -> str:
     """Longer than boto3's retries and the screener's second chance: jobs must wait, and no image may lose its score."""
     pause_s = chance.uniform(8, 15)
     system.proxy.is_shut = True
@@ -114,14 +114,14 @@ FAULTS: dict[str, Fault] = {
     "replica": kill_replica,
     "database": crash_database,
     "silence": fall_silent,
-    "shut": shut_store,
+    "shut": shut_storage,
     "freeze": freeze_dispatcher,
     "dispatcher": kill_dispatcher,
     "dispatchers": kill_all_dispatchers,
     "stop": stop_dispatcher,
     "node": kill_node,
 }
-#: after these an image may have the error code `timeout`: the store was asked in vain more often than it is tried
+#: after these an image may have the error code `timeout`: the storage was asked in vain more often than it is tried
 S3_FAULTS = frozenset({"throttle", "cut", "silence"})
 
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from urllib.parse import unquote
 
-from reporting import read_report
-from servers.webhook_receiver import Heard
+from support.reporting import read_report
+from support.servers.webhook_receiver import Heard
 
 from jobs.domain import JobId, Verdict
 from jobs.storage import ObjectStorage

@@ -17,11 +17,11 @@ from typing import Any
 
 import psutil
 from chaos.corpus import pictures
-from servers.faulty_proxy import FaultyProxy
-from servers.postgres import PostgresServer
-from servers.s3_server import S3Server
-from servers.webhook_receiver import WebhookReceiver
-from tiny_model import save_lively_model
+from support.servers.faulty_proxy import FaultyProxy
+from support.servers.postgres import PostgresServer
+from support.servers.s3_server import S3Server
+from support.servers.webhook_receiver import WebhookReceiver
+from support.tiny_model import save_lively_model
 
 from jobs.domain import ImageKey
 from jobs.storage import open_storage
@@ -183,12 +183,12 @@ class System:
                 process.kill()
 
     @staticmethod
-    def wait(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> None:
+    def wait(condition: Callable[[], Any], what: str, max_wait_s: float = PATIENCE_S) -> None:
         """Look again and again. Raises TimeoutError."""
-        deadline = time.monotonic() + patience_s
+        deadline = time.monotonic() + max_wait_s
         while not condition():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"waited {patience_s:.0f} s for {what}")
+                raise TimeoutError(f"waited {max_wait_s:.0f} s for {what}")
             time.sleep(0.1)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from chaos.campaign import plans
 from chaos.faults import FAULTS
-from servers.postgres import PostgresServer
-from servers.s3_server import S3Server
+from support.servers.postgres import PostgresServer
+from support.servers.s3_server import S3Server
 
 CAMPAIGN = Path(__file__).resolve().parents[1] / "chaos" / "campaign.py"
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from builders import entries, lease, results_of
+from support.builders import entries, lease, results_of
 
 from jobs.domain import Lease, Verdict
 from jobs.ports import Outcome, OutcomeKind

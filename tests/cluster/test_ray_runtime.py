@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from flow_program import wait_until
-from tiny_model import save_tiny_model
+from support.flow_program import wait_until
+from support.tiny_model import save_tiny_model
 
 from nclscreen.localizer import APP_NAME, Hosting
 from nclscreen.runtime import RuntimeOptions, connected_ray, keep_hosted, ray_runtime, take_down

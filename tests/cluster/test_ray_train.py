@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 import torch
-from servers.s3_server import S3Bucket
-from training_material import recipe, write_source
+from support.servers.s3_server import S3Bucket
+from support.training_material import recipe, write_source
 
 from jobs.domain import ImageKey
 from jobs.storage import open_storage
@@ -44,7 +44,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A local Ray whose Train looks often whether its workers live, and that may use the store."""
+    """A local Ray whose Train looks often whether its workers live, and that may use the storage."""
     try:
         env = request.getfixturevalue("s3_server").env
     except pytest.skip.Exception:  # no store on this machine: its own test is left out, not all of them

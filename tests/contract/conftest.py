@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from builders import Bench
-from servers.postgres import PostgresServer
 from sqlalchemy import Engine, delete
+from support.builders import Bench
+from support.servers.postgres import PostgresServer
 
-from jobs.database import create_database_engine, writing
-from jobs.migrations import upgrade
-from jobs.tables import metadata
+from jobs.sql.database import create_database_engine, writing
+from jobs.sql.migrations import upgrade
+from jobs.sql.tables import metadata
 
 BACKENDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 

@@ -7,13 +7,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from builders import Bench, entries, entry, ready_job, results_of
-from queueing import claim
-from reporting import OPTIONS, STORE, ReportBench, read_report
+from support.builders import Bench, entries, entry, ready_job, results_of
+from support.queueing import claim
+from support.reporting import OPTIONS, STORE, ReportBench, read_report
 
-from jobs.reports.completion_report import REPORT_LEASE_S
-from jobs.reports.report_queue import ReportQueue
-from jobs.states import JobState
+from jobs.completion_reports.completion_report import REPORT_LEASE_S
+from jobs.completion_reports.report_queue import ReportQueue
+from jobs.domain.states import JobState
 
 ODD = ["a b,c\"'\n=1.png", "é/写真 😀+%.png", "-2+3.png", "x" * 900 + ".png"]
 

@@ -1,19 +1,19 @@
-"""The completion report and its store: real ones, and those that are away or say no."""
+"""The completion report and its storage: real ones, and those that are away or say no."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from builders import Bench, entries, ready_job, results_of
-from queueing import claim
-from reporting import STORE, ReportBench, read_report
-from servers.s3_server import S3Bucket
+from support.builders import Bench, entries, ready_job, results_of
+from support.queueing import claim
+from support.reporting import STORE, ReportBench, read_report
+from support.servers.s3_server import S3Bucket
 
+from jobs.completion_reports.report_queue import FIRST_PAUSE_S, MAX_REPORT_ATTEMPTS
 from jobs.domain import Job, JobId, JobOptions
+from jobs.domain.states import JobState
 from jobs.errors import AccessDenied, StorageUnavailable
-from jobs.reports.report_queue import FIRST_PAUSE_S, MAX_REPORT_ATTEMPTS
-from jobs.states import JobState
 from jobs.storage import S3Options, open_storage
 
 
@@ -47,7 +47,7 @@ def test_a_store_that_is_away_delays_the_end_and_says_so(reports: ReportBench) -
 
 
 def test_a_store_that_stays_away_is_given_up_in_the_end(reports: ReportBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.reports.report_queue.MAX_REPORT_ATTEMPTS", 2)
+    monkeypatch.setattr("jobs.completion_reports.report_queue.MAX_REPORT_ATTEMPTS", 2)
     assert MAX_REPORT_ATTEMPTS > 100
     job_id = reports.finish_shards(entries(4))
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from builders import Bench, check_accounts, check_completed, entries, ready_job, results_of, shard_rows, unreadable
-from queueing import LEASE_S, claim
+from support.builders import (
+    Bench,
+    check_accounts,
+    check_completed,
+    entries,
+    ready_job,
+    results_of,
+    shard_rows,
+    unreadable,
+)
+from support.queueing import LEASE_S, claim
 
 from jobs.domain import Counts, FailureThreshold, JobId, JobOptions, Lease, Verdict
+from jobs.domain.states import JobState
 from jobs.errors import ErrorCode, LeaseLost
 from jobs.shards.failure_threshold import give_up_reason
 from jobs.shards.work_queue import MAX_VANISHED
-from jobs.states import JobState
 
 
 def make(bench: Bench, images: int, *, ratio: float = 0.5, sample: int = 1000, shard_size: int = 4) -> JobId:

@@ -6,11 +6,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from builders import Bench, entries, ready_job
-from servers.postgres import PostgresServer
 from sqlalchemy import Engine
+from support.builders import Bench, entries, ready_job
+from support.servers.postgres import PostgresServer
 
-from jobs.database import DATABASE_AWAY
+from jobs.sql.database import DATABASE_AWAY
 from nclscreen.cli.patience import patiently
 from nclscreen.cli.progress import follow
 

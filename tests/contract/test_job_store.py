@@ -6,17 +6,17 @@ import itertools
 import time
 
 import pytest
-from builders import CONTAINER, FINGERPRINT, Bench, entries, job_row, new_job, ready_job, results_of, shard_rows
 from sqlalchemy import update
+from support.builders import CONTAINER, FINGERPRINT, Bench, entries, job_row, new_job, ready_job, results_of, shard_rows
 
-from jobs.database import writing
 from jobs.domain import Filters, JobId, ModelRef
+from jobs.domain.states import TRANSITIONS, JobState
 from jobs.errors import IllegalTransition, InvalidSource, JobNotFound
-from jobs.states import TRANSITIONS, JobState
-from jobs.store import submissions
-from jobs.store.preparation_leases import Preparation, PreparationLost
-from jobs.store.submissions import new_job_id
-from jobs.tables import jobs
+from jobs.lifecycle import submissions
+from jobs.lifecycle.preparation_leases import Preparation, PreparationLost
+from jobs.lifecycle.submissions import new_job_id
+from jobs.sql.database import writing
+from jobs.sql.tables import jobs
 
 ODD_SOURCES = ["s3://photos/a 'b' \"c\" ; --", "/photos/写真/é 😀", "/new\nline\tand tab", "file:///x%FF", "x" * 10_000]
 

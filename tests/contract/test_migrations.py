@@ -10,16 +10,16 @@ import pytest
 from alembic import command, op
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from builders import entries, ready_job
-from migrating_program import migrate
 from sqlalchemy import Engine, inspect, text
+from support.builders import entries, ready_job
+from support.migrating_program import migrate
 
-from jobs.database import InvalidDatabaseUrl, create_database_engine, reading, writing
 from jobs.domain import JobOptions, Preparing
 from jobs.errors import SchemaTooNew
-from jobs.migrations import alembic_config, upgrade
-from jobs.store.job_store import JobStore
-from jobs.tables import metadata
+from jobs.lifecycle.job_store import JobStore
+from jobs.sql.database import InvalidDatabaseUrl, create_database_engine, reading, writing
+from jobs.sql.migrations import alembic_config, upgrade
+from jobs.sql.tables import metadata
 
 PROCESSES = 2
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from builders import Bench, check_accounts, check_completed, entries, new_job, results_of, shard_rows
-from queueing import LEASE_S, claim, prepared
 from sqlalchemy import update
+from support.builders import Bench, check_accounts, check_completed, entries, new_job, results_of, shard_rows
+from support.queueing import LEASE_S, claim, prepared
 
-from jobs.database import writing
+from jobs.domain.states import JobState
 from jobs.errors import JobNotFound, RequestRefused
-from jobs.states import JobState
-from jobs.tables import jobs
+from jobs.sql.database import writing
+from jobs.sql.tables import jobs
 
 
 def states(bench: Bench, job_id: str) -> list[object]:

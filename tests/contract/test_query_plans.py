@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from builders import CONTAINER, FINGERPRINT, entries, entry, lease, ready_job
 from sqlalchemy import Connection, Engine, event, func, insert, select
+from support.builders import CONTAINER, FINGERPRINT, entries, entry, lease, ready_job
 
-from jobs.database import create_database_engine, writing
 from jobs.domain import Filters, JobId
 from jobs.errors import VerdictNotFound
-from jobs.migrations import upgrade
-from jobs.rows import filters_to_json
+from jobs.lifecycle.job_store import JobStore
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.shards.entries import pack_entries
 from jobs.shards.work_queue import WorkQueue
-from jobs.store.job_store import JobStore
-from jobs.tables import jobs, shard_entries, shards, verdicts
+from jobs.sql.database import create_database_engine, writing
+from jobs.sql.migrations import upgrade
+from jobs.sql.rows import filters_to_json
+from jobs.sql.tables import jobs, shard_entries, shards, verdicts
 from jobs.verdicts import FlaggedQuery, VerdictStore
 
 BACKENDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]

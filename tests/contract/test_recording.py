@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders import CONTAINER, entries, entry, ready_job, scored, unreadable
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
+from support.builders import CONTAINER, entries, entry, ready_job, scored, unreadable
 
-from jobs.database import DATABASE_AWAY, epoch_now, reading, writing
 from jobs.domain import JobId
 from jobs.errors import ErrorCode
-from jobs.rows import database_clock, verdict_from_row
 from jobs.shards import recording
 from jobs.shards.recording import insert_verdicts
-from jobs.tables import jobs, verdicts
+from jobs.sql.database import DATABASE_AWAY, epoch_now, reading, writing
+from jobs.sql.rows import database_clock, verdict_from_row
+from jobs.sql.tables import jobs, verdicts
 
 #: what a line-based copy could take for its own
 AWKWARD = [

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import FINGERPRINT, MODEL, Bench, entry, ready_job, results_of, unreadable
-from dispatching import prepare
-from queueing import claim
+from support.builders import FINGERPRINT, MODEL, Bench, entry, ready_job, results_of, unreadable
+from support.dispatching import prepare
+from support.queueing import claim
 
 from jobs.domain import FailureThreshold, Filters, ImageRef, JobId, JobOptions, ModelRef
+from jobs.domain.states import JobState
 from jobs.errors import ErrorCode, RequestRefused
-from jobs.states import JobState
-from jobs.store.retries import retry_request
+from jobs.lifecycle.retries import retry_request
 
 CODES = [ErrorCode.TIMEOUT, None, ErrorCode.CORRUPT, ErrorCode.TIMEOUT, None]
 OPTIONS = JobOptions(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from builders import (
+from sqlalchemy import select
+from support.builders import (
     CONTAINER,
     MODEL,
     Bench,
@@ -20,13 +21,12 @@ from builders import (
     results_of,
     unreadable,
 )
-from sqlalchemy import select
 
-from jobs.database import reading
 from jobs.domain import ImageKey, ImageRef, JobId, JobOptions, Verdict
 from jobs.screening.known_verdicts import KnownVerdicts
-from jobs.storage import MemoryStorage
-from jobs.tables import verdicts
+from jobs.sql.database import reading
+from jobs.sql.tables import verdicts
+from jobs.testing import MemoryStorage
 
 
 def record(bench: Bench, images: Sequence[ImageRef], found: Sequence[Verdict], **fields: object) -> JobId:

@@ -1,6 +1,6 @@
 """S3 as it is met in the field: throttling in other accents, silence, versions, roles.
 
-The store is real; its bad days are the proxy's.
+The storage is real; its bad days are the proxy's.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from servers.faulty_proxy import FaultyProxy, Refuse, Silence
-from servers.s3_server import S3Bucket, S3Server
-from servers.token_service import TokenService
+from support.servers.faulty_proxy import FaultyProxy, Refuse, Silence
+from support.servers.s3_server import S3Bucket, S3Server
+from support.servers.token_service import TokenService
 
 from jobs.domain import ImageKey
 from jobs.errors import AccessDenied, ErrorCode, InvalidCredentials, ObjectNotFound, StorageUnavailable
@@ -141,7 +141,7 @@ def test_a_profile_brings_its_keys(
 
 @pytest.fixture
 def tokens(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[TokenService]:
-    """A security token service that gives out the store's keys to whoever assumes the role."""
+    """A security token service that gives out the storage's keys to whoever assumes the role."""
     service = TokenService(s3_server.access_key, s3_server.secret_key)
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", service.endpoint_url)
     yield service

@@ -1,4 +1,4 @@
-"""What goes wrong with an S3-compatible store, and what is said about it."""
+"""What goes wrong with an S3-compatible storage, and what is said about it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from servers.child_processes import free_ports
-from servers.faulty_proxy import BreakAfter, FaultyProxy, SlowDown
-from servers.s3_server import S3Bucket, S3Server
+from support.servers.child_processes import free_ports
+from support.servers.faulty_proxy import BreakAfter, FaultyProxy, SlowDown
+from support.servers.s3_server import S3Bucket, S3Server
 
 from jobs.domain import ImageKey
 from jobs.errors import (
@@ -43,7 +43,7 @@ def proxy(s3_server: S3Server) -> Iterator[FaultyProxy]:
 
 @pytest.fixture
 def through_proxy(storage: S3Storage, proxy: FaultyProxy) -> S3Storage:
-    """A store behind the proxy, with one object in it; its client tries three times."""
+    """A storage behind the proxy, with one object in it; its client tries three times."""
     storage.write(KEY, DATA, content_type="image/jpeg")
     return S3Storage(storage.container, replace(storage.options, endpoint_url=proxy.endpoint_url, max_attempts=3))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from servers import child_processes as children
-from servers.postgres import PostgresServer
+from support.servers import child_processes as children
+from support.servers.postgres import PostgresServer
 
 
 def _plain(url: str) -> str:
@@ -51,7 +51,7 @@ def test_stopping_a_server_ends_its_children_too(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help against orphans is Linux's")
 def test_a_killed_test_session_leaves_no_server(tmp_path: Path) -> None:
     script = (
-        "import os, signal, sys; from pathlib import Path; from servers import child_processes as children\n"
+        "import os, signal, sys; from pathlib import Path; from support.servers import child_processes as children\n"
         f"print(children.start(['sleep', '600'], log=Path({str(tmp_path / 'log')!r})).pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

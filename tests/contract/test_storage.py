@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from builders import keys_of
-from inventories import Row, write_inventory
-from servers.s3_server import S3Bucket, S3Server
+from support.builders import keys_of
+from support.inventories import Row, write_inventory
+from support.servers.s3_server import S3Bucket, S3Server
 
 from jobs.domain import Filters, ImageKey, ObjectInfo
 from jobs.errors import InvalidSource, ObjectNotFound, ObjectTooLarge

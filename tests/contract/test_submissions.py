@@ -7,12 +7,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from builders import CONTAINER, Bench, entries, job_row, new_job, ready_job
+from support.builders import CONTAINER, Bench, entries, job_row, new_job, ready_job
 
 from jobs.domain import FailureThreshold, Filters, JobId, JobOptions, ManifestProblem, ModelRef, Preparing
+from jobs.domain.states import JobState
 from jobs.errors import JobNotFound, NotAwaitingConfirmation, TokenReused
-from jobs.states import JobState
-from jobs.store.preparation_leases import Preparation, PreparationLost
+from jobs.lifecycle.preparation_leases import Preparation, PreparationLost
 
 OPTIONS = JobOptions(
     name="wöchentlich 'x'",

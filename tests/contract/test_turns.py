@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
-from builders import FINGERPRINT, MODEL, Bench, check_completed, job_row, new_job, results_of
-from queueing import LEASE_S, claim, claim_one, prepared
 from sqlalchemy import event, insert
+from support.builders import FINGERPRINT, MODEL, Bench, check_completed, job_row, new_job, results_of
+from support.queueing import LEASE_S, claim, claim_one, prepared
 
-from jobs.database import writing
 from jobs.domain import JobId, JobOptions
 from jobs.errors import JobNotFound, RequestRefused
-from jobs.tables import jobs, shards
+from jobs.sql.database import writing
+from jobs.sql.tables import jobs, shards
 
 
 def urgent(priority: int) -> JobOptions:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from builders import FINGERPRINT, check_completed, entries, new_job, ready_job
-from constant_dispatcher import ConstantDispatcher, Order
-from dispatching import wait_until
 from sqlalchemy import Engine, select, update
+from support.builders import FINGERPRINT, check_completed, entries, new_job, ready_job
+from support.constant_dispatcher import ConstantDispatcher, Order
+from support.dispatching import wait_until
 
-from jobs.database import create_database_engine, reading, writing
-from jobs.migrations import upgrade
-from jobs.states import JobState
-from jobs.store.job_store import JobStore
-from jobs.tables import jobs, verdicts
+from jobs.domain.states import JobState
+from jobs.lifecycle.job_store import JobStore
+from jobs.sql.database import create_database_engine, reading, writing
+from jobs.sql.migrations import upgrade
+from jobs.sql.tables import jobs, verdicts
 
 pytestmark = pytest.mark.postgres
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from itertools import islice
 
 import pytest
-from builders import FINGERPRINT, Bench, entry, ready_job, scored, unreadable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
+from support.builders import FINGERPRINT, Bench, entry, ready_job, scored, unreadable
 
 from jobs.domain import ImageRef, JobId, Verdict
 from jobs.errors import ErrorCode, VerdictNotFound

@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from builders import Bench, entries, new_job, ready_job, results_of
-from queueing import claim
-from servers.webhook_receiver import Heard, WebhookReceiver
 from sqlalchemy import event, insert
+from support.builders import Bench, entries, new_job, ready_job, results_of
+from support.queueing import claim
+from support.servers.webhook_receiver import Heard, WebhookReceiver
 
-from jobs.database import writing
 from jobs.domain import JobId, JobOptions
-from jobs.states import JobState
-from jobs.tables import webhook_deliveries
+from jobs.domain.states import JobState
+from jobs.sql.database import writing
+from jobs.sql.tables import webhook_deliveries
 from jobs.webhooks.outbox import PAUSES_S, Deliveries, WebhookOutbox
 from jobs.webhooks.sender import LEASE_S, WebhookSender
 from jobs.webhooks.urls import InvalidWebhook

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from builders import (
+from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError
+from support.builders import (
     FINGERPRINT,
     Bench,
     check_accounts,
@@ -18,15 +20,13 @@ from builders import (
     shard_rows,
     unreadable,
 )
-from queueing import LEASE_S, claim, claim_one, prepared
-from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError
+from support.queueing import LEASE_S, claim, claim_one, prepared
 
 from jobs.domain import JobOptions, ModelRef
+from jobs.domain.states import JobState
 from jobs.errors import ErrorCode, LeaseLost
 from jobs.shards import work_queue
 from jobs.shards.work_queue import RETRY_AFTER_S
-from jobs.states import JobState
 from jobs.verdicts import VerdictStore
 
 # -- claim
@@ -66,8 +66,8 @@ def test_what_a_shard_waits_for_is_shown_until_it_is_done(bench: Bench) -> None:
     queue = bench.queue()
     queue.release(claim_one(queue))
     assert bench.store.waits_for(job_id) is None
-    queue.release(claim_one(queue), "the store\0 is away")
-    assert bench.store.waits_for(job_id) == "the store\ufffd is away"
+    queue.release(claim_one(queue), "the storage\0 is away")
+    assert bench.store.waits_for(job_id) == "the storage\ufffd is away"
     lease = claim_one(queue)
     assert bench.store.waits_for(job_id) is None  # it is tried just now
     queue.finish(lease, results_of(lease))

@@ -6,7 +6,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from builders import (
+from sqlalchemy import Engine
+from support.builders import (
     FINGERPRINT,
     Bench,
     check_accounts,
@@ -17,13 +18,12 @@ from builders import (
     results_of,
     shard_rows,
 )
-from queueing import LEASE_S, claim_one, prepared
-from sqlalchemy import Engine
+from support.queueing import LEASE_S, claim_one, prepared
 
 from jobs.domain import JobId
+from jobs.domain.states import JobState
 from jobs.errors import LeaseLost
 from jobs.shards.work_queue import WorkQueue
-from jobs.states import JobState
 
 
 def test_rescue_claim_finish_and_cancel_at_once(bench: Bench) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builders import (
+from support.builders import (
     Bench,
     check_accounts,
     check_completed,
@@ -12,12 +12,12 @@ from builders import (
     results_of,
     shard_rows,
 )
-from queueing import LEASE_S, claim, claim_one, prepared
+from support.queueing import LEASE_S, claim, claim_one, prepared
 
 from jobs.domain import FailureThreshold, JobOptions
+from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
 from jobs.shards.work_queue import MAX_ATTEMPTS, MAX_VANISHED, RETRY_AFTER_S
-from jobs.states import JobState
 from jobs.verdicts import VerdictStore
 
 #: never gives up, however much fails

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flow_program import Program
-from tiny_model import save_tiny_model
+from support.flow_program import Program
+from support.tiny_model import save_tiny_model
 
 
 @pytest.fixture(scope="session")

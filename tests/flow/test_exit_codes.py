@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from flow_program import Program
-from servers.s3_server import S3Bucket, S3Server
+from support.flow_program import Program
+from support.servers.s3_server import S3Bucket, S3Server
 
 
 @pytest.mark.parametrize(

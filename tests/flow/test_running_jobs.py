@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flow_program import Program, processes_of, wait_until
-from odd_images import encoded, photo
-from reporting import read_report
-from servers.webhook_receiver import WebhookReceiver
+from support.flow_program import Program, processes_of, wait_until
+from support.odd_images import encoded, photo
+from support.reporting import read_report
+from support.servers.webhook_receiver import WebhookReceiver
 
-from jobs.database import create_database_engine
+from jobs.lifecycle.job_store import JobStore
+from jobs.sql.database import create_database_engine
 from jobs.storage import S3Options, open_storage
-from jobs.store.job_store import JobStore
 
 pytestmark = pytest.mark.cluster
 

@@ -7,8 +7,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from flow_program import Program, press_ctrl_c, processes_of, wait_until
-from odd_images import encoded, make_odd_corpus, photo
+from support.flow_program import Program, press_ctrl_c, processes_of, wait_until
+from support.odd_images import encoded, make_odd_corpus, photo
 
 pytestmark = pytest.mark.cluster
 

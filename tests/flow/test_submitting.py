@@ -1,13 +1,13 @@
-"""Submitting through the program itself, on PostgreSQL and a real object store; nothing is screened."""
+"""Submitting through the program itself, on PostgreSQL and a real object storage; nothing is screened."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from flow_program import Program
-from inventories import Row, write_inventory
-from servers.s3_server import S3Bucket, S3Server
+from support.flow_program import Program
+from support.inventories import Row, write_inventory
+from support.servers.s3_server import S3Bucket, S3Server
 
 from jobs.domain import ImageKey
 from jobs.storage import open_storage

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from flow_program import Program, press_ctrl_c, processes_of, wait_until
-from training_material import write_source
+from support.flow_program import Program, press_ctrl_c, processes_of, wait_until
+from support.training_material import write_source
 
 from ncl_model.inference.checkpoint import load_checkpoint
 from ncl_model.training.run_log import read_metrics

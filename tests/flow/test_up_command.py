@@ -7,12 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from flow_program import Program, press_ctrl_c, processes_of, wait_until
-from odd_images import encoded, photo
-from servers.s3_server import S3Bucket, S3Server
 from sqlalchemy import text
+from support.flow_program import Program, press_ctrl_c, processes_of, wait_until
+from support.odd_images import encoded, photo
+from support.servers.s3_server import S3Bucket, S3Server
 
-from jobs.database import create_database_engine, reading
+from jobs.sql.database import create_database_engine, reading
 from jobs.storage import open_storage
 
 pytestmark = [pytest.mark.cluster, pytest.mark.postgres, pytest.mark.s3]

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import Bench
 from sqlalchemy import Engine
-from tiny_model import save_tiny_model
+from support.builders import Bench
+from support.tiny_model import save_tiny_model
 
 from jobs import dispatcher
-from jobs.database import create_database_engine
-from jobs.migrations import upgrade
 from jobs.screening import shard_screener
+from jobs.sql.database import create_database_engine
+from jobs.sql.migrations import upgrade
 from jobs.storage import FolderStorage
 from nclscreen.wiring import Wiring, wire
 

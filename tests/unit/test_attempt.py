@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from builders import entries, lease, results_of
+from support.builders import entries, lease, results_of
 
 from jobs.domain import Lease, Verdict
 from jobs.errors import (
@@ -14,8 +14,8 @@ from jobs.errors import (
     ModelFailed,
     ModelMismatch,
     ModelUnavailable,
+    StorageAway,
     StorageUnavailable,
-    StoreAway,
 )
 from jobs.ports import OutcomeKind
 from jobs.screening.attempt import attempt
@@ -36,7 +36,7 @@ def test_a_screened_shard_is_finished() -> None:
         (ModelMismatch("a" * 64, "b" * 64), OutcomeKind.IMPOSSIBLE, "pinned to model aaaaaaaaaaaa, but bbbbbbbbbbbb"),
         (AccessDenied("s3://maps", "no"), OutcomeKind.IMPOSSIBLE, "s3://maps: no"),
         (StorageUnavailable("s3://photos", "slow"), OutcomeKind.BROKEN, "s3://photos: slow"),
-        (StoreAway("s3://photos", "slow"), OutcomeKind.STORE_AWAY, "s3://photos: slow"),
+        (StorageAway("s3://photos", "slow"), OutcomeKind.STORAGE_AWAY, "s3://photos: slow"),
         (HeatmapsUnavailable("s3://maps", "slow"), OutcomeKind.UNAVAILABLE, "s3://maps: slow"),
         (ModelFailed("odd"), OutcomeKind.BROKEN, "ModelFailed: odd"),
         (MemoryError(), OutcomeKind.BROKEN, "MemoryError: "),

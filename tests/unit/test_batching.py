@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from builders import FINGERPRINT
+from support.builders import FINGERPRINT
 
 from jobs.errors import ModelFailed, ModelUnavailable
-from jobs.memory import MemoryScorer
 from jobs.ports import ScoredImage
 from jobs.screening.batching import BATCHES_WAITING, Batcher
+from jobs.testing import MemoryScorer
 from ncl_model.imaging.decoding import DecodedImage
 
 SIZE = 4

@@ -6,13 +6,13 @@ import json
 
 import pytest
 import typer
-from builders import entries, ready_job
 from sqlalchemy import update
+from support.builders import entries, ready_job
 
-from jobs.database import writing
 from jobs.domain import JobId
-from jobs.states import JobState
-from jobs.tables import jobs
+from jobs.domain.states import JobState
+from jobs.sql.database import writing
+from jobs.sql.tables import jobs
 from nclscreen.cli import confirming
 from nclscreen.cli.app import run
 from nclscreen.cli.screen import run_to_the_end

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from builders import FINGERPRINT, entries, new_job, ready_job, results_of, unreadable
-from tiny_model import save_tiny_model
+from support.builders import FINGERPRINT, entries, new_job, ready_job, results_of, unreadable
+from support.tiny_model import save_tiny_model
 
 from jobs.domain import JobId, JobOptions
+from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
 from jobs.shards.work_queue import WorkQueue
-from jobs.states import JobState
 from nclscreen.cli import progress
 from nclscreen.cli.app import run
 from nclscreen.cli.progress import follow

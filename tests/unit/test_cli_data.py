@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from data_sets import make_authentic, make_indexed, save_mask
 from PIL import Image
+from support.data_sets import make_authentic, make_indexed, save_mask
 
 from nclscreen.cli.app import run
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import make_authentic, make_indexed
-from odd_images import encoded, photo
-from tiny_model import save_tiny_model
+from support.data_sets import make_authentic, make_indexed
+from support.odd_images import encoded, photo
+from support.tiny_model import save_tiny_model
 
 from ncl_model.evaluation.evaluation_run import EvaluationRun
 from ncl_model.inference.calibration import Calibration

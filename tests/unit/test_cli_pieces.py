@@ -9,13 +9,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from odd_images import encoded, photo
 from PIL import Image
 from rich.console import Console
-from tiny_model import save_tiny_model
+from support.odd_images import encoded, photo
+from support.tiny_model import save_tiny_model
 
 from jobs.domain import IMAGE_SUFFIXES, Counts, Filters, Job, JobId, ModelRef
-from jobs.states import JobState
+from jobs.domain.states import JobState
 from ncl_model.imaging.decoding import FORMATS
 from nclscreen.cli import output
 from nclscreen.cli.app import run

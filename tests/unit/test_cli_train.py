@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from training_material import recipe, write_source
+from support.training_material import recipe, write_source
 
 from ncl_model.distributed.run_place import RunPlace
 from ncl_model.training.plain import Place, train

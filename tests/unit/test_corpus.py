@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from builders import CONTAINER, fill
+from support.builders import CONTAINER, fill
 
 from jobs.domain import Filters, ImageKey, ObjectInfo
 from jobs.errors import AccessDenied, ContainerNotFound, InvalidSource, ObjectNotFound

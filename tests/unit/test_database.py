@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from jobs import database
-from jobs.database import create_database_engine, reading
+from jobs.sql import database
+from jobs.sql.database import create_database_engine, reading
 
 
 def test_a_new_file_that_somebody_reads_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

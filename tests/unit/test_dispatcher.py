@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders import (
+from support.builders import (
     Bench,
     check_accounts,
     check_completed,
     picture,
     shard_rows,
 )
-from dispatching import (
+from support.dispatching import (
     InlineRunner,
     complete,
     hurried_queue,
@@ -25,11 +25,10 @@ from dispatching import (
 
 from jobs import dispatcher as dispatcher_module
 from jobs.domain import ImageKey, Lease, ModelRef, Verdict
+from jobs.domain.states import JobState
 from jobs.errors import AccessDenied, ErrorCode
-from jobs.memory import MemoryScorer
 from jobs.ports import Outcome, OutcomeKind
-from jobs.states import JobState
-from jobs.storage import MemoryStorage
+from jobs.testing import MemoryScorer, MemoryStorage
 from jobs.verdicts import VerdictStore
 
 pytestmark = pytest.mark.usefixtures("hurried")

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from builders import (
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+from support.builders import (
     FINGERPRINT,
     Bench,
     check_accounts,
@@ -19,7 +21,7 @@ from builders import (
     picture,
     shard_rows,
 )
-from dispatching import (
+from support.dispatching import (
     PATIENCE_S,
     Gate,
     HurriedClock,
@@ -30,17 +32,15 @@ from dispatching import (
     running,
     wait_until,
 )
-from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
 
 from jobs import outage
 from jobs.domain import Filters, ImageKey, Lease, ObjectInfo, Verdict
+from jobs.domain.states import JobState
 from jobs.errors import StorageUnavailable
+from jobs.lifecycle.job_store import JobStore
 from jobs.screening.thread_runner import ThreadRunner
 from jobs.shards.work_queue import WorkQueue
-from jobs.states import JobState
 from jobs.storage import MemoryStorage, OpenStorage
-from jobs.store.job_store import JobStore
 
 pytestmark = pytest.mark.usefixtures("hurried")
 
@@ -145,11 +145,11 @@ def test_a_database_that_is_away_at_the_end_is_no_crash(bench: Bench) -> None:
     complete(bench, job_id, 20, queue=queue, lease_s=1e6)
 
 
-# -- the store of the images
+# -- the storage of the images
 
 
 class Shop(MemoryStorage):
-    """A store that closes and opens."""
+    """A storage that closes and opens."""
 
     def __init__(self, container: str) -> None:
         super().__init__(container)
@@ -197,7 +197,7 @@ def test_a_job_waits_for_its_store_and_others_do_not(
         assert bench.store.get(job_id).counts.failed == 0
         assert bench.store.waits_for(job_id) is None
         assert {row["attempt"] for row in shard_rows(bench.engine, job_id)} == {1}
-    assert f"the store of job {waits} is back" in caplog.text
+    assert f"the storage of job {waits} is back" in caplog.text
 
 
 def test_when_patience_is_over_the_images_fail_one_by_one(bench: Bench, shop: Shop) -> None:
@@ -208,7 +208,7 @@ def test_when_patience_is_over_the_images_fail_one_by_one(bench: Bench, shop: Sh
         open_storage=stores,
         queue=hurried_queue(bench),
         lease_s=1e6,
-        store_patience_s=0.1,
+        storage_max_wait_s=0.1,
         only_job=job_id,
     ).run()
     job = bench.store.get(job_id)

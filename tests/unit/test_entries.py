@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import string
 
-from builders import entries
 from hypothesis import given
 from hypothesis import strategies as st
+from support.builders import entries
 
 from jobs.domain import ImageKey, ImageRef
 from jobs.shards.entries import pack_entries, unpack_entries

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from builders import keys_of
+from support.builders import keys_of
 
 from jobs.domain import ImageKey
 from jobs.errors import (

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from builders import keys_of
+from support.builders import keys_of
 
 from jobs.domain import ImageKey
 from jobs.errors import StorageUnavailable

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import entries, lease
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from support.builders import entries, lease
 
 from jobs.domain import ImageKey, JobId
 from jobs.screening.heatmaps import StoredHeatmaps, decode_heatmap, encode_heatmap

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
-from builders import CONTAINER
-from inventories import Row, write_inventory
+from support.builders import CONTAINER
+from support.inventories import Row, write_inventory
 
 from jobs.domain import Filters, ImageKey, ImageRef
 from jobs.errors import InvalidInventory, ObjectNotFound
 from jobs.preparation.corpus import Corpus
 from jobs.preparation.inventory import is_inventory
-from jobs.storage import MemoryStorage
+from jobs.testing import MemoryStorage
 
 DELIVERED = "s3://inventories"
 EVERYTHING = Filters(suffixes=())

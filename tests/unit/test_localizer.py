@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from odd_images import encoded, photo
-from tiny_model import save_tiny_model
+from support.odd_images import encoded, photo
+from support.tiny_model import save_tiny_model
 
 from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
 from ncl_model.inference.predictor import Predictor

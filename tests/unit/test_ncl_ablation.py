@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from training_material import recipe, write_source
+from support.training_material import recipe, write_source
 
 from ncl_model.ablation import COMPARISONS, arm_recipe, main, run_arms, table
 

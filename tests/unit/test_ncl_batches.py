@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from training_material import Pictures, WentBad, photo, recipe
+from support.training_material import Pictures, WentBad, photo, recipe
 
 from ncl_model.data.resaving import JpegSettings, resave
 from ncl_model.errors import DatasetInvalid

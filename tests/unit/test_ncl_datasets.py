@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from data_sets import (
+from hypothesis import given
+from hypothesis import strategies as st
+from support.data_sets import (
     HEIGHT,
     WIDTH,
     make_authentic,
@@ -16,8 +18,6 @@ from data_sets import (
     save_regions,
     tampered_pixels,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ncl_model.data.datasets import (
     find_sources,

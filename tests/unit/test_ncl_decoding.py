@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from photo_bytes import FIT, code_of, saved
 from PIL import Image
+from support.photo_bytes import FIT, code_of, saved
 
 from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ImageUnreadable

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import make_authentic, make_indexed, mask_pixels, save_as_jpeg
 from PIL import Image
-from tiny_model import save_lively_model
+from support.data_sets import make_authentic, make_indexed, mask_pixels, save_as_jpeg
+from support.tiny_model import save_lively_model
 
 from ncl_model.data.resaving import resave, settings_of
 from ncl_model.data.sample import Sample

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import make_authentic, make_casia2, make_coverage, make_indexed, save_mask, save_photo
 from hypothesis import given
 from hypothesis import strategies as st
-from odd_images import photo
 from PIL import Image, ImageDraw
+from support.data_sets import make_authentic, make_casia2, make_coverage, make_indexed, save_mask, save_photo
+from support.odd_images import photo
 
 from ncl_model.data.duplicates import MAX_DIFFERENCE, MAX_DISTANCE, Fingerprint, fingerprint, near_pairs
 from ncl_model.data.inspection import inspect_sources

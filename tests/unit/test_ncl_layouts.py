@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import (
+from hypothesis import given
+from hypothesis import strategies as st
+from support.data_sets import (
     SPLICED,
     TAMPERED,
     make_casia1,
@@ -22,8 +24,6 @@ from data_sets import (
     save_photo,
     tampered_pixels,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ncl_model.data.datasets import find_sources, read_source
 from ncl_model.data.grouping import Groups

@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 import torch
-from slow_ncl import class_term, patches_by_kind, pivot_consistent, pivot_terms
+from support.slow_ncl import class_term, patches_by_kind, pivot_consistent, pivot_terms
+from support.training_material import TINY
 from torch import Tensor
-from training_material import TINY
 
 from ncl_model.architecture.backbone import Backbone
 from ncl_model.architecture.decoder import Logits

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import (
+from PIL import Image
+from support.data_sets import (
     HEIGHT,
     WIDTH,
     make_authentic,
@@ -20,8 +21,7 @@ from data_sets import (
     save_photo,
     save_regions,
 )
-from PIL import Image
-from training_material import write_source
+from support.training_material import write_source
 
 from ncl_model.data.checking import look_at
 from ncl_model.data.datasets import read_source, split_by_group

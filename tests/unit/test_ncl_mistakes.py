@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from data_sets import make_indexed, save_photo
-from training_material import recipe, write_source
+from support.data_sets import make_indexed, save_photo
+from support.training_material import recipe, write_source
 
 from ncl_model.ablation import main as ablation
 from ncl_model.command_line import ended

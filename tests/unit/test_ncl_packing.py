@@ -14,9 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import make_authentic, make_casia2, make_columbia, make_indexed, make_nist16, save_photo, tampered_pixels
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.data_sets import (
+    make_authentic,
+    make_casia2,
+    make_columbia,
+    make_indexed,
+    make_nist16,
+    save_photo,
+    tampered_pixels,
+)
 
 from ncl_model.data import unpacking
 from ncl_model.data.datasets import find_sources, read_source, split_by_group

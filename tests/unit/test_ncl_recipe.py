@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from training_material import TINY, recipe
+from support.training_material import TINY, recipe
 
 from ncl_model.errors import ConfigInvalid
 from ncl_model.training.optimization import learning_rate, make_optimizer, set_learning_rate

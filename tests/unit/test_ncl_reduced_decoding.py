@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from photo_bytes import FIT, code_of, saved
 from PIL import Image
+from support.photo_bytes import FIT, code_of, saved
 
 from ncl_model.imaging.decoding import decode_image
 from ncl_model.imaging.pixels import to_rgb

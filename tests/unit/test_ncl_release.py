@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from data_sets import make_authentic, make_indexed, save_as_jpeg
-from tiny_model import save_lively_model
-from training_material import TINY
+from support.data_sets import make_authentic, make_indexed, save_as_jpeg
+from support.tiny_model import save_lively_model
+from support.training_material import TINY
 
 from ncl_model.architecture.network import NclNetwork
 from ncl_model.evaluation.equal_saving import EqualSaving

@@ -6,8 +6,8 @@ import io
 
 import numpy as np
 import pytest
-from odd_images import encoded, photo
 from PIL import Image
+from support.odd_images import encoded, photo
 
 from ncl_model.errors import ImageUnreadable
 from ncl_model.evaluation.robustness import SUITE, Distortion, blurred, noisy, resized

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from training_material import forged, photo
+from support.training_material import forged, photo
 
 from ncl_model.data.datasets import read_source
 from ncl_model.data.inspection import inspect_sources

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from training_material import photo
+from support.training_material import photo
 
 from ncl_model.data.augmentation import augment, crop_window, recompress
 from ncl_model.data.synthesis import synthesize

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.training_material import TINY, Pictures, forged, recipe
 from torch import Tensor
-from training_material import TINY, Pictures, forged, recipe
 
 from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import CheckpointMismatch, ConfigInvalid, TrainingDiverged

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from training_material import recipe, write_source
+from support.training_material import recipe, write_source
 
 from ncl_model.errors import CheckpointCorrupt, CheckpointMissing, DatasetInvalid
 from ncl_model.inference.checkpoint import load_checkpoint

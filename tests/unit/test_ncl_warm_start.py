@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_material import TINY
+from support.training_material import TINY
 
 from ncl_model.architecture.config import NclConfig
 from ncl_model.architecture.network import NclNetwork

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from two_workers import one_step, shared_recipe
+from support.two_workers import one_step, shared_recipe
 
 from ncl_model.training.worker_group import WorkerGroup
 
@@ -19,7 +19,7 @@ TESTS = Path(__file__).resolve().parents[1]
 
 def together(tmp_path: Path, changes: dict[str, object]) -> dict[str, torch.Tensor]:
     """The step done by two processes."""
-    script, results = str(TESTS / "two_workers.py"), tmp_path / "results.pt"
+    script, results = str(TESTS / "support" / "two_workers.py"), tmp_path / "results.pt"
     env = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     processes = [
         subprocess.Popen(

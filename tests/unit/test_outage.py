@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy.exc import OperationalError
 
-from jobs.outage import Outage, StoreOutage, reason
+from jobs.outage import Outage, StorageOutage, reason
 from nclscreen.logs import start_logging
 
 
@@ -41,11 +41,11 @@ def test_an_outage_is_told_at_its_beginning_each_minute_and_at_its_end(
     outage = Outage()
     outage.over()
     for _ in range(150):
-        outage.struck("gone")
+        outage.record_failure("gone")
         clock[0] += 1
     outage.over()
     outage.over()
-    outage.struck("again")
+    outage.record_failure("again")
     assert [record.getMessage() for record in caplog.records] == [
         "the database is away, waiting for it: gone",
         "the database is still away, for 60 s now: gone",
@@ -56,9 +56,9 @@ def test_an_outage_is_told_at_its_beginning_each_minute_and_at_its_end(
 
 
 def test_rests_grow_to_half_a_minute_and_patience_has_an_end(clock: list[float]) -> None:
-    outage = StoreOutage("j", 3600.0)
+    outage = StorageOutage("j", 3600.0)
     rests = []
-    while (rest_s := outage.struck("slow down")) is not None:
+    while (rest_s := outage.record_failure("slow down")) is not None:
         assert outage.resting
         rests.append(rest_s)
         clock[0] += rest_s
@@ -68,32 +68,32 @@ def test_rests_grow_to_half_a_minute_and_patience_has_an_end(clock: list[float])
 
 
 def test_what_was_under_way_when_the_store_broke_down_counts_as_one_try(clock: list[float]) -> None:
-    outage = StoreOutage("j", 3600.0)
-    assert [outage.struck("slow down") for _ in range(8)] == [1.0] * 8
+    outage = StorageOutage("j", 3600.0)
+    assert [outage.record_failure("slow down") for _ in range(8)] == [1.0] * 8
     clock[0] += 1.0
-    assert [outage.struck("slow down") for _ in range(8)] == [2.0] * 8
+    assert [outage.record_failure("slow down") for _ in range(8)] == [2.0] * 8
 
 
 def test_a_store_that_gives_out_some_images_and_never_others_is_not_waited_for_for_ever(clock: list[float]) -> None:
-    outage = StoreOutage("j", 3600.0)
+    outage = StorageOutage("j", 3600.0)
     waited = 0.0
-    while (rest_s := outage.struck("slow down")) is not None:
+    while (rest_s := outage.record_failure("slow down")) is not None:
         clock[0] += rest_s
         waited += rest_s
         outage.answered()
         assert waited < 5000
     clock[0] += 500
-    assert outage.struck("slow down") is None  # the same trouble still
+    assert outage.record_failure("slow down") is None  # the same trouble still
     outage.answered()
     clock[0] += 601
-    assert outage.struck("slow down") == 1.0  # another one
+    assert outage.record_failure("slow down") == 1.0  # another one
 
 
 def test_a_store_that_never_answered_gets_no_second_patience(clock: list[float]) -> None:
-    outage = StoreOutage("j", 3600.0)
-    assert outage.struck("slow down") == 1.0
+    outage = StorageOutage("j", 3600.0)
+    assert outage.record_failure("slow down") == 1.0
     clock[0] += 4000
-    assert outage.struck("slow down") is None
+    assert outage.record_failure("slow down") is None
 
 
 @pytest.fixture

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from builders import CONTAINER, Bench, fill, shard_rows
-from preparing import Scripted, prepared, raising
+from support.builders import CONTAINER, Bench, fill, shard_rows
+from support.preparing import Scripted, prepared, raising
 
 from jobs.domain import Filters, ImageKey, JobOptions, ObjectInfo
+from jobs.domain.states import JobState
 from jobs.errors import AccessDenied, ContainerNotFound, StorageUnavailable
 from jobs.preparation import preparer as preparer_module
 from jobs.preparation.shard_plan import FIRST_SHARD
-from jobs.states import JobState
-from jobs.storage import MemoryStorage
+from jobs.testing import MemoryStorage
 
 
 def test_a_corpus_becomes_shards(bench: Bench) -> None:

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from itertools import islice
 
 import pytest
-from builders import CONTAINER, Bench, fill, new_job, shard_images, shard_rows
-from preparing import Scripted, prepared, raising, taken
 from sqlalchemy.exc import OperationalError
+from support.builders import CONTAINER, Bench, fill, new_job, shard_images, shard_rows
+from support.preparing import Scripted, prepared, raising, taken
 
 from jobs.domain import Filters, ImageKey, JobOptions, ObjectInfo
+from jobs.domain.states import JobState
 from jobs.errors import AccessDenied, StorageUnavailable
+from jobs.lifecycle.preparation_leases import Preparation
 from jobs.preparation import preparer as preparer_module
 from jobs.preparation.preparer import Preparer
 from jobs.preparation.shard_plan import FIRST_SHARD, shard_sizes
-from jobs.states import JobState
-from jobs.storage import MemoryStorage
-from jobs.store.preparation_leases import Preparation
+from jobs.testing import MemoryStorage
 
 
 def test_a_store_that_is_away_is_waited_for_and_the_listing_goes_on_where_it_was(
@@ -31,7 +31,7 @@ def test_a_store_that_is_away_is_waited_for_and_the_listing_goes_on_where_it_was
             raise errors.pop()
 
     storage = Scripted(200, 150, away)
-    preparer = Preparer(bench.store, lambda container: storage, store_patience_s=1000.0)
+    preparer = Preparer(bench.store, lambda container: storage, storage_max_wait_s=1000.0)
     job_id = bench.store.submit(new_job())
     for _ in range(3):
         preparer.run(taken(bench.store), threading.Event())
@@ -46,8 +46,8 @@ def test_a_store_that_is_away_is_waited_for_and_the_listing_goes_on_where_it_was
     assert (ready.state, ready.preparation_error, ready.counts.total) == (JobState.READY, None, 200)
     found = [image.key for row in shard_rows(bench.engine, job_id) for image in shard_images(bench.engine, row)]
     assert found == [f"{i:06d}.jpg" for i in range(200)]
-    assert caplog.text.count(f"the store of job {job_id} is away") == 1
-    assert caplog.text.count(f"the store of job {job_id} is back") == 1
+    assert caplog.text.count(f"the storage of job {job_id} is away") == 1
+    assert caplog.text.count(f"the storage of job {job_id} is back") == 1
 
 
 def test_a_killed_preparer_s_shards_are_kept_and_the_next_one_goes_on(bench: Bench) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from builders import (
+from sqlalchemy import Engine
+from support.builders import (
     FINGERPRINT,
-    MovableClock,
     check_accounts,
     check_completed,
     entries,
@@ -16,13 +16,13 @@ from builders import (
     shard_rows,
     unreadable,
 )
-from sqlalchemy import Engine
 
 from jobs.domain import JobId, Lease, Verdict
+from jobs.domain.states import FINAL, JobState
 from jobs.errors import ErrorCode, LeaseLost
+from jobs.lifecycle.job_store import JobStore
 from jobs.shards.work_queue import WorkQueue
-from jobs.states import FINAL, JobState
-from jobs.store.job_store import JobStore
+from jobs.testing import MovableClock
 
 LEASE_S = 60.0
 IMAGES = 17

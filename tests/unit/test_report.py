@@ -10,11 +10,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from screened_jobs import ScreenedJob, Shot, blob, screened_job
+from support.screened_jobs import ScreenedJob, Shot, blob, screened_job
 
 from jobs.domain import Counts
+from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
-from jobs.states import JobState
 from nclscreen.report import ReportLimits, write_report
 from nclscreen.report.explanations import EXPLANATIONS
 from nclscreen.report.histogram import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, histogram

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import FINGERPRINT, entry, lease, picture
-from scene import Scene, codes
+from support.builders import FINGERPRINT, entry, lease, picture
+from support.scene import Scene, codes
 
 from jobs.domain import ImageKey, ImageRef, Verdict
 from jobs.errors import AccessDenied, HeatmapsUnavailable, ObjectNotFound, StorageError, StorageUnavailable

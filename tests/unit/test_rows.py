@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from builders import entry, scored, unreadable
 from hypothesis import given
 from hypothesis import strategies as st
+from support.builders import entry, scored, unreadable
 
 from jobs.domain import Filters, JobId
-from jobs.rows import (
+from jobs.sql.rows import (
     HALF,
     filters_from_json,
     filters_to_json,

@@ -37,7 +37,7 @@ def own_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def answered(code: str, status: int) -> boto.ClientError:
     return boto.ClientError(
-        {"Error": {"Code": code, "Message": "the store's words"}, "ResponseMetadata": {"HTTPStatusCode": status}},
+        {"Error": {"Code": code, "Message": "the storage's words"}, "ResponseMetadata": {"HTTPStatusCode": status}},
         "GetObject",
     )
 
@@ -70,7 +70,7 @@ def test_answers(code: str, status: int, kind: type[StorageError]) -> None:
     error = storage_error("s3://bucket/key", answered(code, status))
     assert type(error) is kind
     assert error.uri == "s3://bucket/key"
-    assert "the store's words" in str(error)
+    assert "the storage's words" in str(error)
     assert error.transient is (kind is StorageUnavailable)
 
 

@@ -9,11 +9,11 @@ from hashlib import sha256
 
 import numpy as np
 import pytest
-from builders import CONTAINER, FINGERPRINT, entry, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scene import Scene, codes
+from support.builders import CONTAINER, FINGERPRINT, entry, picture
+from support.scene import Scene, codes
 
 from jobs.domain import ImageKey, Lease
 from jobs.errors import (
@@ -27,10 +27,10 @@ from jobs.errors import (
     StorageError,
     StorageUnavailable,
 )
-from jobs.memory import MemoryScorer
 from jobs.ports import ScoredImage
 from jobs.screening.heatmaps import decode_heatmap
 from jobs.screening.shard_screener import ScreeningLimits
+from jobs.testing import MemoryScorer
 from ncl_model.imaging.decoding import DecodedImage
 
 

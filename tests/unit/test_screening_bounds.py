@@ -10,16 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import fill, lease, picture
-from scene import Photos, Scene, codes
+from support.builders import fill, lease, picture
+from support.scene import Photos, Scene, codes
 
 from jobs.domain import ImageKey, Verdict
 from jobs.errors import (
     ModelUnavailable,
 )
-from jobs.memory import MemoryScorer
 from jobs.screening.shard_run import ShardAbandoned
 from jobs.screening.shard_screener import ScreeningLimits
+from jobs.testing import MemoryScorer
 from ncl_model.imaging.decoding import DecodedImage
 
 

@@ -1,16 +1,16 @@
-"""Screening while the store of the images is in trouble: what is tried again, what waits, what is recorded."""
+"""Screening while the storage of the images is in trouble: what is tried again, what waits, what is recorded."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 import pytest
-from builders import CONTAINER, fill
-from dispatching import wait_until
-from scene import Photos, Scene, codes
+from support.builders import CONTAINER, fill
+from support.dispatching import wait_until
+from support.scene import Photos, Scene, codes
 
 from jobs.domain import ImageKey
-from jobs.errors import AccessDenied, InvalidCredentials, StorageError, StorageUnavailable, StoreAway
+from jobs.errors import AccessDenied, InvalidCredentials, StorageAway, StorageError, StorageUnavailable
 from jobs.shards.work_queue import MAX_ATTEMPTS
 
 
@@ -27,7 +27,7 @@ def test_a_shard_is_tried_again_when_half_of_it_could_not_be_read() -> None:
         scene.photos.errors[key] = StorageUnavailable(key, "slow down")
     with pytest.raises(StorageUnavailable, match=r"5 of 10 images could not be read: slow down") as raised:
         scene.screen()
-    assert type(raised.value) is StorageUnavailable  # the store answers
+    assert type(raised.value) is StorageUnavailable  # the storage answers
 
 
 @pytest.mark.parametrize("answer", [StorageUnavailable(CONTAINER, "refused"), AccessDenied(CONTAINER, "no listing")])
@@ -38,7 +38,7 @@ def test_where_some_images_are_read_the_store_is_asked_whether_it_is_there(answe
     with pytest.raises(StorageUnavailable) as raised:
         scene.screen()
     away = type(answer) is StorageUnavailable
-    assert isinstance(raised.value, StoreAway) == away
+    assert isinstance(raised.value, StorageAway) == away
     assert raised.value.reason == ("refused" if away else "1 of 2 images could not be read: slow down")
 
 
@@ -52,7 +52,7 @@ def test_a_store_that_is_away_is_not_asked_for_the_rest_of_a_shard() -> None:
 
     scene = Scene(100)
     scene.photos = Counting()
-    with pytest.raises(StoreAway, match=r"50 of 100 images could not be read"):
+    with pytest.raises(StorageAway, match=r"50 of 100 images could not be read"):
         scene.screen()
     assert 50 <= scene.photos.asked < 60
 
@@ -79,7 +79,7 @@ def test_a_store_that_goes_away_in_the_middle_of_a_shard_costs_no_image_its_scor
     scene = Scene(9)
     scene.photos.answer = StorageUnavailable(CONTAINER, "refused")
     scene.photos.errors["008.png"] = StorageUnavailable("008.png", "refused")
-    with pytest.raises(StoreAway):
+    with pytest.raises(StorageAway):
         scene.screen()
     assert codes(scene.screen(attempt=MAX_ATTEMPTS)) == [None] * 8 + ["timeout"]
 
@@ -92,7 +92,7 @@ def test_credentials_that_ran_out_are_no_fault_of_the_images(answer: StorageErro
     scene.photos.answer = answer
     scene.photos.errors["003.png"] = type(answer)("003.png", answer.reason)
     if type(answer) is InvalidCredentials:
-        with pytest.raises(StoreAway, match="ExpiredToken"):
+        with pytest.raises(StorageAway, match="ExpiredToken"):
             scene.screen()
     else:  # of this image alone, for all we know
         assert codes(scene.screen()) == [None] * 3 + ["access_denied"]
@@ -105,7 +105,7 @@ def test_after_a_long_outage_there_is_as_much_room_as_before() -> None:
         errors = {key: StorageUnavailable(key, "refused") for key in scene.pictures}
         for _ in range(2 * scene.limits.most_decoded_images):
             scene.photos.errors = dict(errors)
-            with pytest.raises(StoreAway):
+            with pytest.raises(StorageAway):
                 screener.screen(scene.lease())
         scene.photos.errors = {}
         assert codes(screener.screen(scene.lease())) == [None] * 100

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from builders import entry
+from support.builders import entry
 
 from jobs.preparation.seen_keys import SeenKeys
 

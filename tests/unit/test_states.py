@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from jobs import states
+from jobs.domain import states
+from jobs.domain.states import CLAIMABLE, FINAL, RECORDING, TRANSITIONS, JobState, check_transition, settled
 from jobs.errors import IllegalTransition
-from jobs.states import CLAIMABLE, FINAL, RECORDING, TRANSITIONS, JobState, check_transition, settled
 
 ENDINGS = {JobState.CANCELLING, JobState.FAILING}
 LIVE = set(JobState) - FINAL - ENDINGS

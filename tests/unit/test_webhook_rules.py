@@ -6,7 +6,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from servers.webhook_receiver import WebhookReceiver
+from support.servers.webhook_receiver import WebhookReceiver
 
 from jobs.webhooks.post import NotDelivered, post
 from jobs.webhooks.signature import secret_bytes, signed_headers

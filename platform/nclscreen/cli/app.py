@@ -14,9 +14,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from jobs.database import DATABASE_AWAY, InvalidDatabaseUrl
 from jobs.errors import InvalidSource, JobsError
 from jobs.outage import reason
+from jobs.sql.database import DATABASE_AWAY, InvalidDatabaseUrl
 from jobs.webhooks.urls import InvalidWebhook
 from ncl_model.errors import ConfigInvalid, NclModelError
 from nclscreen import __version__

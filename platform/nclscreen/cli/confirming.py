@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from jobs.domain import Job
-from jobs.states import JobState
-from jobs.store.estimates import Speed
+from jobs.domain.states import JobState
+from jobs.lifecycle.estimates import Speed
 from nclscreen.cli import output
 from nclscreen.cli.progress import duration
 from nclscreen.cli.quantities import size_in_words

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from jobs.domain import Job
-from jobs.states import JobState
+from jobs.domain.states import JobState
 from nclscreen.cli import output
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.documents import job_document

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.states import JobState
+from jobs.domain.states import JobState
 from nclscreen.cli import output
 from nclscreen.cli.requests import submit_job
 from nclscreen.cli.screen import print_result, run_to_the_end, write_job_report

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.domain import Filters, Job
-from jobs.rows import tampered_area
-from jobs.states import JobState
+from jobs.domain.states import JobState
+from jobs.sql.rows import tampered_area
 from jobs.verdicts import JobVerdict
 from nclscreen.cli.quantities import size_in_words
 from nclscreen.documents import instant, verdict_document

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.domain import Job, JobId
-from jobs.states import FINAL, JobState
-from jobs.store.job_store import JobStore
+from jobs.domain.states import FINAL, JobState
+from jobs.lifecycle.job_store import JobStore
 from nclscreen.cli.output import err
 from nclscreen.cli.patience import patiently
 from nclscreen.interrupts import heed_termination

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from jobs.domain import Job, JobId, ManifestProblem
-from jobs.states import JobState
+from jobs.domain.states import JobState
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
 from nclscreen.cli.progress import Attendance, follow

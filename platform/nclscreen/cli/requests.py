@@ -11,10 +11,10 @@ import typer
 
 from jobs.domain import IMAGE_SUFFIXES, FailureThreshold, Filters, JobOptions, NewJob
 from jobs.errors import ContainerNotFound, InvalidSource, StorageError
+from jobs.lifecycle.submissions import Submitted
 from jobs.preparation.corpus import Corpus
 from jobs.storage import parse_source
 from jobs.storage.uris import folder_path
-from jobs.store.submissions import Submitted
 from jobs.stored_text import is_storable
 from jobs.webhooks.urls import InvalidWebhook, check_webhook_url
 from nclscreen.cli import output

@@ -8,7 +8,7 @@ import typer
 
 from jobs.domain import Job, ModelRef, NewJob
 from jobs.errors import ErrorCode
-from jobs.store.retries import retry_request
+from jobs.lifecycle.retries import retry_request
 from nclscreen.cli import output
 from nclscreen.cli.policies import policy_document
 from nclscreen.cli.query import JobArgument, Json

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from jobs.domain import ImageKey
 from jobs.errors import ObjectNotFound, StorageError
-from jobs.rows import HALF
+from jobs.sql.rows import HALF
 from jobs.storage import parse_source
 from ncl_model.errors import ImageUnreadable
 from nclscreen.cli import output

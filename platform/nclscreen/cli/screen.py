@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 
-from jobs.database import DATABASE_AWAY
 from jobs.domain import Job, JobId
+from jobs.domain.states import FINAL, JobState
 from jobs.errors import JobsError, ModelMismatch
 from jobs.preparation.preparer import PREPARATION_LEASE_S
-from jobs.states import FINAL, JobState
+from jobs.sql.database import DATABASE_AWAY
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
 from nclscreen.cli.confirming import Yes, agreed
@@ -129,7 +129,7 @@ def run_to_the_end(wiring: Wiring, job_id: JobId, *, yes: bool = False) -> Job:
     """
     try:
         if (job := _prepare(wiring, job_id)).state in FINAL:
-            wiring.do_chores(job_id)
+            wiring.do_maintenance(job_id)
             return wiring.jobs.get(job_id)  # an empty corpus, say: nothing needs to be started for that
         if job.state is JobState.AWAITING_CONFIRMATION and not agreed(wiring, job, yes=yes):
             return job
@@ -160,7 +160,7 @@ def _prepare(wiring: Wiring, job_id: JobId) -> Job:
 
 
 def _keep_preparing(wiring: Wiring, job_id: JobId, stop: threading.Event) -> None:
-    """Prepare the job whenever nobody else does: a store that was away, or a preparer that died, is no end."""
+    """Prepare the job whenever nobody else does: a storage that was away, or a preparer that died, is no end."""
     preparer = wiring.preparer
     while not stop.is_set() and wiring.jobs.get(job_id).state is JobState.PREPARING:
         if (claimed := wiring.jobs.claim_preparation(PREPARATION_LEASE_S, job_id)) is not None:

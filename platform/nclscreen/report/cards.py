@@ -14,7 +14,7 @@ from PIL import Image
 
 from jobs.domain import Verdict
 from jobs.errors import InvalidSource, StorageError
-from jobs.rows import tampered_area
+from jobs.sql.rows import tampered_area
 from jobs.storage import OpenStorage
 from ncl_model.errors import ImageUnreadable
 from nclscreen.pictures import overlay, upright_photo

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobs.domain import Job
-from jobs.states import FINAL, JobState
+from jobs.domain.states import FINAL, JobState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from jobs.domain import Verdict
-from jobs.rows import tampered_area
+from jobs.sql.rows import tampered_area
 from jobs.verdicts import JobVerdict
 
 #: what makes a spreadsheet take a cell for a formula, also in full width; see OWASP, "CSV Injection"

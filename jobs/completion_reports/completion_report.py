@@ -1,0 +1,179 @@
+"""The completion report of a job: written to the object storage when the job ends, whole, and the same however often.
+
+    PREFIX/job-ID/results/succeeded-00001.csv ...
+    PREFIX/job-ID/results/failed-00001.csv ...
+    PREFIX/job-ID/manifest.json                last, so that who finds it finds everything it names
+
+Names and contents follow from the verdicts alone: whoever takes over from a writer that was killed writes the same.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from jobs.completion_reports.report_queue import ReportClaim, ReportQueue
+from jobs.completion_reports.report_rows import FORMAT, PART_BYTES, SCHEMA, ResultsFile, ResultsPart
+from jobs.domain import ImageKey, Job, JobId
+from jobs.domain.states import JobState
+from jobs.errors import InvalidSource, StorageError
+from jobs.lifecycle.job_store import JobStore
+from jobs.sql.database import DATABASE_AWAY
+from jobs.storage import ObjectStorage, OpenStorage, parse_source
+from jobs.verdicts import VerdictStore
+
+logger = logging.getLogger(__name__)
+
+REPORT_LEASE_S = 60.0
+_BEAT_S = 10.0
+
+
+class ReportWriter:
+    """Writes the reports that are due, one after the other; a `jobs.background.MaintenanceTask`."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        queue: ReportQueue,
+        verdicts: VerdictStore,
+        open_storage: OpenStorage,
+        only: JobId | None = None,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
+        """`only`: the one job whose report is written; None for those of all jobs."""
+        self._store = store
+        self._queue = queue
+        self._verdicts = verdicts
+        self._open_storage = open_storage
+        self._only = only
+        self._part_bytes = part_bytes
+
+    def pending(self, job_id: JobId) -> bool:
+        """Whether the job's report is still to be written and no attempt has failed."""
+        return self._queue.untried(job_id)
+
+    def step(self, stop: threading.Event) -> bool:
+        """Write one report, if one is due; gives whether there was one. Raises one of DATABASE_AWAY."""
+        claim = self._queue.claim(REPORT_LEASE_S, self._only)
+        if claim is None:
+            return False
+        try:
+            uri = self._write(claim, stop)
+        except _Stopped:
+            self._queue.release(claim)
+        except _TakenOver:
+            logger.info("the report of job %s is written by somebody else", claim.job.id)
+        except DATABASE_AWAY:
+            raise
+        except StorageError as error:
+            logger.warning("the report of job %s cannot be written: %s", claim.job.id, error)
+            (self._queue.delay if error.transient else self._queue.give_up)(claim, str(error))
+        except Exception as error:
+            logger.exception("the report of job %s cannot be written", claim.job.id)
+            self._queue.give_up(claim, str(error) if isinstance(error, InvalidSource) else repr(error))
+        else:
+            self._queue.written(claim, uri)
+        if not self._queue.get(claim.job.id).report_due:
+            self._store.complete(claim.job.id)  # it waited for this, if it was to be completed
+        return True
+
+    def _write(self, claim: ReportClaim, stop: threading.Event) -> str:
+        job = claim.job
+        place = _Place(self._open_storage, job)
+        entries = []
+        heart = LeaseKeeper(self._queue, claim, stop)
+        parts = {status: ResultsPart(status, self._part_bytes) for status in ("succeeded", "failed")}
+        for batch in self._verdicts.batches(job.id):
+            for verdict in batch:
+                full = parts["succeeded" if verdict.error_code is None else "failed"].add(verdict)
+                if full is not None:
+                    entries.append(place.write(full))
+                    heart.beat()
+            heart.beat()
+        entries += [place.write(rest) for part in parts.values() if (rest := part.close()) is not None]
+        heart.beat(at_once=True)
+        entries.sort(key=lambda entry: (entry["TaskExecutionStatus"] != "succeeded", entry["Key"]))
+        return place.write_manifest(manifest(job, claim.due_at, entries))
+
+
+def manifest(job: Job, due_at: float, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """The manifest's document: the fields of S3 Batch Operations, and what is ours under `Job`."""
+    created = datetime.fromtimestamp(due_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    state = JobState.COMPLETED if job.state is JobState.COMPLETING else job.state
+    return {
+        "Format": FORMAT,
+        "ReportCreationDate": created,
+        "Results": entries,
+        "ReportSchema": SCHEMA,
+        "Job": {
+            "Id": job.id,
+            "State": state.value,
+            "Source": job.source,
+            "Model": {"Name": job.model.name, "Fingerprint": job.model.fingerprint},
+            "Threshold": job.threshold,
+            "Counts": {
+                "Total": job.counts.total,
+                "Scored": job.counts.scored,
+                "Flagged": job.counts.flagged,
+                "Reused": job.counts.reused,
+                "Failed": job.counts.failed,
+            },
+            "Error": job.error,
+        },
+    }
+
+
+class _Place:
+    """Where the report goes."""
+
+    def __init__(self, open_storage: OpenStorage, job: Job) -> None:
+        """Raises InvalidSource for a place that is none."""
+        parsed = parse_source(job.options.report or "")
+        if parsed.single_key is not None:
+            raise InvalidSource(job.options.report or "", "a report needs a folder or s3://bucket/prefix, not a file")
+        self._storage: ObjectStorage = open_storage(parsed.container)
+        prefix = parsed.prefix.strip("/")
+        self._folder = f"{prefix}/job-{job.id}" if prefix else f"job-{job.id}"
+
+    def write(self, results: ResultsFile) -> dict[str, Any]:
+        """Write one results file; gives its entry in the manifest."""
+        key = f"{self._folder}/{results.name}"
+        self._storage.write(ImageKey(key), results.data, content_type="text/csv")
+        return results.entry(self._storage.container.removeprefix("s3://"), key)
+
+    def write_manifest(self, document: dict[str, Any]) -> str:
+        """Gives its URI."""
+        data = json.dumps(document, indent=2).encode()
+        return self._storage.write(ImageKey(f"{self._folder}/manifest.json"), data, content_type="application/json")
+
+
+class _Stopped(Exception):
+    """The process is about to stop."""
+
+
+class _TakenOver(Exception):
+    """Another writer has the report."""
+
+
+class LeaseKeeper:
+    """Keeps the lease while a long report is written."""
+
+    def __init__(self, queue: ReportQueue, claim: ReportClaim, stop: threading.Event) -> None:
+        self._queue = queue
+        self._claim = claim
+        self._stop = stop
+        self._due = time.monotonic() + _BEAT_S
+
+    def beat(self, *, at_once: bool = False) -> None:
+        """Raises _Stopped or _TakenOver."""
+        if self._stop.is_set():
+            raise _Stopped
+        if at_once or time.monotonic() >= self._due:
+            if not self._queue.extend(self._claim, REPORT_LEASE_S):
+                raise _TakenOver
+            self._due = time.monotonic() + _BEAT_S

@@ -1,0 +1,29 @@
+"""The records of the job layer: frozen, keyword-only, free of SQL, storage and Ray. Their names are used from here."""
+
+from jobs.domain.corpus import IMAGE_SUFFIXES, Filters, ImageRef, ManifestProblem, ObjectInfo
+from jobs.domain.ids import Cursor, ImageKey, JobId, ShardId
+from jobs.domain.jobs import Counts, FailureThreshold, Job, JobOptions, NewJob, Preparing
+from jobs.domain.models import ModelRef
+from jobs.domain.shards import Lease
+from jobs.domain.verdicts import Verdict
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Counts",
+    "Cursor",
+    "FailureThreshold",
+    "Filters",
+    "ImageKey",
+    "ImageRef",
+    "Job",
+    "JobId",
+    "JobOptions",
+    "Lease",
+    "ManifestProblem",
+    "ModelRef",
+    "NewJob",
+    "ObjectInfo",
+    "Preparing",
+    "ShardId",
+    "Verdict",
+]

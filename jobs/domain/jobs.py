@@ -1,0 +1,128 @@
+"""A job: what was asked for, what preparing found, where it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.domain.corpus import Filters
+from jobs.domain.ids import JobId
+from jobs.domain.models import ModelRef
+from jobs.domain.states import JobState
+from jobs.errors import ErrorCode
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """How many images of a job are where. `flagged` is part of `scored` and `reused`."""
+
+    total: int = 0
+    scored: int = 0
+    flagged: int = 0
+    reused: int = 0
+    failed: int = 0
+
+    @property
+    def done(self) -> int:
+        """Images that have their verdict."""
+        return self.scored + self.reused + self.failed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailureThreshold:
+    """When a job gives up: more than this share of the images failed, once enough of them have their verdict."""
+
+    #: in [0, 1]; 1 never gives up
+    ratio: float = 0.5
+    #: images with a verdict before the share means anything
+    sample: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobOptions:
+    """What a submitter may ask for beside corpus, model and threshold."""
+
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    #: jobs with a higher one go first; may change while the job runs
+    priority: int = 0
+    #: wait for a person's yes once the corpus is frozen
+    confirm: bool = False
+    #: score images anew whose verdict is known
+    rescore: bool = False
+    failure_threshold: FailureThreshold = FailureThreshold()
+    #: http(s) address that hears of changes of state
+    webhook: str | None = None
+    #: s3://bucket/prefix or file:///folder for the completion report
+    report: str | None = None
+    #: the job whose failed images this one tries again
+    retry_of: JobId | None = None
+    #: error codes of those images; empty = all
+    retry_codes: tuple[ErrorCode, ...] = ()
+    #: go on without the lines of a manifest that name no image, instead of failing
+    skip_bad_lines: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preparing:
+    """What preparing a job has found so far."""
+
+    #: objects or lines looked at
+    seen: int = 0
+    #: bytes of the images whose size is known, and the number of those without one
+    bytes: int = 0
+    unsized: int = 0
+    #: lines of the manifest that name no image
+    bad_lines: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One request to screen a corpus with one pinned model version and threshold.
+
+    Times are seconds since the epoch, UTC.
+    """
+
+    id: JobId
+    state: JobState
+    source: str
+    filters: Filters
+    model: ModelRef
+    #: an image is flagged when its score reaches this, in [0, 1]
+    threshold: float
+    #: how the threshold was asked for, when it was by a false-positive rate: plain JSON types
+    policy: dict[str, Any] | None = None
+    options: JobOptions = JobOptions()
+    counts: Counts = field(default_factory=Counts)
+    found: Preparing = Preparing()
+    #: why preparing it waits, while it does
+    preparation_error: str | None = None
+    #: where the completion report was written
+    report_uri: str | None = None
+    #: whether it is still to be written
+    report_due: bool = False
+    #: what went wrong at the last attempt to write it
+    report_error: str | None = None
+    #: objects the filters left out
+    ignored: int = 0
+    #: why the job failed
+    error: str | None = None
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewJob:
+    """What a person submits."""
+
+    source: str
+    filters: Filters = field(default_factory=Filters)
+    model: ModelRef
+    threshold: float
+    policy: dict[str, Any] | None = None
+    options: JobOptions = JobOptions()
+    #: the submitter's own word for this request: the same again makes no second job
+    token: str | None = None
+    #: fields of the filters that were given as a duration ("7d"): the same words are the same request later, too
+    relative: dict[str, str] = field(default_factory=dict)

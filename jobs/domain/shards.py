@@ -1,0 +1,31 @@
+"""A shard in somebody's hands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from jobs.domain.corpus import ImageRef
+from jobs.domain.ids import JobId, ShardId
+from jobs.domain.models import ModelRef
+from jobs.domain.verdicts import Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lease:
+    """A shard in somebody's hands: until when the database's clock says so, and with which fence."""
+
+    shard_id: ShardId
+    job_id: JobId
+    #: position of the shard's first image in the frozen manifest
+    first_ordinal: int
+    attempt: int
+    #: rises at every claim; a finish with an older one is refused
+    fence: int
+    expires_at: float
+    model: ModelRef
+    threshold: float
+    #: score all images anew, whatever is known of them
+    rescore: bool = False
+    entries: tuple[ImageRef, ...]
+    #: verdicts of earlier jobs by the same model that may be taken over; see `reuse`
+    known: tuple[Verdict, ...] = field(default=(), compare=False, repr=False)

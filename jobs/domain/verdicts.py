@@ -1,0 +1,40 @@
+"""The outcome for one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobs.domain.ids import ImageKey
+from jobs.errors import ErrorCode
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """The outcome for one image in one job: a score and what belongs to it, or an error code."""
+
+    #: position in the frozen manifest, unique inside the job
+    ordinal: int
+    container: str
+    key: ImageKey
+    #: in [0, 1]
+    score: float | None = None
+    flagged: bool = False
+    #: share of pixels with probability at or above each of `ncl_model.inference.scoring.AREA_CUTOFFS`
+    tampered_areas: tuple[float, ...] = ()
+    map_uri: str | None = None
+    #: pixels, upright
+    width: int | None = None
+    height: int | None = None
+    sha256: str | None = None
+    etag: str | None = None
+    version_id: str | None = None
+    size: int | None = None
+    fingerprint: str
+    error_code: ErrorCode | None = None
+    error_message: str | None = None
+    #: taken over from an earlier job, not scored
+    reused: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.score is None) == (self.error_code is None):
+            raise ValueError("a verdict has either a score or an error code")

@@ -1,0 +1,46 @@
+"""What every group of operations on jobs shares: the engine, the clock, and a row under its lock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, false, select
+
+from jobs.domain import Job
+from jobs.errors import JobNotFound
+from jobs.sql.database import reading
+from jobs.sql.rows import Clock, database_clock, job_from_row
+from jobs.sql.tables import jobs
+from jobs.stored_text import is_storable
+
+#: longest error kept with a job, in characters
+ERROR_LIMIT = 4000
+
+
+class JobTable:
+    """The jobs of one database, by id."""
+
+    def __init__(self, engine: Engine, clock: Clock = database_clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def get(self, job_id: str) -> Job:
+        """The job of this id. Raises JobNotFound."""
+        with reading(self._engine) as connection:
+            row = connection.execute(by_id(job_id)).one_or_none()
+        if row is None:
+            raise JobNotFound(job_id)
+        return job_from_row(row)
+
+
+def by_id(job_id: str) -> Select[Any]:
+    # what cannot be stored is nobody's id, and PostgreSQL would not take the question
+    return select(jobs).where(jobs.c.id == job_id if is_storable(job_id) else false())
+
+
+def locked(connection: Connection, job_id: str) -> Row[Any]:
+    """The row of a job, which nobody else changes until the transaction ends. Raises JobNotFound."""
+    row = connection.execute(by_id(job_id).with_for_update()).one_or_none()
+    if row is None:
+        raise JobNotFound(job_id)
+    return row

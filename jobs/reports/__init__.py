@@ -1,1 +1,0 @@
-"""Completion reports in the form of S3 Batch Operations, written to the object store."""

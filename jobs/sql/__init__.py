@@ -1,0 +1,1 @@
+"""SQL: tables, rows, engines and transactions, changes of state, migrations."""

@@ -1,0 +1,180 @@
+"""Between rows and records: the only place that knows both."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row
+
+from jobs.domain import (
+    Counts,
+    FailureThreshold,
+    Filters,
+    ImageKey,
+    Job,
+    JobId,
+    JobOptions,
+    ModelRef,
+    Preparing,
+    Verdict,
+)
+from jobs.domain.states import JobState
+from jobs.errors import ErrorCode
+from jobs.sql.database import epoch_now
+from jobs.stored_text import storable
+from ncl_model.inference.scoring import AREA_CUTOFFS
+
+#: gives the SQL expression of "now"; tests add an offset instead of sleeping
+Clock = Callable[[], ColumnElement[float]]
+
+#: position of probability 0.5 among the cut-offs: the field's fixed pixel threshold
+HALF = min(range(len(AREA_CUTOFFS)), key=lambda i: abs(AREA_CUTOFFS[i] - 0.5))
+_FULL_AREA = 65535
+
+
+def database_clock() -> ColumnElement[float]:
+    return epoch_now()
+
+
+def filters_to_json(filters: Filters) -> dict[str, Any]:
+    return {
+        "suffixes": list(filters.suffixes),
+        "contains": filters.contains,
+        "prefix": filters.prefix,
+        "modified_after": filters.modified_after,
+        "modified_before": filters.modified_before,
+        "min_bytes": filters.min_bytes,
+        "max_bytes": filters.max_bytes,
+        "sample": filters.sample,
+        "sample_seed": filters.sample_seed,
+    }
+
+
+def filters_from_json(document: dict[str, Any]) -> Filters:
+    return Filters(**{**document, "suffixes": tuple(document["suffixes"])})
+
+
+def options_to_row(options: JobOptions) -> dict[str, Any]:
+    return {
+        "name": options.name,
+        "tags": list(options.tags),
+        "priority": options.priority,
+        "confirm": options.confirm,
+        "rescore": options.rescore,
+        "failure_ratio": options.failure_threshold.ratio,
+        "failure_sample": options.failure_threshold.sample,
+        "webhook": options.webhook,
+        "report_prefix": options.report,
+        "retry_of": options.retry_of,
+        "retry_codes": [code.value for code in options.retry_codes] or None,
+        "skip_bad_lines": options.skip_bad_lines,
+    }
+
+
+def _options_from_row(row: Row[Any]) -> JobOptions:
+    return JobOptions(
+        name=row.name,
+        tags=tuple(row.tags or ()),
+        priority=row.priority,
+        confirm=bool(row.confirm),
+        rescore=bool(row.rescore),
+        failure_threshold=FailureThreshold(ratio=row.failure_ratio, sample=row.failure_sample),
+        webhook=row.webhook,
+        report=row.report_prefix,
+        retry_of=row.retry_of,
+        retry_codes=tuple(ErrorCode(code) for code in row.retry_codes or ()),
+        skip_bad_lines=bool(row.skip_bad_lines),
+    )
+
+
+def job_from_row(row: Row[Any]) -> Job:
+    return Job(
+        id=JobId(row.id),
+        state=JobState(row.state),
+        source=row.source,
+        filters=filters_from_json(row.filters),
+        model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
+        threshold=row.threshold,
+        policy=row.policy,
+        options=_options_from_row(row),
+        counts=Counts(total=row.total, scored=row.scored, flagged=row.flagged, reused=row.reused, failed=row.failed),
+        found=Preparing(seen=row.seen, bytes=row.bytes, unsized=row.unsized, bad_lines=row.bad_lines),
+        preparation_error=row.preparation_error,
+        report_uri=row.report_uri,
+        report_due=row.report_due_at is not None,
+        report_error=row.report_error,
+        ignored=row.ignored,
+        error=row.error,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def hash_key(key: str) -> str:
+    """32 hex digits that stand for a key in the index, whatever its length."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def pack_areas(areas: Sequence[float]) -> bytes:
+    return struct.pack(f"<{len(areas)}H", *(round(area * _FULL_AREA) for area in areas))
+
+
+def unpack_areas(packed: bytes) -> tuple[float, ...]:
+    return tuple(value / _FULL_AREA for value in struct.unpack(f"<{len(packed) // 2}H", packed))
+
+
+def verdict_to_row(job_id: JobId, verdict: Verdict) -> dict[str, Any]:
+    areas = verdict.tampered_areas
+    return {
+        "job_id": job_id,
+        "ordinal": verdict.ordinal,
+        "container": verdict.container,
+        "key": verdict.key,
+        "key_hash": hash_key(verdict.key),
+        "score": verdict.score,
+        "flagged": verdict.flagged,
+        "reused": verdict.reused,
+        "tampered_area": areas[HALF] if areas else None,
+        "tampered_areas": pack_areas(areas) if areas else None,
+        "map_uri": verdict.map_uri,
+        "width": verdict.width,
+        "height": verdict.height,
+        "sha256": verdict.sha256,
+        "etag": verdict.etag,
+        "version_id": verdict.version_id,
+        "size": verdict.size,
+        "error_code": verdict.error_code.value if verdict.error_code else None,
+        "error_message": storable(verdict.error_message),
+    }
+
+
+def verdict_from_row(row: Row[Any]) -> Verdict:
+    """A verdict from a row of `verdicts` joined with its job's `model_fingerprint`."""
+    return Verdict(
+        ordinal=row.ordinal,
+        container=row.container,
+        key=ImageKey(row.key),
+        score=row.score,
+        flagged=bool(row.flagged),
+        reused=bool(row.reused),
+        tampered_areas=unpack_areas(row.tampered_areas) if row.tampered_areas else (),
+        map_uri=row.map_uri,
+        width=row.width,
+        height=row.height,
+        sha256=row.sha256,
+        etag=row.etag,
+        version_id=row.version_id,
+        size=row.size,
+        fingerprint=row.model_fingerprint,
+        error_code=ErrorCode(row.error_code) if row.error_code else None,
+        error_message=row.error_message,
+    )
+
+
+def tampered_area(verdict: Verdict) -> float | None:
+    """Share of the image with probability at least 0.5, in [0, 1]; None without a score."""
+    return verdict.tampered_areas[HALF] if verdict.tampered_areas else None

@@ -1,0 +1,258 @@
+"""The SQL tables. Only this package's storage-of-record modules import them; the domain never does.
+
+Times are seconds since the epoch (double precision), read from the database's own clock.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+    literal,
+    text,
+)
+
+from jobs.domain.states import ShardState
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives automatic row ids to INTEGER alone
+_RowId = BigInteger().with_variant(Integer(), "sqlite")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("state", String(32), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("filters", JSON, nullable=False),
+    Column("model_name", Text, nullable=False),
+    Column("model_fingerprint", String(64), nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("total", BigInteger, nullable=False, server_default="0"),
+    Column("scored", BigInteger, nullable=False, server_default="0"),
+    Column("flagged", BigInteger, nullable=False, server_default="0"),
+    Column("reused", BigInteger, nullable=False, server_default="0"),
+    Column("failed", BigInteger, nullable=False, server_default="0"),
+    Column("ignored", BigInteger, nullable=False, server_default="0"),
+    Column("error", Text),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    # who prepares the job: the same lease and fence idea as for shards
+    Column("preparation_fence", BigInteger, nullable=False, server_default="0"),
+    Column("preparation_expires_at", Double),
+    # what the submitter asked for beside the corpus
+    Column("name", Text),
+    Column("tags", JSON),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("confirm", Boolean, nullable=False, server_default=false()),
+    Column("rescore", Boolean, nullable=False, server_default=false()),
+    Column("failure_ratio", Double, nullable=False, server_default="0.5"),
+    Column("failure_sample", BigInteger, nullable=False, server_default="1000"),
+    Column("webhook", Text),
+    Column("report_prefix", Text),
+    Column("retry_of", String(32)),
+    Column("skip_bad_lines", Boolean, nullable=False, server_default=false()),
+    # how the threshold was asked for, when it was by a false-positive rate
+    Column("policy", JSON(none_as_null=True)),
+    # the submitter's own word for this request, and what the request was: the same again makes no second job
+    Column("token", String(128)),
+    Column("request_digest", String(64)),
+    # what preparing found: objects looked at, bytes of the images whose size is known, images without one, bad lines
+    Column("seen", BigInteger, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("unsized", BigInteger, nullable=False, server_default="0"),
+    Column("bad_lines", BigInteger, nullable=False, server_default="0"),
+    # the place in the source up to which its images are in shards
+    Column("preparation_cursor", JSON(none_as_null=True)),
+    # what the last try to prepare it met, while it waits for the next one
+    Column("preparation_error", Text),
+    # when shards of it were claimed last, 0 = never: the turn goes round among jobs of equal priority
+    Column("claimed_at", Double, nullable=False, server_default="0"),
+    # the completion report: since when it is to be written, who writes it, what went wrong, where it is
+    Column("report_due_at", Double),
+    Column("report_attempt", Integer, nullable=False, server_default="0"),
+    Column("report_not_before", Double, nullable=False, server_default="0"),
+    Column("report_fence", BigInteger, nullable=False, server_default="0"),
+    Column("report_expires_at", Double),
+    Column("report_error", Text),
+    Column("report_uri", Text),
+    # error codes of the images of `retry_of` that are tried again; null = all
+    Column("retry_codes", JSON(none_as_null=True)),
+    Index("ix_jobs_state", "state"),
+    Index("ix_jobs_token", "token", unique=True),
+    Index(
+        "ix_jobs_report_due",
+        "report_not_before",
+        sqlite_where=text("report_due_at IS NOT NULL"),
+        postgresql_where=text("report_due_at IS NOT NULL"),
+    ),
+    # the jobs with shards to give out, in the order in which it is their turn
+    Index(
+        "ix_jobs_turn",
+        "model_fingerprint",
+        text("priority DESC"),
+        "claimed_at",
+        "id",
+        sqlite_where=text("state IN ('ready', 'running')"),
+        postgresql_where=text("state IN ('ready', 'running')"),
+    ),
+)
+
+manifest_problems = Table(
+    "manifest_problems",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("line", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+)
+
+# one row for each change of state that somebody wants to hear of; written in the transaction that makes the change
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("changed_at", Double, nullable=False),
+    # what is sent, the same at every attempt
+    Column("body", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("not_before", Double, nullable=False, server_default="0"),
+    Column("lease_expires_at", Double),
+    Column("delivered_at", Double),
+    Column("given_up", Boolean, nullable=False, server_default=false()),
+    Column("error", Text),
+    Index(
+        "ix_webhook_deliveries_waiting",
+        "not_before",
+        sqlite_where=text("delivered_at IS NULL AND NOT given_up"),
+        postgresql_where=text("delivered_at IS NULL AND NOT given_up"),
+    ),
+)
+
+shards = Table(
+    "shards",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("first_ordinal", BigInteger, nullable=False),
+    Column("image_count", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("fence", BigInteger, nullable=False, server_default="0"),
+    Column("lease_expires_at", Double),
+    Column("not_before", Double, nullable=False, server_default="0"),
+    Column("worker", Text),
+    Column("error", Text),
+    Index("ix_shards_job_id_first_ordinal", "job_id", "first_ordinal"),
+    # partial: the waiting and the held are few beside the done, whatever the size of the archive
+    Index(
+        "ix_shards_queued",
+        "job_id",
+        "first_ordinal",
+        sqlite_where=text("state = 'queued'"),
+        postgresql_where=text("state = 'queued'"),
+    ),
+    Index(
+        "ix_shards_leased",
+        "job_id",
+        "lease_expires_at",
+        sqlite_where=text("state = 'leased'"),
+        postgresql_where=text("state = 'leased'"),
+    ),
+)
+
+#: a shard's state, written out in the statement: both databases then see that the partial indexes above fit
+QUEUED = literal(ShardState.QUEUED.value, literal_execute=True)
+LEASED = literal(ShardState.LEASED.value, literal_execute=True)
+
+# apart from `shards` so that taking and giving back a lease never rewrites the manifest
+shard_entries = Table(
+    "shard_entries",
+    metadata,
+    Column("shard_id", _RowId, ForeignKey("shards.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("entries", LargeBinary, nullable=False),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("ordinal", BigInteger, primary_key=True, autoincrement=False),
+    Column("container", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    # keys can be longer than an index entry may be: equality goes by hash
+    Column("key_hash", String(32), nullable=False),
+    Column("score", Double),
+    Column("flagged", Boolean, nullable=False),
+    # taken over from an earlier job: the same bytes and the same fingerprint give the same verdict
+    Column("reused", Boolean, nullable=False, server_default=false()),
+    # share of the image with probability >= 0.5, for people and BI tools
+    Column("tampered_area", Double),
+    # the shares at all 16 cut-offs: little-endian unsigned 16 bit, 65535 = all of the image
+    Column("tampered_areas", LargeBinary),
+    Column("map_uri", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("sha256", String(64)),
+    Column("etag", Text),
+    Column("version_id", Text),
+    Column("size", BigInteger),
+    Column("error_code", String(32)),
+    Column("error_message", Text),
+    Column("recorded_at", Double, nullable=False),
+    Index("ix_verdicts_job_id_key_hash", "job_id", "key_hash"),
+    # what may be taken over by later jobs: equal bytes have equal sizes
+    Index(
+        "ix_verdicts_known",
+        "size",
+        "key_hash",
+        sqlite_where=text("score IS NOT NULL AND NOT reused"),
+        postgresql_where=text("score IS NOT NULL AND NOT reused"),
+    ),
+    # in the order in which flagged images are shown: of one job, and over all jobs
+    Index(
+        "ix_verdicts_flagged_of_job",
+        "job_id",
+        "score",
+        "ordinal",
+        sqlite_where=text("flagged"),
+        postgresql_where=text("flagged"),
+    ),
+    Index(
+        "ix_verdicts_flagged",
+        "score",
+        "job_id",
+        "ordinal",
+        sqlite_where=text("flagged"),
+        postgresql_where=text("flagged"),
+    ),
+    Index(
+        "ix_verdicts_failed",
+        "job_id",
+        "ordinal",
+        sqlite_where=text("error_code IS NOT NULL"),
+        postgresql_where=text("error_code IS NOT NULL"),
+    ),
+)
