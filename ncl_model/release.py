@@ -62,7 +62,7 @@ def release(
     release prints it, instead of the one the criterion picks. Raises DatasetInvalid when the labelled ones lack a
     class, ConfigInvalid for a rule that is not among those compared.
     """
-    labels = [sample.mask is not None for part in labelled for sample in part.samples]
+    labels = [sample.tampered for part in labelled for sample in part.samples]
     if not any(labels) or all(labels):
         missing = "authentic" if any(labels) else "tampered"
         raise DatasetInvalid(
@@ -130,7 +130,7 @@ def _resaved(predictor: Predictor, parts: Sequence[Part], *, like: Sequence[Part
     found = Survey()
     for part in parts:
         saving = EqualSaving.like([sample for each in like or [part] for sample in each.samples])
-        untouched = [sample for sample in part.samples if sample.mask is None]
+        untouched = [sample for sample in part.samples if not sample.tampered]
         if saving.settings:
             found.add(survey(predictor, [Part(name=part.name, samples=untouched)], saving))
     return found

@@ -57,11 +57,13 @@ def usable_sources(
     work: Path | None = None,
     leave_out_bad: bool = False,
     grey_masks: bool = False,
+    masks_needed: bool = False,
     read: Read = read_file,
     progress: Progress = no_progress,
 ) -> tuple[list[Source], list[Problem]]:
     """The sources at these paths, every file looked into, and the problems of what was left out.
 
+    ``masks_needed``: a tampered photograph without a mask is a problem too, as it is for training.
     Raises one DatasetInvalid that lists the problems of all files, unless ``leave_out_bad``.
     """
     sources = find_sources(paths, work=work)
@@ -72,9 +74,9 @@ def usable_sources(
     for source in sources:
         kept = []
         for sample in source.samples:
-            look = next(looks)
-            problems += look.problems
-            if not look.problems:
+            found = next(looks).problems + (_unmasked(sample) if masks_needed else ())
+            problems += found
+            if not found:
                 kept.append(sample)
         good.append(replace(source, samples=kept))
     if not leave_out_bad:
@@ -147,6 +149,13 @@ def _look(
         bytes=length,
         tampered_area=area,
     )
+
+
+def _unmasked(sample: Sample) -> tuple[Problem, ...]:
+    if not sample.unmasked:
+        return ()
+    message = f"{sample.image.name}: tampered with, but no mask says where; nothing can be learnt from it"
+    return (Problem(kind="unmasked", where=sample.where, message=message),)
 
 
 def _check_mask(

@@ -1,7 +1,8 @@
 """Sources of labelled photographs, and the split by group: the only way of splitting there is.
 
-A source is a path: an index.csv, a folder that holds one, a published layout, a folder of authentic photographs, or a
-PACK. All readers give ``Sample``; only names are looked at here, ``checking`` looks into the files.
+A source is a path: an index.csv, a folder that holds one, a published layout, a folder of photographs, which are
+authentic unless its name says that they are tampered, or a PACK. All readers give ``Sample``; only names are looked
+at here, ``checking`` looks into the files.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from ncl_model.data.index_file import INDEX_NAME, parse_index, read_index
 from ncl_model.data.layouts import find_layout, is_tampered_name
+from ncl_model.data.named_folders import is_tampered_folder, read_tampered_folder
 from ncl_model.data.photo_files import is_photo
 from ncl_model.data.problems import missing_files, refuse
 from ncl_model.data.sample import Sample
@@ -31,17 +33,17 @@ class Source:
 
     #: the end of the path: enough to know it again, without the machine's folders
     name: str
-    #: "index.csv", the name of a published layout, or "photographs"
+    #: "index.csv", the name of a layout, "photographs" or "tampered photographs"
     layout: str
     samples: list[Sample]
-    #: somebody marked tampered photographs in it; otherwise it is a set of authentic photographs
+    #: somebody told tampered photographs in it; otherwise it is a set of authentic photographs
     labelled: bool
 
     @classmethod
     def of(cls, path: Path, layout: str, samples: list[Sample]) -> Source:
         """The source at ``path`` with these samples."""
         parts = [part for part in path.resolve().parts[-2:] if part != "/"]
-        labelled = any(sample.mask is not None for sample in samples)
+        labelled = any(sample.tampered for sample in samples)
         return cls(name="/".join(parts), layout=layout, samples=samples, labelled=labelled)
 
 
@@ -134,6 +136,8 @@ def _source(path: Path) -> Source:
     images = path / "images"
     folder = images if images.is_dir() and (path / "regions").is_dir() else path
     if any(is_photo(file) for file in folder.iterdir()):
+        if is_tampered_folder(folder):
+            return Source.of(path, "tampered photographs", read_tampered_folder(folder))
         return Source.of(path, "photographs", read_folder(folder))
     raise DatasetInvalid(f"{path}: {_nothing(path)}")
 

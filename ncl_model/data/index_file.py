@@ -14,13 +14,16 @@ from ncl_model.errors import DatasetInvalid
 
 INDEX_NAME = "index.csv"
 _NEEDED = ("image", "mask", "group")
-_OPTIONAL = ("regions", "tampered_colour")
+_OPTIONAL = ("regions", "tampered_colour", "label")
+#: what a label says about the whole photograph; an empty one leaves it to the mask
+_LABELS = {"": None, "0": False, "1": True}
 
 
 def read_index(path: Path) -> list[Sample]:
-    """Samples of an index.csv with the columns image, mask, group and optionally regions and tampered_colour.
+    """Samples of an index.csv with the columns image, mask, group and optionally regions, tampered_colour and label.
 
-    An empty mask means authentic. Raises DatasetInvalid when the file cannot be read, a column is missing, or lines
+    An empty mask means authentic, unless the label is 1: tampered, but nobody knows where. With the column label that
+    of masks may be missing. Raises DatasetInvalid when the file cannot be read, a column is missing, or lines
     are incomplete or name files that do not exist: all such lines in one error.
     """
     samples = parse_index(path)
@@ -55,6 +58,8 @@ def write_index(samples: Sequence[Sample], folder: Path) -> str:
         columns.append("regions")
     if any(sample.tampered_colour != "white" for sample in samples):
         columns.append("tampered_colour")
+    if any(sample.unmasked for sample in samples):
+        columns.append("label")
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -66,6 +71,7 @@ def write_index(samples: Sequence[Sample], folder: Path) -> str:
                 "group": sample.group,
                 "regions": _relative(sample.regions, folder),
                 "tampered_colour": sample.tampered_colour,
+                "label": int(sample.tampered),
             }
         )
     return out.getvalue()
@@ -78,6 +84,8 @@ def _relative(path: Path | None, folder: Path) -> str:
 def _check_header(path: Path, header: Sequence[str] | None) -> None:
     found = list(header or ())
     missing = [column for column in _NEEDED if column not in found]
+    if missing == ["mask"]:
+        missing = [] if "label" in found else ["mask or label"]
     if missing:
         first = ",".join(found) or "nothing"
         raise DatasetInvalid(
@@ -94,20 +102,22 @@ def _add(path: Path, line: int, row: dict[str, str | None], samples: list[Sample
         problems.append(Problem(kind="row", where=where, message=wrong))
         return
     colour: MaskColour = row.get("tampered_colour") or "white"  # type: ignore[assignment]
+    mask = row.get("mask")
     samples.append(
         Sample(
             image=path.parent / str(row["image"]),
-            mask=path.parent / row["mask"] if row["mask"] else None,
+            mask=path.parent / mask if mask else None,
             group=str(row["group"]),
             regions=path.parent / str(row["regions"]) if row.get("regions") else None,
             tampered_colour=colour,
+            unmasked=not mask and bool(_LABELS[row.get("label") or ""]),
             origin=where,
         )
     )
 
 
 def _wrong(path: Path, row: dict[str, str | None]) -> str:
-    if any(row[column] is None for column in _NEEDED) or None in row:
+    if any(row[column] is None for column in _NEEDED if column in row) or None in row:
         return "the number of fields is not that of the header"
     if not row["image"]:
         return "no image is named"
@@ -115,4 +125,9 @@ def _wrong(path: Path, row: dict[str, str | None]) -> str:
         return "no group; give photographs that share source photographs one name, and any other a name of its own"
     if (row.get("tampered_colour") or "white") not in MASK_COLOURS:
         return f"tampered_colour is {row['tampered_colour']!r}; it must be one of {', '.join(MASK_COLOURS)}, or empty"
+    label = row.get("label") or ""
+    if label not in _LABELS:
+        return f"label is {label!r}; it must be 1 (tampered), 0 (authentic), or empty"
+    if _LABELS[label] is False and row.get("mask"):
+        return "label is 0 (authentic), but a mask is named; leave one of them empty"
     return ""

@@ -154,7 +154,8 @@ def _report(source: Source, looks: list[Look], copies_inside: int) -> SourceRepo
     areas = [look.tampered_area for look in looks if look.tampered_area is not None]
     groups = Counter(sample.group for sample in source.samples)
     largest = max(groups.values())
-    tampered = sum(sample.mask is not None for sample in source.samples)
+    tampered = sum(sample.tampered for sample in source.samples)
+    unmasked = sum(sample.unmasked for sample in source.samples)
     notes = []
     if tampered == len(source.samples):
         notes.append(
@@ -162,6 +163,11 @@ def _report(source: Source, looks: list[Look], copies_inside: int) -> SourceRepo
         )
     elif not tampered:
         notes.append("all are authentic: for synthesis, and to measure false alarms")
+    if unmasked:
+        notes.append(
+            f"{unmasked} tampered photographs have no mask: good for image-level figures, but not for training, nor "
+            "for figures of where"
+        )
     if largest > _LARGE_GROUP * len(looks) and len(looks) > 1:
         share = largest / len(looks)
         notes.append(f"the largest group holds {share:.0%} of the photographs, so a split by group is coarse")
@@ -231,7 +237,7 @@ def _size_ratio(looks: list[Look]) -> float | None:
     densities: dict[bool, list[float]] = {True: [], False: []}
     for look in looks:
         if look.format == common:
-            densities[look.sample.mask is not None].append(look.bytes / (look.width * look.height))
+            densities[look.sample.tampered].append(look.bytes / (look.width * look.height))
     if min(map(len, densities.values())) < _ENOUGH:
         return None
     return float(np.median(densities[True]) / np.median(densities[False]))

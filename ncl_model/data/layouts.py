@@ -1,4 +1,4 @@
-"""The published layouts of seven collections, read as they come out of their archives.
+"""The published layouts of seven collections, read as they come out of their archives, and folders named for labels.
 
 Each reader says which pictures share source photographs, by ``group``, as far as the collection tells. A mask that
 is missing is named all the same: whoever uses the samples checks the files, and says so for all of them at once.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ncl_model.data.casia import fits_casia, is_tampered_casia, read_casia
 from ncl_model.data.grouping import Groups
+from ncl_model.data.named_folders import fits_named_folders, read_named_folders
 from ncl_model.data.photo_files import folders_in, is_photo, photos_below
 from ncl_model.data.sample import Sample
 from ncl_model.errors import DatasetInvalid
@@ -227,4 +228,5 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(name="DEFACTO", fits=_fits_defacto, read=read_defacto),
     Layout(name="IMD2020", fits=_fits_imd2020, read=read_imd2020),
     Layout(name="CASIA", fits=fits_casia, read=read_casia),
+    Layout(name="named folders", fits=fits_named_folders, read=read_named_folders),
 )

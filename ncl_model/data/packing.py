@@ -111,7 +111,7 @@ class _Plan:
             "name": source.name,
             "layout": source.layout,
             "samples": len(samples),
-            "tampered": sum(sample.mask is not None for sample in samples),
+            "tampered": sum(sample.tampered for sample in samples),
             "groups": len({sample.group for sample in samples}),
         }
 

@@ -21,6 +21,7 @@ ProblemKind = Literal[
     "mask_size",
     "mask_grey",
     "mask_empty",
+    "unmasked",
     "regions_size",
 ]
 

@@ -13,7 +13,7 @@ class Sample:
     """One labelled photograph; nothing of it is read yet."""
 
     image: Path
-    #: picture of the same size that marks what was tampered with; None = authentic
+    #: picture of the same size that marks what was tampered with; None = authentic, unless ``unmasked``
     mask: Path | None
     #: samples of one group share source photographs and stay on one side of any split
     group: str
@@ -21,8 +21,19 @@ class Sample:
     regions: Path | None = None
     #: what is tampered in the mask
     tampered_colour: MaskColour = "white"
+    #: tampered with, but no mask says where: good for image figures alone
+    unmasked: bool = False
     #: where the sample is named, for messages: a list and its line
     origin: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if self.unmasked and self.mask is not None:
+            raise ValueError("a sample with a mask is not unmasked")
+
+    @property
+    def tampered(self) -> bool:
+        """The label of the whole photograph."""
+        return self.unmasked or self.mask is not None
 
     @property
     def where(self) -> str:

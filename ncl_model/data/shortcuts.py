@@ -24,7 +24,7 @@ def tables_auc(samples: Sequence[Sample]) -> float:
     About 0.5 when they tell nothing, 1 when they tell everything; NaN when a class is missing. Files that cannot be
     read, and other formats than JPEG, count as one more way of saving.
     """
-    labels = np.array([sample.mask is not None for sample in samples], np.bool_)
+    labels = np.array([sample.tampered for sample in samples], np.bool_)
     return auc(shares([_settings(sample) for sample in samples], labels), labels)
 
 

@@ -29,7 +29,7 @@ class EqualSaving:
         """Settings of the tampered files among ``samples`` that are JPEG; their headers are read."""
         found = []
         for sample in samples:
-            if sample.mask is not None:
+            if sample.tampered:
                 try:
                     settings = settings_of(read_file(sample.image))
                 except OSError:  # it will be listed as an image that cannot be judged

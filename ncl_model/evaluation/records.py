@@ -42,7 +42,7 @@ class ImageRecord:
     f1: float = math.nan
     iou: float = math.nan
     auc: float = math.nan
-    #: tampered share of the pixels, by the mask
+    #: tampered share of the pixels, by the mask; NaN for a tampered one without
     tampered_share: float = math.nan
     #: why the photograph could not be judged; None when it was
     problem: str | None = None
@@ -54,7 +54,7 @@ class Look:
 
     #: (h, w) float32 probabilities at the network's working size, padding cut off
     probabilities: NDArray[np.float32]
-    #: (H, W) bool at native size; None = authentic
+    #: (H, W) bool at native size; None = authentic, or nobody knows where
     mask: NDArray[np.bool_] | None
     score: float
     #: logit of the image head, if there is one
@@ -68,7 +68,7 @@ def judge(predictor: Predictor, sample: Sample, name: str, distort: Distort | No
 
     ``distort`` changes the photograph, never its mask.
     """
-    unread = ImageRecord(name=name, group=sample.group, label=sample.mask is not None)
+    unread = ImageRecord(name=name, group=sample.group, label=sample.tampered)
     try:
         data = read_file(sample.image)
         look = examine(predictor, sample, data if distort is None else distort(data), resized=distort is not None)
@@ -85,7 +85,7 @@ def record_of(sample: Sample, name: str, look: Look, size: int) -> ImageRecord:
     return ImageRecord(
         name=name,
         group=sample.group,
-        label=sample.mask is not None,
+        label=sample.tampered,
         bytes=size,
         width=look.width,
         height=look.height,
@@ -93,8 +93,14 @@ def record_of(sample: Sample, name: str, look: Look, size: int) -> ImageRecord:
         f1=f1,
         iou=iou,
         auc=area,
-        tampered_share=0.0 if look.mask is None else float(look.mask.mean()),
+        tampered_share=_share(sample, look.mask),
     )
+
+
+def _share(sample: Sample, mask: NDArray[np.bool_] | None) -> float:
+    if mask is None:
+        return math.nan if sample.tampered else 0.0
+    return float(mask.mean())
 
 
 def examine(predictor: Predictor, sample: Sample, data: bytes, *, resized: bool = False) -> Look:
@@ -139,7 +145,7 @@ def at_size(probabilities: NDArray[np.float32], size: tuple[int, int]) -> NDArra
 
 
 def read_mask(sample: Sample) -> NDArray[np.bool_] | None:
-    """(H, W) bool at the mask file's own size, True = tampered; None for an authentic sample.
+    """(H, W) bool at the mask file's own size, True = tampered; None for a sample without mask.
 
     Raises DatasetInvalid when the file is missing or no picture.
     """

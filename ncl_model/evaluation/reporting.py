@@ -138,7 +138,26 @@ def notes(result: SetResult) -> list[str]:
         lines.append(f"{name}: {len(problems)} of {len(result.records)} images could not be judged")
         lines += [f"{name}: {record.name}: {record.problem}" for record in problems[:NAMED]]
         lines += [f"{name}: ... and {len(problems) - NAMED} more in images.csv"] if len(problems) > NAMED else []
-    return lines
+    return lines + [f"{name}: {reason}" for reason in _undefined(result.evaluation)]
+
+
+def _undefined(evaluation: Evaluation | None) -> list[str]:
+    """Why figures are missing, or mean less than they seem to."""
+    if evaluation is None or not evaluation.tampered + evaluation.authentic:
+        return []
+    reasons = []
+    if not evaluation.tampered:
+        reasons.append("no tampered photographs, so there is nothing to find: no pixel figures, image AUC and recall")
+    elif not evaluation.with_pixels:
+        reasons.append("no tampered photograph has a mask, so there are no pixel figures")
+    elif without := evaluation.tampered - evaluation.with_pixels:
+        reasons.append(
+            f"{without} of {evaluation.tampered} tampered photographs have no mask, or an empty one: pixel figures "
+            "are over the others"
+        )
+    if not evaluation.authentic:
+        reasons.append("no authentic photographs, so there is no image AUC and no recall at a rate of false alarms")
+    return reasons
 
 
 def _described(predictor: Predictor) -> str:

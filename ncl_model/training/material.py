@@ -100,7 +100,13 @@ class Material:
         """
         store = _Store(KEPT_BYTES)
         found, problems = usable_sources(
-            sources, work=work, leave_out_bad=leave_out_bad, grey_masks=grey_masks, read=store.read, progress=progress
+            sources,
+            work=work,
+            leave_out_bad=leave_out_bad,
+            grey_masks=grey_masks,
+            masks_needed=True,
+            read=store.read,
+            progress=progress,
         )
         left_out = len({problem.where for problem in problems})
         if problems:
