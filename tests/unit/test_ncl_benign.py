@@ -6,8 +6,8 @@ import io
 
 import numpy as np
 import pytest
-from odd_images import photo
 from PIL import Image
+from support.odd_images import photo
 
 from ncl_model.imaging.benign import BENIGN, BenignOperation, brightened, cropped, scaled, scaled_mask
 from ncl_model.imaging.decoding import decode_photo

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets import make_authentic, make_indexed, save_mask, save_photo
-from tiny_model import save_lively_model
+from support.data_sets import make_authentic, make_indexed, save_mask, save_photo
+from support.tiny_model import save_lively_model
 
 from ncl_model.data.datasets import find_sources, read_source
 from ncl_model.data.inspection import inspect_sources
