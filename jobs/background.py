@@ -10,7 +10,7 @@ from typing import Protocol
 
 from jobs.domain import JobId
 from jobs.outage import reason
-from jobs.sql.database import DATABASE_AWAY
+from jobs.sql.errors import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 

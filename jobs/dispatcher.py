@@ -25,7 +25,7 @@ from jobs.ports import Outcome, OutcomeKind, ShardRunner
 from jobs.preparation.preparer import PREPARATION_LEASE_S, Preparer
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.shards.work_queue import WorkQueue
-from jobs.sql.database import DATABASE_AWAY
+from jobs.sql.errors import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from jobs.domain import ImageKey, Job, JobId
 from jobs.domain.states import JobState
 from jobs.errors import InvalidSource, StorageError
 from jobs.lifecycle.job_store import JobStore
-from jobs.sql.database import DATABASE_AWAY
+from jobs.sql.errors import DATABASE_AWAY
 from jobs.storage import ObjectStorage, OpenStorage, parse_source
 from jobs.verdicts import VerdictStore
 

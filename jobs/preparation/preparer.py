@@ -14,7 +14,7 @@ from jobs.lifecycle.preparation_leases import Preparation, PreparationLost
 from jobs.outage import STORAGE_MAX_WAIT_S, StorageOutage
 from jobs.preparation.corpus import Corpus
 from jobs.preparation.shard_plan import cut, shard_sizes
-from jobs.sql.database import DATABASE_AWAY
+from jobs.sql.errors import DATABASE_AWAY
 from jobs.storage import OpenStorage
 
 logger = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from jobs.domain import JobId, Verdict
+from jobs.sql.errors import Fault, away, fault_of
 from jobs.sql.rows import Clock, verdict_to_row
 from jobs.sql.tables import verdicts
 
@@ -27,6 +28,8 @@ def insert_verdicts(connection: Connection, job_id: JobId, results: Sequence[Ver
             _copy(connection, [row | {"recorded_at": now} for row in rows])
         except psycopg.Error as error:
             # the driver's own call: SQLAlchemy did not see it, and its classes are what callers know
+            if fault_of(error) is Fault.AWAY:
+                raise away(error, "COPY verdicts") from error
             raise DBAPIError.instance(
                 "COPY verdicts", None, error, psycopg.Error, dialect=connection.dialect
             ) from error

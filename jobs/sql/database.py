@@ -10,16 +10,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Double, Engine, Text, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 
 from jobs.errors import JobsError
-
-#: what the drivers raise when the server is away, restarting or too busy: worth another try
-DATABASE_AWAY = (OperationalError, InterfaceError)
+from jobs.sql.errors import sort_errors
 
 _SQLITE_BUSY_S = 30
+#: connections that are kept; a dispatcher at work has a dozen threads that may need one, and as many for a moment
+_POOL = 10
 _SWITCH_PAUSE_S = 0.01
 
 
@@ -72,10 +72,14 @@ def create_database_engine(url: str) -> Engine:
         raise InvalidDatabaseUrl(f"cannot read the database URL: {error}") from None
     backend = parsed.get_backend_name()
     if backend == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        server = parsed.set(drivername="postgresql+psycopg")
+        engine = create_engine(server, pool_pre_ping=True, pool_size=_POOL, max_overflow=_POOL)
+        sort_errors(engine)
+        return engine
     if backend != "sqlite":
         raise InvalidDatabaseUrl(f"cannot use {backend!r} as database: give a sqlite:/// or postgresql:// URL")
     engine = create_engine(parsed, connect_args={"timeout": _SQLITE_BUSY_S})
+    sort_errors(engine)
     event.listen(engine, "connect", _prepare_sqlite_connection)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -32,7 +32,8 @@ from jobs.domain import JobId, JobOptions, NewJob, Verdict
 from jobs.domain.states import FINAL, JobState
 from jobs.errors import ErrorCode
 from jobs.screening.heatmaps import decode_heatmap
-from jobs.sql.database import DATABASE_AWAY, reading
+from jobs.sql.database import reading
+from jobs.sql.errors import DATABASE_AWAY
 from jobs.sql.rows import verdict_from_row
 from jobs.sql.tables import jobs, shards, verdicts
 from jobs.storage import split_object_uri

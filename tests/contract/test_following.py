@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from support.builders import Bench, entries, ready_job
 from support.servers.postgres import PostgresServer
 
-from jobs.sql.database import DATABASE_AWAY
+from jobs.sql.errors import DATABASE_AWAY
 from nclscreen.cli.patience import patiently
 from nclscreen.cli.progress import follow
 

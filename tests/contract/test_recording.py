@@ -15,7 +15,8 @@ from jobs.domain import JobId
 from jobs.errors import ErrorCode
 from jobs.shards import recording
 from jobs.shards.recording import insert_verdicts
-from jobs.sql.database import DATABASE_AWAY, epoch_now, reading, writing
+from jobs.sql.database import epoch_now, reading, writing
+from jobs.sql.errors import DATABASE_AWAY
 from jobs.sql.rows import database_clock, verdict_from_row
 from jobs.sql.tables import jobs, verdicts
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from jobs.sql import database
 from jobs.sql.database import create_database_engine, reading
+from jobs.sql.errors import DatabaseAway
 
 
 def test_a_new_file_that_somebody_reads_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +46,7 @@ def test_the_wait_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     other.execute("SELECT * FROM t").fetchall()
     monkeypatch.setattr(database, "_SQLITE_BUSY_S", 0)
     engine = create_database_engine(f"sqlite:///{path}")
-    with pytest.raises(database.DATABASE_AWAY, match="locked"), reading(engine):
+    with pytest.raises(DatabaseAway, match="locked"), reading(engine):
         pass
     engine.dispose()
     other.close()

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
 from support.builders import (
     FINGERPRINT,
     Bench,
@@ -40,11 +39,12 @@ from jobs.errors import StorageUnavailable
 from jobs.lifecycle.job_store import JobStore
 from jobs.screening.thread_runner import ThreadRunner
 from jobs.shards.work_queue import WorkQueue
+from jobs.sql.errors import DatabaseAway
 from jobs.storage import MemoryStorage, OpenStorage
 
 pytestmark = pytest.mark.usefixtures("hurried")
 
-AWAY = OperationalError("SELECT 1", {}, Exception("the server closed the connection"))
+AWAY = DatabaseAway("SELECT 1", {}, Exception("the server closed the connection"))
 
 
 # -- the database

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from sqlalchemy.exc import OperationalError
 
 from jobs.outage import Outage, StorageOutage, reason
+from jobs.sql.errors import DatabaseAway
 from nclscreen.logs import start_logging
 
 
-def away(words: str = "the server closed the connection\n\tunexpectedly") -> OperationalError:
-    return OperationalError("SELECT 1", {}, Exception(words))
+def away(words: str = "the server closed the connection\n\tunexpectedly") -> DatabaseAway:
+    return DatabaseAway("SELECT 1", {}, Exception(words))
 
 
 def test_the_reason_is_what_the_driver_says() -> None:
     assert reason(away()) == "the server closed the connection"
-    assert reason(away("")) == "OperationalError"
+    assert reason(away("")) == "DatabaseAway"
     assert reason(ValueError()) == "ValueError"
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from itertools import islice
 
 import pytest
-from sqlalchemy.exc import OperationalError
 from support.builders import CONTAINER, Bench, fill, new_job, shard_images, shard_rows
 from support.preparing import Scripted, prepared, raising, taken
 
@@ -18,6 +17,7 @@ from jobs.lifecycle.preparation_leases import Preparation
 from jobs.preparation import preparer as preparer_module
 from jobs.preparation.preparer import Preparer
 from jobs.preparation.shard_plan import FIRST_SHARD, shard_sizes
+from jobs.sql.errors import DatabaseAway
 from jobs.testing import MemoryStorage
 
 
@@ -58,8 +58,8 @@ def test_a_killed_preparer_s_shards_are_kept_and_the_next_one_goes_on(bench: Ben
             asked.append(after)
             return super().list_objects(prefix, after)
 
-    killed = OperationalError("SELECT 1", {}, Exception("killed"))
-    with pytest.raises(OperationalError):
+    killed = DatabaseAway("SELECT 1", {}, Exception("killed"))
+    with pytest.raises(DatabaseAway):
         prepared(bench, Told(300, 150, raising(killed)))
     job_id = bench.store.latest()[0].id
     before = shard_rows(bench.engine, job_id)
@@ -87,13 +87,13 @@ def test_a_list_is_gone_on_with_only_while_it_is_the_same(bench: Bench, changed:
         def open_lines(self, key: ImageKey) -> Iterator[bytes]:
             for number, line in enumerate(super().open_lines(key)):
                 if number == self.stop_at:
-                    raise OperationalError("SELECT 1", {}, Exception("killed"))
+                    raise DatabaseAway("SELECT 1", {}, Exception("killed"))
                 yield line
 
     storage = Stopping(CONTAINER)
     lines = ["key,size", "bad,x", *(f"{i % 150:03d}.jpg,1" for i in range(200))]
     fill(storage, [("list.csv", "\n".join(lines).encode())])
-    with pytest.raises(OperationalError):
+    with pytest.raises(DatabaseAway):
         prepared(bench, storage, source=f"{CONTAINER}/list.csv", options=JobOptions(skip_bad_lines=True))
     job_id = bench.store.latest()[0].id
     assert 0 < bench.store.get(job_id).counts.total < 98
@@ -113,8 +113,8 @@ def test_a_list_is_gone_on_with_only_while_it_is_the_same(bench: Bench, changed:
 
 def test_a_sample_is_prepared_anew(bench: Bench) -> None:
     filters = Filters(sample=30, sample_seed=7)
-    with pytest.raises(OperationalError):
-        prepared(bench, Scripted(200, 150, raising(OperationalError("", {}, Exception()))), filters=filters)
+    with pytest.raises(DatabaseAway):
+        prepared(bench, Scripted(200, 150, raising(DatabaseAway("", {}, Exception()))), filters=filters)
     bench.clock.advance(61)
     Preparer(bench.store, lambda container: Scripted(200)).run(taken(bench.store), threading.Event())
     job = bench.store.latest()[0]
@@ -122,8 +122,8 @@ def test_a_sample_is_prepared_anew(bench: Bench) -> None:
 
 
 def test_a_database_that_is_away_is_left_to_the_dispatcher(bench: Bench) -> None:
-    away = OperationalError("SELECT 1", {}, Exception("gone"))
-    with pytest.raises(OperationalError):
+    away = DatabaseAway("SELECT 1", {}, Exception("gone"))
+    with pytest.raises(DatabaseAway):
         prepared(bench, Scripted(200, 150, raising(away)))
     assert bench.store.latest()[0].state is JobState.PREPARING
 

@@ -16,7 +16,8 @@ import typer
 
 from jobs.errors import InvalidSource, JobsError
 from jobs.outage import reason
-from jobs.sql.database import DATABASE_AWAY, InvalidDatabaseUrl
+from jobs.sql.database import InvalidDatabaseUrl
+from jobs.sql.errors import DATABASE_AWAY
 from jobs.webhooks.urls import InvalidWebhook
 from ncl_model.errors import ConfigInvalid, NclModelError
 from nclscreen import __version__

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from jobs.sql.database import DATABASE_AWAY
+from jobs.sql.errors import DATABASE_AWAY
 from nclscreen.cli.output import err
 
 T = TypeVar("T")

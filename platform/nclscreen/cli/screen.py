@@ -16,7 +16,7 @@ from jobs.domain import Job, JobId
 from jobs.domain.states import FINAL, JobState
 from jobs.errors import JobsError, ModelMismatch
 from jobs.preparation.preparer import PREPARATION_LEASE_S
-from jobs.sql.database import DATABASE_AWAY
+from jobs.sql.errors import DATABASE_AWAY
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
 from nclscreen.cli.confirming import Yes, agreed
