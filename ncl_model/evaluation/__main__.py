@@ -12,6 +12,8 @@ from pathlib import Path
 from ncl_model.command_line import INTERRUPTED, count, ended
 from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
 from ncl_model.evaluation.reporting import document, figures_text, robustness_text
+from ncl_model.evaluation.treated_tables import treated_text
+from ncl_model.evaluation.treatments import asked_suites
 from ncl_model.inference.predictor import Predictor
 from ncl_model.shown_text import one_line
 
@@ -25,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate(given: argparse.Namespace) -> int:
     sets = read_sets(given.data, given.limit)
     predictor = Predictor.setup(given.weights, given.precision, device=given.device)
-    run = EvaluationRun(predictor, given.out, robustness=given.robustness, resave=given.resave)
+    suites = asked_suites(benign=given.benign)
+    run = EvaluationRun(predictor, given.out, robustness=given.robustness, resave=given.resave, suites=suites)
     interrupted = False
     try:
         run.run(sets, _Lines())
@@ -35,7 +38,8 @@ def _evaluate(given: argparse.Namespace) -> int:
     if given.json:
         sys.stdout.write(json.dumps(document(predictor, results), indent=2) + "\n")
     else:
-        sys.stdout.write(figures_text(results) + (f"\n{robustness_text(results)}" if given.robustness else ""))
+        tables = [figures_text(results), *(treated_text(suite, results) for suite in suites)]
+        sys.stdout.write("\n".join(tables + ([robustness_text(results)] if given.robustness else [])))
     if interrupted:
         return INTERRUPTED
     return int(any(result.problems for result in results))
@@ -47,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, action="append", help="a source; may be repeated")
     parser.add_argument("--out", type=Path, help="folder for tables, records and figure sheets")
     parser.add_argument("--robustness", action="store_true", help="also under distortions: nine times as long")
+    parser.add_argument(
+        "--benign", action="store_true", help="also after eight operations that tamper with nothing: ten times as long"
+    )
     parser.add_argument("--resave", action="store_true", help="also with authentic photographs saved as tampered ones")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")

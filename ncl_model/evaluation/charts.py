@@ -24,7 +24,9 @@ def bar_chart(
 
     ``series`` is up to three (name, one value per group); values in [0, 1].
     """
-    group_width = len(series) * _BAR + _SPACE
+    bars = len(series) * _BAR
+    # a long name takes the room it needs
+    group_width = max([bars + _SPACE, *(round(width(name, font(13))) + 12 for name in groups)])
     picture_width = max(560, _LEFT + len(groups) * group_width + _RIGHT)
     picture = Image.new("RGB", (picture_width, _TOP + _HEIGHT + _BOTTOM), PAPER)
     draw = ImageDraw.Draw(picture)
@@ -38,10 +40,10 @@ def bar_chart(
         label = f"{tick:g}"
         draw.text((_LEFT - 8 - width(label, font(13)), y - 8), label, font=font(13), fill=QUIET_INK)
     for place, name in enumerate(groups):
-        left = _LEFT + place * group_width + _SPACE // 2
+        left = _LEFT + place * group_width + (group_width - bars) // 2
         for number, (_, values) in enumerate(series):
             _bar(draw, left + number * _BAR, values[place], SERIES_COLOURS[number])
-        middle = left + len(series) * _BAR / 2
+        middle = left + bars / 2
         draw.text((middle - width(name, font(13)) / 2, _y(0) + 10), name, font=font(13), fill=INK)
     return picture
 

@@ -20,9 +20,10 @@ from ncl_model.data.datasets import find_sources
 from ncl_model.data.file_bytes import read_file
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
 from ncl_model.evaluation.equal_saving import EqualSaving
-from ncl_model.evaluation.figures import LabelledSet, judged
-from ncl_model.evaluation.records import ImageRecord, examine, judge
+from ncl_model.evaluation.figures import LabelledSet
+from ncl_model.evaluation.records import ImageRecord, examine
 from ncl_model.evaluation.reporting import (
+    described,
     figures_csv,
     figures_markdown,
     robustness_chart,
@@ -32,9 +33,13 @@ from ncl_model.evaluation.reporting import (
 )
 from ncl_model.evaluation.results import SetResult
 from ncl_model.evaluation.robustness import SUITE
+from ncl_model.evaluation.set_judge import SetJudge
 from ncl_model.evaluation.sheet import Panel, chosen_cases, draw_sheet
 from ncl_model.evaluation.tables import csv_row
+from ncl_model.evaluation.treated_tables import treated_chart, treated_csv, treated_markdown
+from ncl_model.evaluation.treatments import Suite, Versions
 from ncl_model.imaging.decoding import decode_photo
+from ncl_model.inference.calibration import default_threshold
 from ncl_model.inference.predictor import Predictor
 from ncl_model.writing import sole_writer, writing
 
@@ -75,13 +80,24 @@ class EvaluationRun:
     """Judges sets one after the other and writes what it finds into ``out`` (None: nothing is written)."""
 
     def __init__(
-        self, predictor: Predictor, out: Path | None = None, *, robustness: bool = False, resave: bool = False
+        self,
+        predictor: Predictor,
+        out: Path | None = None,
+        *,
+        robustness: bool = False,
+        resave: bool = False,
+        suites: Sequence[Suite] = (),
     ) -> None:
-        """``robustness``: also under the suite. ``resave``: image-level figures also after ``EqualSaving``."""
+        """What is measured beside the photographs as they are.
+
+        ``robustness``: under the paper's distortions. ``resave``: image-level figures after ``EqualSaving``.
+        ``suites``: everything after these treatments.
+        """
         self.predictor = predictor
         self.results: list[SetResult] = []
         self._out = out
-        self._suite = SUITE if robustness else ()
+        self._distortions = SUITE if robustness else ()
+        self._suites = suites
         self._resave = resave
 
     def run(self, sets: Sequence[LabelledSet], progress: Progress = lambda done, total, name: None) -> None:
@@ -91,7 +107,7 @@ class EvaluationRun:
         """
         with self._alone(), writing(self._out), _RecordFile(self._out) as file:
             for labelled in sets:
-                result = SetResult(labelled=labelled)
+                result = SetResult(labelled=labelled, threshold=default_threshold(self.predictor.checkpoint.metrics))
                 self.results.append(result)
                 try:
                     self._judge(result, file, progress)
@@ -106,20 +122,9 @@ class EvaluationRun:
     def _judge(self, result: SetResult, file: _RecordFile, progress: Progress) -> None:
         labelled = result.labelled
         saving = EqualSaving.like(labelled.samples) if self._resave else None
-        for sample, record in zip(labelled.samples, judged(self.predictor, labelled), strict=True):
-            worn = {
-                distortion.name: record
-                if distortion.kind == "clean"
-                else judge(self.predictor, sample, record.name, distortion)
-                for distortion in (self._suite if record.problem is None else ())
-            }
-            if saving is not None and saving.settings:
-                again = record.problem is None and not record.label
-                result.resaved.append(judge(self.predictor, sample, record.name, saving) if again else record)
-            for name, each in worn.items():
-                result.distorted.setdefault(name, []).append(each)
-            result.records.append(record)
-            file.add(labelled.name, record)
+        judge = SetJudge(self.predictor, result, distortions=self._distortions, saving=saving)
+        for sample in labelled.samples:
+            file.add(labelled.name, judge.add(sample, Versions(sample, self._suites)))
             progress(len(result.records), len(labelled.samples), labelled.name)
 
     def _write(self) -> None:
@@ -127,7 +132,11 @@ class EvaluationRun:
             return
         place(self._out / "figures.csv", figures_csv(self.results).encode())
         place(self._out / "figures.md", figures_markdown(self.predictor, self.results).encode())
-        if self._suite:
+        for suite in self._suites:
+            page = treated_markdown(described(self.predictor), suite, self.results)
+            place(self._out / f"{suite.name}.csv", treated_csv(suite, self.results).encode())
+            place(self._out / f"{suite.name}.md", page.encode())
+        if self._distortions:
             place(self._out / "robustness.csv", robustness_csv(self.results).encode())
             place(self._out / "robustness.md", robustness_markdown(self.predictor, self.results).encode())
 
@@ -138,7 +147,10 @@ class EvaluationRun:
         if bands := chosen_cases(result.records):
             sheet = draw_sheet(*sheet_titles(self.predictor, result), bands, self._panels(result.labelled))
             place(self._out / f"sheet_{stem}.jpg", sheet)
-        if self._suite:
+        for suite in self._suites:
+            chart = treated_chart(described(self.predictor), suite, result)
+            place(self._out / f"{suite.name}_{stem}.png", chart)
+        if self._distortions:
             place(self._out / f"robustness_{stem}.png", robustness_chart(self.predictor, result))
 
     def _panels(self, labelled: LabelledSet) -> Callable[[ImageRecord], Panel]:

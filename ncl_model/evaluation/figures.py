@@ -7,7 +7,7 @@ Photographs stream through: only their records are kept, never their maps.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ncl_model.data.sample import Sample
 from ncl_model.evaluation.records import Distort, ImageRecord, judge
 from ncl_model.inference.predictor import Predictor
-from ncl_model.intervals import ROUNDS, Interval, group_bootstrap
+from ncl_model.intervals import ROUNDS, Figure, Interval, group_bootstrap
 from ncl_model.metrics import auc, recall_at_fpr
 
 #: the figures of a set, in the order they are shown, and their heads in tables
@@ -29,6 +29,22 @@ FIGURES = {
     "recall_at_fpr1": "recall at 1 %",
     "recall_at_fpr5": "recall at 5 %",
 }
+
+
+#: figures of flagging at a threshold, and their heads
+FLAGGING_FIGURES = {"recall": "recall", "false_alarm_rate": "false alarms"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flagging:
+    """What comes of flagging every image whose score reaches a threshold; NaN without images to count."""
+
+    threshold: float
+    #: authentic images that are flagged, as a number and as a share
+    false_alarms: int
+    false_alarm_rate: float
+    #: share of the tampered images that is flagged
+    recall: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +67,9 @@ class Evaluation:
     #: share of tampered images found while at most 1 % (5 %) of the authentic ones of this set are flagged
     recall_at_fpr1: float
     recall_at_fpr5: float
-    #: 95 % bootstrap intervals over groups, by figure; empty when not asked for
+    #: None when no threshold was given
+    flagging: Flagging | None = None
+    #: 95 % bootstrap intervals over groups, by figure, those of ``flagging`` too; empty when not asked for
     intervals: dict[str, Interval] = field(default_factory=dict)
 
 
@@ -91,34 +109,55 @@ def judged(predictor: Predictor, labelled: LabelledSet, distort: Distort | None 
         yield judge(predictor, sample, labelled.name_of(sample), distort)
 
 
-def summarize(records: Sequence[ImageRecord], *, rounds: int = ROUNDS, seed: int = 0) -> Evaluation:
+def summarize(
+    records: Sequence[ImageRecord], *, threshold: float | None = None, rounds: int = ROUNDS, seed: int = 0
+) -> Evaluation:
     """The figures of records; ``rounds`` resamples for the intervals, 0 for none.
 
-    Any order of the records gives the same figures and intervals.
+    ``threshold``: images with a score from there on count as flagged. Any order of the records gives the same
+    figures and intervals.
     """
     read = sorted((r for r in records if r.problem is None), key=lambda r: (r.group, r.name))
-    columns = _Columns(read)
+    columns = Columns(read, threshold)
     everything = np.arange(len(read), dtype=np.intp)
-    figures = {name: getattr(columns, name) for name in FIGURES}
+    figures = columns.figures(FIGURES)
+    more = columns.figures(FLAGGING_FIGURES) if threshold is not None else {}
     return Evaluation(
         tampered=int(columns.labels.sum()),
         authentic=int((~columns.labels).sum()),
         with_pixels=int(np.count_nonzero(~np.isnan(columns.f1))),
         unreadable=len(records) - len(read),
         **{name: figure(everything) for name, figure in figures.items()},
-        intervals=group_bootstrap([r.group for r in read], figures, rounds=rounds, seed=seed) if rounds else {},
+        flagging=None if threshold is None else columns.flagging(threshold),
+        intervals=group_bootstrap([r.group for r in read], figures | more, rounds=rounds, seed=seed) if rounds else {},
     )
 
 
-class _Columns:
+class Columns:
     """Records as arrays; each figure is a method of positions, so that a bootstrap can draw them."""
 
-    def __init__(self, records: Sequence[ImageRecord]) -> None:
+    def __init__(self, records: Sequence[ImageRecord], threshold: float | None = None) -> None:
+        """``threshold``: needed by the figures of flagging alone."""
         self.labels = np.array([r.label for r in records], dtype=np.bool_)
         self.scores = np.array([r.score for r in records], dtype=np.float64)
         self.f1 = np.array([r.f1 for r in records], dtype=np.float64)
         self.iou = np.array([r.iou for r in records], dtype=np.float64)
         self.auc = np.array([r.auc for r in records], dtype=np.float64)
+        self.flagged = self.scores >= (math.inf if threshold is None else threshold)
+
+    def figures(self, names: Iterable[str]) -> dict[str, Figure]:
+        """The figures of these names, as functions of positions."""
+        return {name: getattr(self, name) for name in names}
+
+    def flagging(self, threshold: float) -> Flagging:
+        """All images counted; ``threshold`` as it was given."""
+        everything = np.arange(len(self.scores), dtype=np.intp)
+        return Flagging(
+            threshold=threshold,
+            false_alarms=int(np.count_nonzero(self.flagged & ~self.labels)),
+            false_alarm_rate=self.false_alarm_rate(everything),
+            recall=self.recall(everything),
+        )
 
     def pixel_f1(self, positions: NDArray[np.intp]) -> float:
         return _mean(self.f1[positions])
@@ -137,6 +176,17 @@ class _Columns:
 
     def recall_at_fpr5(self, positions: NDArray[np.intp]) -> float:
         return recall_at_fpr(self.scores[positions], self.labels[positions], 0.05)
+
+    def recall(self, positions: NDArray[np.intp]) -> float:
+        return _share(self.flagged[positions], self.labels[positions])
+
+    def false_alarm_rate(self, positions: NDArray[np.intp]) -> float:
+        return _share(self.flagged[positions], ~self.labels[positions])
+
+
+def _share(flagged: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
+    """Share of ``among`` that is flagged; NaN without any."""
+    return float(np.count_nonzero(flagged & among) / np.count_nonzero(among)) if among.any() else math.nan
 
 
 def _mean(values: NDArray[np.float64]) -> float:

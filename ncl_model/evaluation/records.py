@@ -14,6 +14,7 @@ from ncl_model.data.file_bytes import read_file
 from ncl_model.data.masks import decode_mask
 from ncl_model.data.sample import Sample
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
+from ncl_model.imaging.decoding import DecodedImage
 from ncl_model.inference.predictor import Predictor
 from ncl_model.metrics import auc, pixel_f1, pixel_iou
 
@@ -79,6 +80,20 @@ def judge(predictor: Predictor, sample: Sample, name: str, distort: Distort | No
     return record_of(sample, name, look, len(data))
 
 
+def judge_bytes(
+    predictor: Predictor, sample: Sample, name: str, data: bytes, mask: NDArray[np.bool_] | None
+) -> ImageRecord:
+    """The figures of a file made of the sample's photograph, and of the mask (H, W) of its size, or None.
+
+    What cannot be decoded becomes a record with a ``problem``.
+    """
+    try:
+        look = look_at(predictor, predictor.decode(data), mask)
+    except ImageUnreadable as error:
+        return _with_problem(ImageRecord(name=name, group=sample.group, label=sample.tampered), str(error))
+    return record_of(sample, name, look, len(data))
+
+
 def record_of(sample: Sample, name: str, look: Look, size: int) -> ImageRecord:
     """What is kept of a look; ``size``: bytes of the file."""
     f1, iou, area = pixel_figures(look)
@@ -113,6 +128,11 @@ def examine(predictor: Predictor, sample: Sample, data: bytes, *, resized: bool 
     if mask is not None and not resized and mask.shape != (image.height, image.width):
         sizes = f"the mask is {mask.shape[1]}x{mask.shape[0]}, the photograph {image.width}x{image.height}"
         raise DatasetInvalid(f"{sizes} pixels: {sample.mask}")
+    return look_at(predictor, image, mask)
+
+
+def look_at(predictor: Predictor, image: DecodedImage, mask: NDArray[np.bool_] | None) -> Look:
+    """What the model says about a decoded photograph, beside its truth (H, W); None where that is not known."""
     size = (image.valid_height, image.valid_width)
     answer = predictor.ask(image.pixels[None], [size])
     probabilities = answer.maps[0, : size[0], : size[1]]

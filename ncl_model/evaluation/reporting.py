@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from ncl_model.evaluation.charts import bar_chart
-from ncl_model.evaluation.figures import FIGURES, Evaluation
+from ncl_model.evaluation.figures import FIGURES, FLAGGING_FIGURES, Evaluation
 from ncl_model.evaluation.results import SetResult
 from ncl_model.evaluation.tables import (
     csv_text,
@@ -19,6 +19,8 @@ from ncl_model.evaluation.tables import (
     text_table,
     with_interval,
 )
+from ncl_model.evaluation.treated_tables import value_of
+from ncl_model.inference.calibration import default_threshold
 from ncl_model.inference.predictor import Predictor
 from ncl_model.shown_text import one_line
 
@@ -29,6 +31,8 @@ RESAVED = "authentic resaved"
 #: unreadable images that a table names; images.csv has them all
 NAMED = 20
 
+#: what the tables of sets show
+_SHOWN = FIGURES | FLAGGING_FIGURES
 _INTERVALS = "In parentheses: 95 % bootstrap intervals over groups of images that share source photographs."
 
 
@@ -40,11 +44,13 @@ def figures_text(results: Sequence[SetResult]) -> str:
 
 def figures_markdown(predictor: Predictor, results: Sequence[SetResult]) -> str:
     """The table with intervals, under what was evaluated."""
-    text = f"# Evaluation\n\n{_described(predictor)}\n\n"
+    text = f"# Evaluation\n\n{described(predictor)}\n\n"
     text += markdown_table(_head(), [row for result in results for row in _rows(result, intervals=True)])
     text += (
         f"\n{_INTERVALS}\nPixel figures: per image at the native size of the mask, F1 and IoU at 0.5, mean over "
-        "tampered images. Recall: at 1 % and 5 % false positives among the authentic images of the same set.\n"
+        "tampered images. Recall: at 1 % and 5 % false positives among the authentic images of the same set; the last "
+        "two columns are at the model's default threshold"
+        f"{''.join(f', {number(t)}' for t in sorted({result.threshold for result in results}))}.\n"
     )
     if any(result.resaved_evaluation is not None for result in results):
         text += (
@@ -57,10 +63,10 @@ def figures_markdown(predictor: Predictor, results: Sequence[SetResult]) -> str:
 
 def figures_csv(results: Sequence[SetResult]) -> str:
     """One line per set: counts, figures, and the ends of the intervals."""
-    bounds = [f"{name}{end}" for name in FIGURES for end in ("", "_low", "_high")]
-    columns = ["set", "complete", "tampered", "authentic", "with_pixels", "unreadable", *bounds]
+    bounds = [f"{name}{end}" for name in _SHOWN for end in ("", "_low", "_high")]
+    columns = ["set", "complete", "tampered", "authentic", "with_pixels", "unreadable", "threshold", *bounds]
     rows = [
-        _flat(name, evaluation) | {"complete": result.complete}
+        _flat(name, evaluation) | {"complete": result.complete, "threshold": result.threshold}
         for result in results
         for name, evaluation in _lines(result)
     ]
@@ -77,7 +83,7 @@ def robustness_text(results: Sequence[SetResult]) -> str:
 
 def robustness_markdown(predictor: Predictor, results: Sequence[SetResult]) -> str:
     """One table per set, with intervals."""
-    text = f"# Robustness\n\n{_described(predictor)}\n\n"
+    text = f"# Robustness\n\n{described(predictor)}\n\n"
     for result in results:
         table = markdown_table(_suite_head(), _suite_rows(result, intervals=True))
         text += f"## {markdown_text(result.labelled.name)}\n\n{table}\n"
@@ -99,21 +105,26 @@ def robustness_chart(predictor: Predictor, result: SetResult) -> Image.Image:
     """Bars of pixel AUC, pixel F1 and image AUC by distortion."""
     series = [(FIGURES[f], [getattr(e, f) for e in result.robustness.values()]) for f in SUITE_FIGURES]
     title = f"Robustness on {result.labelled.name}"
-    return bar_chart(title, _described(predictor), list(result.robustness), series)
+    return bar_chart(title, described(predictor), list(result.robustness), series)
 
 
 def sheet_titles(predictor: Predictor, result: SetResult) -> tuple[str, str]:
     """Title and subtitle of a figure sheet."""
     evaluation = result.evaluation
     shown = [f"{head} {number(getattr(evaluation, name), 2)}" for name, head in FIGURES.items()] if evaluation else []
-    return f"{result.labelled.name}: {', '.join(shown)}", _described(predictor)
+    return f"{result.labelled.name}: {', '.join(shown)}", described(predictor)
 
 
 def document(predictor: Predictor, results: Sequence[SetResult]) -> dict[str, Any]:
     """Everything but the single images, as JSON types; an undefined figure is null."""
     checkpoint = {"name": predictor.name, "version": predictor.version, "fingerprint": predictor.fingerprint}
     return {
-        "model": checkpoint | {"precision": predictor.precision, "score_rule": str(predictor.rule)},
+        "model": checkpoint
+        | {
+            "precision": predictor.precision,
+            "score_rule": str(predictor.rule),
+            "threshold": default_threshold(predictor.checkpoint.metrics),
+        },
         "sets": [
             {
                 "name": result.labelled.name,
@@ -122,6 +133,9 @@ def document(predictor: Predictor, results: Sequence[SetResult]) -> dict[str, An
                 "problems": [{"image": r.name, "problem": r.problem} for r in result.problems],
                 **({"resaved": _plain(result.resaved_evaluation)} if result.resaved_evaluation else {}),
                 **({"robustness": {n: _plain(e) for n, e in result.robustness.items()}} if result.robustness else {}),
+                **{
+                    suite: {n: _plain(e) for n, e in each.items()} for suite, each in result.treated_evaluations.items()
+                },
             }
             for result in results
         ],
@@ -160,7 +174,8 @@ def _undefined(evaluation: Evaluation | None) -> list[str]:
     return reasons
 
 
-def _described(predictor: Predictor) -> str:
+def described(predictor: Predictor) -> str:
+    """What was evaluated, in a line."""
     return (
         f"{predictor.name} {predictor.version}, fingerprint {predictor.fingerprint[:12]}, {predictor.precision}, "
         f"score: {predictor.rule}"
@@ -168,14 +183,14 @@ def _described(predictor: Predictor) -> str:
 
 
 def _head() -> list[str]:
-    return ["set", "tampered", "authentic", *FIGURES.values()]
+    return ["set", "tampered", "authentic", *_SHOWN.values()]
 
 
 def _rows(result: SetResult, *, intervals: bool) -> list[list[str]]:
     return [
-        [name, str(e.tampered), str(e.authentic), *_cells(e, tuple(FIGURES), intervals=intervals)]
+        [name, str(e.tampered), str(e.authentic), *_cells(e, tuple(_SHOWN), intervals=intervals)]
         if e is not None
-        else [name, *["-"] * (2 + len(FIGURES))]
+        else [name, *["-"] * (2 + len(_SHOWN))]
         for name, e in _lines(result)
     ]
 
@@ -197,16 +212,17 @@ def _suite_rows(result: SetResult, *, intervals: bool) -> list[list[str]]:
 
 
 def _cells(evaluation: Evaluation, names: Sequence[str], *, intervals: bool) -> list[str]:
-    return [with_interval(getattr(evaluation, n), evaluation.intervals.get(n) if intervals else None) for n in names]
+    known = evaluation.intervals if intervals else {}
+    return [with_interval(value_of(evaluation, name), known.get(name)) for name in names]
 
 
 def _flat(name: str, evaluation: Evaluation | None) -> dict[str, Any]:
     flat: dict[str, Any] = {"set": name}
     if evaluation is not None:
         flat |= {count: getattr(evaluation, count) for count in ("tampered", "authentic", "with_pixels", "unreadable")}
-        for figure in FIGURES:
+        for figure in _SHOWN:
             low, high = evaluation.intervals.get(figure, (math.nan, math.nan))
-            flat |= {figure: getattr(evaluation, figure), f"{figure}_low": low, f"{figure}_high": high}
+            flat |= {figure: value_of(evaluation, figure), f"{figure}_low": low, f"{figure}_high": high}
     return flat
 
 
@@ -214,7 +230,9 @@ def _plain(evaluation: Evaluation | None) -> dict[str, Any]:
     if evaluation is None:
         return {}
     counts = {name: getattr(evaluation, name) for name in ("tampered", "authentic", "with_pixels", "unreadable")}
-    figures = {name: _known(getattr(evaluation, name)) for name in FIGURES}
+    figures: dict[str, Any] = {name: _known(value_of(evaluation, name)) for name in _SHOWN}
+    if evaluation.flagging is not None:
+        figures["false_alarms"] = evaluation.flagging.false_alarms
     intervals = {name: [_known(low), _known(high)] for name, (low, high) in evaluation.intervals.items()}
     return {**counts, **figures, "intervals": intervals}
 

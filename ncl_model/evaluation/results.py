@@ -13,15 +13,20 @@ class SetResult:
     """What is known of one set; ``records`` grows while it is judged."""
 
     labelled: LabelledSet
+    #: score from which the model flags an image by default
+    threshold: float
     records: list[ImageRecord] = field(default_factory=list)
     #: records by distortion, in the order of the suite; empty without the suite
     distorted: dict[str, list[ImageRecord]] = field(default_factory=dict)
     #: with --resave: the same records, authentic photographs saved as the tampered ones were
     resaved: list[ImageRecord] = field(default_factory=list)
+    #: records by suite and treatment, those of the photographs as they are first; empty without suites
+    treated: dict[str, dict[str, list[ImageRecord]]] = field(default_factory=dict)
     #: filled in when the set ends, or is broken off
     evaluation: Evaluation | None = None
     robustness: dict[str, Evaluation] = field(default_factory=dict)
     resaved_evaluation: Evaluation | None = None
+    treated_evaluations: dict[str, dict[str, Evaluation]] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -34,6 +39,13 @@ class SetResult:
 
     def summarize(self) -> None:
         """Compute the figures of what is there."""
-        self.evaluation = summarize(self.records)
-        self.resaved_evaluation = summarize(self.resaved) if self.resaved else None
-        self.robustness = {name: summarize(records) for name, records in self.distorted.items()}
+        self.evaluation = self._figures(self.records)
+        self.resaved_evaluation = self._figures(self.resaved) if self.resaved else None
+        self.robustness = self._all_figures(self.distorted)
+        self.treated_evaluations = {name: self._all_figures(each) for name, each in self.treated.items()}
+
+    def _figures(self, records: list[ImageRecord]) -> Evaluation:
+        return summarize(records, threshold=self.threshold)
+
+    def _all_figures(self, records: dict[str, list[ImageRecord]]) -> dict[str, Evaluation]:
+        return {name: self._figures(each) for name, each in records.items()}

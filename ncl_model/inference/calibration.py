@@ -27,6 +27,10 @@ from ncl_model.errors import CalibrationInvalid, CalibrationTooCoarse
 from ncl_model.intervals import upper_bound
 
 _FORMAT = 1
+#: of the thresholds that ``release`` writes into a file's metrics, the default: 5 % of authentic validation images
+SUGGESTED_AT = "fpr_0.05"
+#: used when a model suggests no threshold
+FALLBACK_THRESHOLD = 0.5
 #: 0.01 * 100 must not fall below 1 for a rounding error
 _ROUNDING = 1e-9
 
@@ -162,6 +166,12 @@ class Calibration:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CalibrationInvalid(f"calibration: cannot be read ({type(error).__name__}: {error})") from error
+
+
+def default_threshold(metrics: Mapping[str, Any]) -> float:
+    """The score from which images are flagged when nobody says otherwise; ``metrics`` are those of a checkpoint."""
+    suggested = metrics.get("suggested_threshold", {}).get(SUGGESTED_AT)
+    return FALLBACK_THRESHOLD if suggested is None else float(suggested)
 
 
 def _just_above(score: float) -> float:

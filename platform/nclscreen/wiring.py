@@ -44,11 +44,6 @@ if TYPE_CHECKING:  # the model brings torch along, which takes seconds to load: 
     from ncl_model.inference.calibration import Calibration, Policy
     from ncl_model.inference.checkpoint import Checkpoint
 
-#: of the thresholds a model suggests, the one that flagged 5 % of authentic validation photographs
-SUGGESTED_AT = "fpr_0.05"
-#: used when neither the settings nor the model say from which score on an image is flagged
-FALLBACK_THRESHOLD = 0.5
-
 
 class InvalidSettings(JobsError):
     """An environment variable has a value that cannot be used."""
@@ -146,11 +141,12 @@ class Wiring:
 
     def threshold(self, asked: float | None = None) -> float:
         """The score from which images are flagged: as asked, else as set, else as the model suggests."""
-        suggested = self.checkpoint.metrics.get("suggested_threshold", {}).get(SUGGESTED_AT)
-        for value in (asked, self.settings.threshold, suggested):
+        from ncl_model.inference.calibration import default_threshold
+
+        for value in (asked, self.settings.threshold):
             if value is not None:
                 return float(value)
-        return FALLBACK_THRESHOLD
+        return default_threshold(self.checkpoint.metrics)
 
     @cached_property
     def calibration(self) -> Calibration | None:

@@ -17,13 +17,14 @@ from support.tiny_model import save_tiny_model
 from jobs.domain import IMAGE_SUFFIXES, Counts, Filters, Job, JobId, ModelRef
 from jobs.domain.states import JobState
 from ncl_model.imaging.decoding import FORMATS
+from ncl_model.inference.calibration import FALLBACK_THRESHOLD
 from nclscreen.cli import output
 from nclscreen.cli.app import run
 from nclscreen.cli.progress import Rate, duration, progress_line
 from nclscreen.cli.requests import make_filters
 from nclscreen.cli.submission_options import Asked
 from nclscreen.documents import job_document
-from nclscreen.wiring import FALLBACK_THRESHOLD, InvalidSettings, Wiring, load_settings, wire
+from nclscreen.wiring import InvalidSettings, Wiring, load_settings, wire
 
 
 def job(state: JobState = JobState.RUNNING, **counts: int) -> Job:

@@ -29,6 +29,13 @@ def evaluate(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also under the paper's distortions: nine times as long.")
     ] = False,
+    benign: Annotated[
+        bool,
+        typer.Option(
+            "--benign",
+            help="Also after eight operations that tamper with nothing (crop, resize, ...): ten times as long.",
+        ),
+    ] = False,
     resave: Annotated[
         bool,
         typer.Option("--resave", help="Also with the authentic photographs saved again as the tampered ones were."),
@@ -46,12 +53,15 @@ def evaluate(
     """
     from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
     from ncl_model.evaluation.reporting import document, figures_text, robustness_text
+    from ncl_model.evaluation.treated_tables import treated_text
+    from ncl_model.evaluation.treatments import asked_suites
     from ncl_model.inference.predictor import Predictor
 
     wiring = wire()
     sets = read_sets(data, limit)
     predictor = Predictor.setup(weights or wiring.weights, precision or wiring.settings.precision, device=device)
-    run = EvaluationRun(predictor, out, robustness=robustness, resave=resave)
+    suites = asked_suites(benign=benign)
+    run = EvaluationRun(predictor, out, robustness=robustness, resave=resave, suites=suites)
     try:
         with counting() as progress:
             run.run(sets, progress)
@@ -63,6 +73,8 @@ def evaluate(
         output.print_json(document(predictor, results) | {"out": str(out)})
     else:
         print(figures_text(results), end="")  # noqa: T201 - a table is no text to be wrapped
+        for suite in suites:
+            print(f"\n{treated_text(suite, results)}", end="")  # noqa: T201
         if robustness:
             print(f"\n{robustness_text(results)}", end="")  # noqa: T201
         output.err.print(f"tables, records and figure sheets: {out}", markup=False)
