@@ -42,10 +42,11 @@ from jobs.domain.states import FINAL, JobState
 from jobs.ports import ScoredImage
 from ncl_model.imaging.decoding import DecodedImage
 from nclscreen.demo.photographs import load_photographs
-from nclscreen.localizer import ServeScorer
-from nclscreen.session import Session, running_session
+from nclscreen.hosting.scorer import ServeScorer
+from nclscreen.hosting.screener_plan import ScreenerPlan
+from nclscreen.services.session import Session, running_session
 from nclscreen.settings import Settings
-from nclscreen.wiring import ScreenerPlan, Wiring
+from nclscreen.wiring import Wiring
 
 #: sizes of the photographs, in pixels, and how often each comes: phones, cameras, and what the web leaves of them
 SIZES = [(4000, 3000), (3000, 4000), (2048, 1536), (1600, 1200), (1280, 960), (1024, 683), (640, 480), (480, 640)]
@@ -184,7 +185,10 @@ class System:
         self._stamps.write_text("")
         wiring = self._wiring
         new = NewJob(
-            source=str(folder), model=wiring.model, threshold=wiring.threshold(), options=JobOptions(rescore=True)
+            source=str(folder),
+            model=wiring.model.ref,
+            threshold=wiring.model.threshold(),
+            options=JobOptions(rescore=True),
         )
         begin = time.time()
         job_id = wiring.jobs.submit(new)
@@ -203,8 +207,8 @@ def running_system(home: Path, settings: dict[str, Any], spare_cpus: int) -> Ite
     """Ray, Serve, weights and dispatcher up, with CPUs left for Ray Data to reserve."""
 
     class Spacious(StampedWiring):
-        def runtime_options(self) -> Any:
-            options = super().runtime_options()
+        def ray_options(self) -> Any:
+            options = super().ray_options()
             return replace(options, needed_cpus=options.needed_cpus + spare_cpus)
 
     wiring = Spacious(Settings(home=home, **settings))
@@ -284,7 +288,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> dict[str, list[float]]
         found.setdefault(name, []).append(rate)
 
     with running_system(work / "home", settings, spare_cpus=cpus + 1) as system:
-        weights = system._wiring.weights
+        weights = system._wiring.model.weights
 
         def decode() -> None:
             with context.Pool(1) as pool:

@@ -87,7 +87,7 @@ def measure(recipe: TrainConfig, source: Path, work: Path, rounds: int, cpus: in
     from ncl_model.distributed.launch import Workers, train_on_ray
     from ncl_model.distributed.run_place import RunPlace
     from ncl_model.training.plain import Place, train
-    from nclscreen.runtime import RuntimeOptions, connected_ray
+    from nclscreen.hosting.ray_connection import RayOptions, connected_ray
 
     def bare(out: Path) -> None:
         torch.set_num_threads(cpus)
@@ -107,7 +107,7 @@ def measure(recipe: TrainConfig, source: Path, work: Path, rounds: int, cpus: in
         "Ray Train, 2 workers": on_ray(2),
     }
     found: dict[str, list[float]] = {name: [] for name in ways}
-    with connected_ray(RuntimeOptions(address=None, needed_cpus=2 * cpus)):
+    with connected_ray(RayOptions(address=None, needed_cpus=2 * cpus)):
         for number in range(rounds):
             order = list(ways) if number % 2 == 0 else list(ways)[::-1]  # nobody always goes first
             for name in order:

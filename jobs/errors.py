@@ -42,7 +42,7 @@ class EmptyCorpus(JobsError):
         others = f" ({ignored} other files were ignored)" if ignored else ""
         super().__init__(
             f"no images found in {source!r}{others}; looked for {looked_for}. "
-            "Check the path or prefix, and the filters; other endings are named with --suffix"
+            "Check the path or prefix, and the filters; other endings have to be asked for"
         )
 
 
@@ -58,8 +58,8 @@ class BadManifestLines(JobsError):
         lines = "1 line names" if count == 1 else f"{count} lines name"
         more = ", ..." if count > len(first) else ""
         super().__init__(
-            f"{lines} no image in {source}, {', '.join(first)}{more}. See them with 'nclscreen job {job_id} "
-            "--problems'; mend the list, or go on without them with --skip-bad-lines"
+            f"{lines} no image in {source}, {', '.join(first)}{more}. They are kept with the job; mend the list, "
+            "or submit it again and have bad lines skipped"
         )
 
 
@@ -141,7 +141,7 @@ class JobNotFound(JobsError):
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
-        super().__init__(f"there is no job {job_id!r}; 'nclscreen jobs' lists them")
+        super().__init__(f"there is no job {job_id!r}")
 
 
 class TokenReused(JobsError):
@@ -152,7 +152,7 @@ class TokenReused(JobsError):
         self.job_id = job_id
         super().__init__(
             f"the token {token!r} belongs to job {job_id}, which was asked for with another source, filters, model, "
-            f"threshold or options; look at it with 'nclscreen job {job_id}', or take a new token"
+            "threshold or options"
         )
 
 
@@ -171,7 +171,7 @@ class VerdictNotFound(JobsError):
     def __init__(self, job_id: str, key: str) -> None:
         self.job_id = job_id
         self.key = key
-        super().__init__(f"job {job_id} has no verdict for {key!r}; 'nclscreen flagged --job {job_id}' lists keys")
+        super().__init__(f"job {job_id} has no verdict for {key!r}")
 
 
 class IllegalTransition(JobsError):

@@ -83,6 +83,16 @@ def test_commands_start_without_what_only_some_of_them_need() -> None:
     assert run(sys.executable, "-c", script).stdout.strip() == "[]"
 
 
+def test_a_screening_worker_brings_no_database_along() -> None:
+    """Hundreds of workers come up at once; drivers of databases cost each of them memory, and tempt to be used."""
+    script = (
+        "import sys, jobs.screening.ray_runner, nclscreen.hosting.replica, nclscreen.hosting.screener_plan; "
+        "print(sorted({'sqlalchemy', 'alembic', 'psycopg', 'typer'} & set(sys.modules)))"
+    )
+    done = run(sys.executable, "-c", script)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 @pytest.mark.parametrize("folder", PACKAGES.values(), ids=PACKAGES)
 def test_files_stay_readable_in_one_sitting(folder: Path) -> None:
     lengths = {str(path.relative_to(ROOT)): path.read_text().count("\n") for path in python_files(folder)}

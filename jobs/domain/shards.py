@@ -9,6 +9,9 @@ from jobs.domain.ids import JobId, ShardId
 from jobs.domain.models import ModelRef
 from jobs.domain.verdicts import Verdict
 
+#: a shard is tried so often before it is divided, or set aside when it has one image
+MAX_ATTEMPTS = 3
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lease:

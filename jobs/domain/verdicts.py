@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.domain.corpus import ImageRef
 from jobs.domain.ids import ImageKey
 from jobs.errors import ErrorCode
 
@@ -38,3 +39,18 @@ class Verdict:
     def __post_init__(self) -> None:
         if (self.score is None) == (self.error_code is None):
             raise ValueError("a verdict has either a score or an error code")
+
+
+def failed_verdict(entry: ImageRef, ordinal: int, fingerprint: str, code: ErrorCode, message: str) -> Verdict:
+    """The verdict of an image that could not be scored."""
+    return Verdict(
+        ordinal=ordinal,
+        container=entry.container,
+        key=entry.key,
+        etag=entry.etag,
+        version_id=entry.version_id,
+        size=entry.size,
+        fingerprint=fingerprint,
+        error_code=code,
+        error_message=message,
+    )

@@ -22,7 +22,7 @@ _S = JobState
 _STOPPING = frozenset({_S.CANCELLING, _S.FAILING})
 
 _NOT_PAUSED = {
-    _S.PREPARING: "it can be paused once it is ready; 'nclscreen cancel' drops it",
+    _S.PREPARING: "it can be paused once it is ready",
     _S.AWAITING_CONFIRMATION: "nothing of it runs before it is confirmed",
     _S.COMPLETING: "every shard of it is done already",
 }

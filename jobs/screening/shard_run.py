@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 from jobs.domain import ImageRef, Lease, ShardId, Verdict
+from jobs.domain.shards import MAX_ATTEMPTS
 from jobs.errors import ErrorCode, JobsError, StorageAway, StorageUnavailable
 from jobs.screening.reuse import Recall
-from jobs.shards.work_queue import MAX_ATTEMPTS
 
 #: a shard is tried again as a whole when at least this share of its images failed for a passing reason
 _TROUBLED_SHARE = 0.5

@@ -10,6 +10,8 @@ from hashlib import sha256
 from typing import Self
 
 from jobs.domain import ImageRef, Lease, Verdict
+from jobs.domain.shards import MAX_ATTEMPTS
+from jobs.domain.verdicts import failed_verdict
 from jobs.errors import (
     ErrorCode,
     HeatmapsUnavailable,
@@ -24,7 +26,6 @@ from jobs.ports import HeatmapStorage, KeepHeatmap, ScoredImage, Scorer
 from jobs.screening.batching import BATCHES_AT_MODEL, BATCHES_WAITING, Batcher
 from jobs.screening.reuse import is_flagged, taken_over
 from jobs.screening.shard_run import ShardAbandoned, ShardRun
-from jobs.shards.work_queue import MAX_ATTEMPTS, failed_verdict
 from jobs.storage import OpenStorage
 from ncl_model.errors import ImageUnreadable
 from ncl_model.imaging.decoding import DecodedImage

@@ -41,7 +41,7 @@ def _give_up_if_too_much_failed(connection: Connection, row: Row[Any], clock: Cl
     counts = Counts(total=row.total, scored=row.scored, flagged=row.flagged, reused=row.reused, failed=row.failed)
     threshold = FailureThreshold(ratio=row.failure_ratio, sample=row.failure_sample)
     if state in RECORDING and too_many_failed(counts, threshold):
-        reason = give_up_reason(job_id, counts, threshold, _error_counts(connection, job_id))
+        reason = give_up_reason(counts, threshold, _error_counts(connection, job_id))
         move_job(connection, job_id, state, JobState.FAILING, clock, error=reason)
 
 

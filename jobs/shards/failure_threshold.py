@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.domain import Counts, FailureThreshold, JobId
+from jobs.domain import Counts, FailureThreshold
 from jobs.errors import ErrorCode
 
 _ADVICE = {
@@ -12,7 +12,7 @@ _ADVICE = {
     ErrorCode.UNSUPPORTED_FORMAT: "these are no photographs that can be read: narrow the source, or convert them",
     ErrorCode.CORRUPT: "the files are damaged: fetch the originals",
     ErrorCode.TOO_LARGE: "raise NCLSCREEN_MAX_IMAGE_BYTES or NCLSCREEN_MAX_PIXELS if you trust the files",
-    ErrorCode.TIMEOUT: "the storage does not answer: try 'nclscreen doctor --source ...'",
+    ErrorCode.TIMEOUT: "the storage does not answer: is it there, and may these credentials read it?",
     ErrorCode.MODEL_ERROR: "the model or its workers fail: the log has more",
 }
 
@@ -27,10 +27,10 @@ def too_many_failed(counts: Counts, threshold: FailureThreshold) -> bool:
     return counts.done >= enough > 0 and counts.failed > threshold.ratio * counts.done
 
 
-def give_up_reason(job_id: JobId, counts: Counts, threshold: FailureThreshold, codes: dict[ErrorCode, int]) -> str:
+def give_up_reason(counts: Counts, threshold: FailureThreshold, codes: dict[ErrorCode, int]) -> str:
     """What failed, how often, and what to do. `codes`: failed images by code, not empty."""
     code = max(codes, key=lambda each: codes[each])
-    after = "submit it again" if counts.done < counts.total else f"nclscreen retry {job_id}"
+    after = "submit it again" if counts.done < counts.total else "retry the images that failed"
     return (
         f"{counts.failed:,} of {counts.done:,} images failed, more than the {threshold.ratio:.0%} this job allows; "
         f"most often {code} ({codes[code]:,}): {_ADVICE[code]}. Afterwards: {after}"

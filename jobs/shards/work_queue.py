@@ -12,7 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, func, literal, select, update
 
 from jobs.domain import ImageRef, JobId, Lease, ModelRef, ShardId, Verdict
+from jobs.domain.shards import MAX_ATTEMPTS
 from jobs.domain.states import CLAIMABLE, FINAL, RECORDING, JobState, ShardState
+from jobs.domain.verdicts import failed_verdict
 from jobs.errors import ErrorCode, LeaseLost
 from jobs.shards.accounting import record_verdicts
 from jobs.shards.claiming import lock_waiting_shards
@@ -24,8 +26,6 @@ from jobs.sql.tables import LEASED, jobs, shard_entries, shards
 from jobs.sql.transitions import move_job, settle_job
 from jobs.stored_text import storable
 
-#: a shard is tried so often before it is divided, or set aside when it has one image
-MAX_ATTEMPTS = 3
 #: the same where workers vanished: dispatchers are stopped and killed for reasons that lie elsewhere
 MAX_VANISHED = 10
 #: seconds before the second attempt; doubled for each later one
@@ -223,21 +223,6 @@ class WorkQueue:
             for i, entry in enumerate(_entries(connection, row.id))
         ]
         record_verdicts(connection, JobId(row.job_id), failed, self._clock)
-
-
-def failed_verdict(entry: ImageRef, ordinal: int, fingerprint: str, code: ErrorCode, message: str) -> Verdict:
-    """The verdict of an image that could not be scored."""
-    return Verdict(
-        ordinal=ordinal,
-        container=entry.container,
-        key=entry.key,
-        etag=entry.etag,
-        version_id=entry.version_id,
-        size=entry.size,
-        fingerprint=fingerprint,
-        error_code=code,
-        error_message=message,
-    )
 
 
 def _held(lease: Lease) -> Any:

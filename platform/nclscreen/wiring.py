@@ -7,10 +7,8 @@ import os
 import socket
 import threading
 import uuid
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from sqlalchemy import Engine
@@ -20,29 +18,27 @@ from jobs.background import MaintenanceTask
 from jobs.completion_reports.completion_report import ReportWriter
 from jobs.completion_reports.report_queue import ReportQueue
 from jobs.dispatcher import Dispatcher, DispatcherOptions
-from jobs.domain import JobId, ModelRef
+from jobs.domain import JobId
 from jobs.errors import JobsError
 from jobs.lifecycle.job_store import JobStore
 from jobs.outage import reason
 from jobs.ports import ShardRunner
 from jobs.preparation.preparer import Preparer
-from jobs.screening.heatmaps import StoredHeatmaps
 from jobs.screening.known_verdicts import KnownVerdicts
-from jobs.screening.shard_screener import ScreeningLimits, ShardScreener
+from jobs.screening.shard_screener import ScreeningLimits
 from jobs.shards.work_queue import WorkQueue
 from jobs.sql.database import create_database_engine
 from jobs.sql.migrations import upgrade
-from jobs.storage import ObjectStorage, S3Options, open_storage, parse_source
+from jobs.storage import ObjectStorage, open_storage
 from jobs.verdicts import VerdictStore
 from jobs.webhooks.outbox import WebhookOutbox
 from jobs.webhooks.sender import WebhookSender
-from nclscreen.localizer import Hosting, ServeScorer
-from nclscreen.runtime import RuntimeOptions
+from nclscreen.catalog import InstalledModel
+from nclscreen.hosting.applications import Hosting
+from nclscreen.hosting.ray_connection import RayOptions
+from nclscreen.hosting.scorer import ServeScorer
+from nclscreen.hosting.screener_plan import ScreenerPlan
 from nclscreen.settings import Settings
-
-if TYPE_CHECKING:  # the model brings torch along, which takes seconds to load: commands that only look do without
-    from ncl_model.inference.calibration import Calibration, Policy
-    from ncl_model.inference.checkpoint import Checkpoint
 
 
 class InvalidSettings(JobsError):
@@ -65,27 +61,6 @@ def load_settings() -> Settings:
             for problem in error.errors()
         ]
         raise InvalidSettings("; ".join(problems)) from None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScreenerPlan:
-    """What a screening worker gets: plain data. Storages, scorer and screener are built there, by calling it."""
-
-    scorer: ServeScorer
-    s3: S3Options
-    heatmaps_uri: str
-    heatmaps: str
-    limits: ScreeningLimits
-
-    def __call__(self) -> ShardScreener:
-        parsed = parse_source(self.heatmaps_uri)
-        return ShardScreener(
-            open_storage=lambda container: open_storage(container, self.s3),
-            scorer=self.scorer,
-            heatmaps=StoredHeatmaps(open_storage(parsed.container, self.s3), parsed.prefix),
-            keep_heatmap=lambda flagged: self.heatmaps == "all" or (self.heatmaps == "flagged" and flagged),
-            limits=self.limits,
-        )
 
 
 class Wiring:
@@ -119,52 +94,10 @@ class Wiring:
     def verdicts(self) -> VerdictStore:
         return VerdictStore(self.engine)
 
-    @property
-    def weights(self) -> Path:
-        from ncl_model.inference.checkpoint import shipped_weights
-
-        return self.settings.weights or shipped_weights()
-
     @cached_property
-    def checkpoint(self) -> Checkpoint:
-        """The model file. Raises the errors of `ncl_model.inference.checkpoint.load_checkpoint`."""
-        from ncl_model.inference.checkpoint import load_checkpoint
-
-        return load_checkpoint(self.weights)
-
-    @cached_property
-    def model(self) -> ModelRef:
-        return ModelRef(
-            name=f"{self.checkpoint.name} {self.checkpoint.version}",
-            fingerprint=self.checkpoint.fingerprint(self.settings.precision),
-        )
-
-    def threshold(self, asked: float | None = None) -> float:
-        """The score from which images are flagged: as asked, else as set, else as the model suggests."""
-        from ncl_model.inference.calibration import default_threshold
-
-        for value in (asked, self.settings.threshold):
-            if value is not None:
-                return float(value)
-        return default_threshold(self.checkpoint.metrics)
-
-    @cached_property
-    def calibration(self) -> Calibration | None:
-        """Which scores authentic photographs reach; None when the weights do not say. Raises CalibrationInvalid."""
-        from ncl_model.inference.calibration import Calibration
-
-        return Calibration.from_dict(self.checkpoint.calibration) if self.checkpoint.calibration else None
-
-    def policy(self, max_fpr: float) -> Policy:
-        """The threshold for at most this share of false alarms.
-
-        Raises CalibrationMissing, or CalibrationTooCoarse for a rate too small to be promised.
-        """
-        from ncl_model.errors import CalibrationMissing
-
-        if self.calibration is None:
-            raise CalibrationMissing(self.weights)
-        return self.calibration.policy(max_fpr)
+    def model(self) -> InstalledModel:
+        """The model that jobs submitted here are pinned to."""
+        return InstalledModel(self.settings.weights, self.settings.precision, self.settings.threshold)
 
     def open_storage(self, container: str) -> ObjectStorage:
         return open_storage(container, self.settings.s3)
@@ -221,7 +154,7 @@ class Wiring:
     def screener_plan(self) -> ScreenerPlan:
         """What the screening workers build."""
         return ScreenerPlan(
-            scorer=ServeScorer(self.checkpoint.config, max_pixels=self.settings.max_pixels),
+            scorer=ServeScorer(self.model.checkpoint.config, max_pixels=self.settings.max_pixels),
             s3=self.settings.s3,
             heatmaps_uri=self.settings.effective_heatmaps_uri,
             heatmaps=self.settings.heatmaps,
@@ -246,13 +179,13 @@ class Wiring:
             threads=threads,
         )
 
-    def runtime_options(self) -> RuntimeOptions:
+    def ray_options(self) -> RayOptions:
         settings = self.settings
         # whole workers
         shards = math.ceil(settings.shards_in_flight / settings.shards_per_worker) * settings.shards_per_worker
         replicas = max(settings.replicas, settings.max_replicas or 0)
         wanted = replicas * settings.replica_cpus + shards * settings.shard_cpus
-        return RuntimeOptions(address=settings.ray_address, needed_cpus=wanted)
+        return RayOptions(address=settings.ray_address, needed_cpus=wanted)
 
     def runner(self) -> ShardRunner:
         """Runs shards on the Ray cluster this process is connected to."""

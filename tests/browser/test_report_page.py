@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from support.screened_jobs import Shot, photo_bytes, screened_job
 
 from jobs.errors import ErrorCode
-from nclscreen.report import write_report
+from nclscreen.html_report import write_report
 
 pytestmark = pytest.mark.browser
 

@@ -123,7 +123,7 @@ class Campaign:
         return wiring.jobs.submit(
             NewJob(
                 source=f"{self._system.bucket.container}/photos/",
-                model=wiring.model,
+                model=wiring.model.ref,
                 threshold=self._threshold,
                 options=JobOptions(
                     rescore=True,

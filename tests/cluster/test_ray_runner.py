@@ -15,7 +15,7 @@ from jobs.domain import Lease, Verdict
 from jobs.ports import Outcome, OutcomeKind
 from jobs.screening.ray_runner import RayRunner
 from jobs.screening.shard_run import ShardAbandoned
-from nclscreen.runtime import RuntimeOptions, connected_ray
+from nclscreen.hosting.ray_connection import RayOptions, connected_ray
 
 pytestmark = pytest.mark.cluster
 
@@ -81,7 +81,7 @@ def ray() -> Iterator[None]:
 
     for name in (__name__, "builders"):
         cloudpickle.register_pickle_by_value(sys.modules[name])
-    with connected_ray(RuntimeOptions(address=None, needed_cpus=4)):
+    with connected_ray(RayOptions(address=None, needed_cpus=4)):
         yield
 
 

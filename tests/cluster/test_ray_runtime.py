@@ -13,8 +13,8 @@ import pytest
 from support.flow_program import wait_until
 from support.tiny_model import save_tiny_model
 
-from nclscreen.localizer import APP_NAME, Hosting
-from nclscreen.runtime import RuntimeOptions, connected_ray, keep_hosted, ray_runtime, take_down
+from nclscreen.hosting.applications import APP_NAME, Hosting, keep_hosted, ray_runtime, take_down
+from nclscreen.hosting.ray_connection import RayOptions, connected_ray
 
 pytestmark = pytest.mark.cluster
 
@@ -26,7 +26,7 @@ def test_ending_ray_ends_nothing_else() -> None:
     with subprocess.Popen(SLEEP) as before:
         try:
             others = set(psutil.Process().children(recursive=True))  # servers of other tests, too
-            with connected_ray(RuntimeOptions(address=None, needed_cpus=1)):
+            with connected_ray(RayOptions(address=None, needed_cpus=1)):
                 rays = [p for p in psutil.Process().children(recursive=True) if p not in others]
                 assert rays
                 meanwhile = subprocess.Popen(SLEEP)
@@ -47,7 +47,7 @@ def test_a_model_that_another_program_took_down_is_hosted_again(tmp_path: Path) 
     from ray import serve
 
     hosting = Hosting(weights=str(save_tiny_model(tmp_path / "tiny.safetensors")), precision="float32", threads=1)
-    with ray_runtime(RuntimeOptions(address=None, needed_cpus=2), hosting):
+    with ray_runtime(RayOptions(address=None, needed_cpus=2), hosting):
         keep_hosted(hosting)  # nothing to do
         take_down(serve)
         assert APP_NAME not in serve.status().applications

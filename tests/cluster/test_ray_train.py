@@ -25,8 +25,8 @@ from ncl_model.training.plain import Place, train
 from ncl_model.training.recipe import TrainConfig
 from ncl_model.training.run_files import RunFiles
 from ncl_model.training.run_log import read_metrics
+from nclscreen.hosting.ray_connection import RayOptions, connected_ray
 from nclscreen.run_storage import run_place
-from nclscreen.runtime import RuntimeOptions, connected_ray
 
 pytestmark = pytest.mark.cluster
 
@@ -54,7 +54,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[None]:
             patch.setenv(name, value)
         patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
         patch.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-        with connected_ray(RuntimeOptions(address=None, needed_cpus=4)):
+        with connected_ray(RayOptions(address=None, needed_cpus=4)):
             yield
 
 

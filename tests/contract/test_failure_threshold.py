@@ -85,7 +85,7 @@ def test_a_job_smaller_than_the_sample_is_judged_when_all_of_it_has_a_verdict(
     job_id = make(bench, 4)
     assert run(bench, failed) is state
     error = bench.store.get(job_id).error or ""
-    assert error.endswith(f"Afterwards: nclscreen retry {job_id}") == (state is JobState.FAILED)
+    assert error.endswith("Afterwards: retry the images that failed") == (state is JobState.FAILED)
 
 
 def test_a_ratio_of_one_never_gives_up(bench: Bench) -> None:
@@ -123,5 +123,5 @@ def test_images_that_are_set_aside_count(bench: Bench) -> None:
 def test_the_reason_has_advice_for_every_code(code: ErrorCode) -> None:
     counts = Counts(total=5000, scored=100, failed=900)
     codes = {ErrorCode.EMPTY: 2, code: 898} if code is not ErrorCode.EMPTY else {code: 900}
-    reason = give_up_reason(JobId("j"), counts, FailureThreshold(), codes)
+    reason = give_up_reason(counts, FailureThreshold(), codes)
     assert f"900 of 1,000 images failed, more than the 50% this job allows; most often {code} (" in reason

@@ -15,7 +15,7 @@ from jobs.sql.database import writing
 from jobs.sql.tables import jobs
 from nclscreen.cli import confirming
 from nclscreen.cli.app import run
-from nclscreen.cli.screen import run_to_the_end
+from nclscreen.cli.run_view import run_job
 from nclscreen.wiring import Wiring
 
 pytestmark = pytest.mark.usefixtures("photos")
@@ -49,18 +49,18 @@ def test_on_a_terminal_the_question_is_asked(wiring: Wiring, monkeypatch: pytest
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr(confirming.output.err, "_force_terminal", True)
     monkeypatch.setattr(typer, "confirm", lambda *words, **how: answer)
-    monkeypatch.setattr("nclscreen.cli.screen.running_session", _refused)
+    monkeypatch.setattr("nclscreen.services.running.running_session", _refused)
     if answer:
         with pytest.raises(RuntimeError, match="started"):
-            run_to_the_end(wiring, job_id)
+            run_job(wiring, job_id)
     else:
-        run_to_the_end(wiring, job_id)
+        run_job(wiring, job_id)
     state = wiring.jobs.get(job_id).state
     assert state is (JobState.READY if answer else JobState.AWAITING_CONFIRMATION)
 
 
 def test_yes_needs_no_terminal(wiring: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nclscreen.cli.screen.running_session", _refused)
+    monkeypatch.setattr("nclscreen.services.running.running_session", _refused)
     with pytest.raises(RuntimeError, match="started"):
         run(["screen", "photos", "--confirm", "--yes"])
     assert wiring.jobs.latest()[0].state is JobState.READY

@@ -158,12 +158,12 @@ def test_a_retry_with_another_model_keeps_the_threshold_or_finds_the_one_of_the_
     failed_job: JobId, wiring: Wiring, capsys: pytest.CaptureFixture[str]
 ) -> None:
     promised = job_with_a_failure(wiring, policy={"max_fpr": 0.05, "threshold": 0.5})
-    policy = wiring.policy(0.05)
+    policy = wiring.model.policy(0.05)
     assert policy.threshold != 0.5
     for job_id, threshold, max_fpr in [(failed_job, 0.5, None), (promised, policy.threshold, 0.05)]:
         assert run(["retry", job_id, "--current-model"]) == 0
         made = wiring.jobs.get(capsys.readouterr().out.strip())
-        assert made.model == wiring.model != wiring.jobs.get(job_id).model
+        assert made.model == wiring.model.ref != wiring.jobs.get(job_id).model
         assert made.threshold == threshold
         assert (made.policy and made.policy["max_fpr"]) == max_fpr
 

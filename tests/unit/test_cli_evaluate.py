@@ -166,7 +166,7 @@ def test_a_rate_that_cannot_be_promised_costs_nothing(
     assert run([command, str(picture), "--max-fpr", "0.001"]) == 1
     assert "the least is 0.01" in capsys.readouterr().err
     assert run([command, str(picture), "--max-fpr", "0.05", "--threshold", "0.5"]) == 2
-    assert "not both" in capsys.readouterr().err
+    assert "only one of them can count" in capsys.readouterr().err
     assert run([command, str(picture), "--max-fpr", "1.5"]) == 2
 
     plain = save_tiny_model(weights)  # the same network without a calibration
@@ -195,9 +195,9 @@ def test_an_interrupted_job_keeps_its_threshold(weights: Path, capsys: pytest.Ca
 def test_doctor_says_which_rates_can_be_asked(
     weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("nclscreen.cli.doctor._ray", lambda wiring: "left out: a test of the flow starts it")
+    monkeypatch.setattr("nclscreen.services.health.ray_cluster", lambda wiring: "left out: the flow starts it")
     assert run(["doctor"]) == 0
-    assert "--max-fpr from 0.01 on (99 authentic photographs)" in capsys.readouterr().out
+    assert "false alarms from 0.01 on (99 authentic photographs)" in capsys.readouterr().out
     save_tiny_model(weights)
     wire.cache_clear()
     assert run(["doctor"]) == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nclscreen import report
+from nclscreen import html_report
 from nclscreen.cli.app import run
 from nclscreen.wiring import Wiring
 
@@ -32,8 +32,8 @@ _AS_NOBODY = """
 import os, sys
 from pathlib import Path
 import typer
-from nclscreen.cli import output, requests
 from nclscreen.cli.folders import check_folder
+from nclscreen.services.destinations import check_report_place
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 else:
@@ -42,9 +42,7 @@ try:
     check_folder(Path(sys.argv[1]) / "new/report", "--report")
 except typer.BadParameter as error:
     print(error.message)
-output.err.file = sys.stdout
-output.err.soft_wrap = True
-requests._check_report(None, "file://" + sys.argv[1] + "/new")
+print(*check_report_place(None, "file://" + sys.argv[1] + "/new"))
 """
 
 
@@ -68,7 +66,7 @@ def test_a_job_is_shown_though_its_report_cannot_be_written(
 
     (tmp_path / "photos" / "list.csv").write_text("size,etag\n1,abc\n")
     with monkeypatch.context() as patched:
-        patched.setattr(report, "write_report", full)
+        patched.setattr(html_report, "write_report", full)
         assert run(["screen", "photos/list.csv", "--report", "out", "--json"]) == 1
     printed = capsys.readouterr()
     document = json.loads(printed.out)

@@ -21,9 +21,9 @@ from ncl_model.inference.calibration import FALLBACK_THRESHOLD
 from nclscreen.cli import output
 from nclscreen.cli.app import run
 from nclscreen.cli.progress import Rate, duration, progress_line
-from nclscreen.cli.requests import make_filters
-from nclscreen.cli.submission_options import Asked
 from nclscreen.documents import job_document
+from nclscreen.services.filters import make_filters
+from nclscreen.services.submission_request import SubmissionRequest
 from nclscreen.wiring import InvalidSettings, Wiring, load_settings, wire
 
 
@@ -65,9 +65,12 @@ def test_a_progress_line_says_how_far_and_how_long() -> None:
 
 
 def test_suffixes_are_taken_as_people_write_them() -> None:
-    assert make_filters(Asked(suffix=[".JPG", "png", "*.tif"]))[0].suffixes == (".jpg", ".png", ".tif")
-    assert make_filters(Asked())[0] == Filters(suffixes=IMAGE_SUFFIXES)
-    assert make_filters(Asked(suffix=["*"]))[0].in_words() == "any name"
+    def filters(*suffixes: str) -> Filters:
+        return make_filters(SubmissionRequest(source="x", suffixes=suffixes))[0]
+
+    assert filters(".JPG", "png", "*.tif").suffixes == (".jpg", ".png", ".tif")
+    assert filters() == Filters(suffixes=IMAGE_SUFFIXES)
+    assert filters("*").in_words() == "any name"
 
 
 def test_every_format_that_is_read_has_a_usual_ending() -> None:
@@ -104,15 +107,15 @@ def test_settings_that_cannot_be_used_are_named(home: Path, monkeypatch: pytest.
 
 
 def test_which_threshold_counts(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Wiring(load_settings()).threshold() == FALLBACK_THRESHOLD  # the tiny model suggests none
+    assert Wiring(load_settings()).model.threshold() == FALLBACK_THRESHOLD  # the tiny model suggests none
     monkeypatch.setenv("NCLSCREEN_THRESHOLD", "0.7")
-    assert Wiring(load_settings()).threshold() == 0.7
-    assert Wiring(load_settings()).threshold(0.3) == 0.3
+    assert Wiring(load_settings()).model.threshold() == 0.7
+    assert Wiring(load_settings()).model.threshold(0.3) == 0.3
     monkeypatch.delenv("NCLSCREEN_WEIGHTS")
     monkeypatch.delenv("NCLSCREEN_THRESHOLD")
     shipped = Wiring(load_settings())
-    assert 0.5 < shipped.threshold() < 1
-    assert shipped.model.name.startswith("small")
+    assert 0.5 < shipped.model.threshold() < 1
+    assert shipped.model.ref.name.startswith("small")
 
 
 def test_score_needs_no_database_and_judges_each_file_alone(
@@ -137,7 +140,7 @@ def test_doctor_says_what_to_mend(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NCLSCREEN_WEIGHTS", str(tmp_path / "gone.safetensors"))
-    monkeypatch.setattr("nclscreen.cli.doctor._ray", lambda wiring: "left out: a test of the flow starts it")
+    monkeypatch.setattr("nclscreen.services.health.ray_cluster", lambda wiring: "left out: the flow starts it")
 
     assert run(["doctor", "--source", str(tmp_path / "nowhere"), "--json"]) == 1
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nclscreen.cli.quantities import moment, size_in_bytes, size_in_words
+from nclscreen.quantities import moment, size_in_bytes, size_in_words
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import typer
 
 from jobs.domain import FailureThreshold, Filters
 from nclscreen.cli.app import run
-from nclscreen.cli.requests import make_filters, make_options
-from nclscreen.cli.submission_options import Asked
+from nclscreen.cli.options import told
+from nclscreen.services.errors import InvalidRequest
+from nclscreen.services.filters import make_filters
+from nclscreen.services.submission import make_options
+from nclscreen.services.submission_request import SubmissionRequest
 from nclscreen.wiring import Wiring, wire
 
 pytestmark = pytest.mark.usefixtures("photos")
@@ -28,9 +31,13 @@ def submitted(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0
     return document
 
 
+def asked(**fields: object) -> SubmissionRequest:
+    return SubmissionRequest(source="photos", **fields)  # type: ignore[arg-type]
+
+
 def test_every_filter_arrives() -> None:
-    asked = Asked(
-        suffix=["jpg"],
+    request = asked(
+        suffixes=("jpg",),
         prefix="2026/",
         contains="IMG",
         modified_after="7d",
@@ -40,7 +47,7 @@ def test_every_filter_arrives() -> None:
         sample=100,
         sample_seed=3,
     )
-    filters, relative = make_filters(asked, NOW)
+    filters, relative = make_filters(request, NOW)
     assert filters == Filters(
         suffixes=(".jpg",),
         prefix="2026/",
@@ -56,39 +63,54 @@ def test_every_filter_arrives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("request_", "words"),
     [
-        (Asked(min_size="2MB", max_size="1MB"), "--min-size is larger than --max-size"),
-        (Asked(modified_after="1d", modified_before="2d"), "--modified-after is later than --modified-before"),
-        (Asked(modified_after="soon"), "--modified-after: 'soon' is no time"),
-        (Asked(max_size="big"), "--max-size: 'big' is no size"),
-        (Asked(sample_seed=2), "--sample-seed needs --sample"),
-        (Asked(prefix="a\udcff"), "--prefix: .* is not text"),
-        (Asked(suffix=[".jpg", ""]), "--suffix '' is no ending; write .jpg, or '\\*' for every name"),
-        (Asked(suffix=["*."]), "--suffix '\\*.' is no ending"),
+        (asked(min_size="2MB", max_size="1MB"), "--min-size: larger than the largest size"),
+        (asked(modified_after="1d", modified_before="2d"), "--modified-after: later than the latest time"),
+        (asked(modified_after="soon"), "--modified-after: 'soon' is no time"),
+        (asked(max_size="big"), "--max-size: 'big' is no size"),
+        (asked(sample=0), "--sample: 0 is not from 1"),
+        (asked(sample_seed=2), "--sample-seed: there is no sample"),
+        (asked(prefix="a\udcff"), "--prefix: .* is not text"),
+        (
+            asked(
+                suffixes=(
+                    ".jpg",
+                    "",
+                )
+            ),
+            "--suffix: '' is no ending; write .jpg, or '\\*' for every name",
+        ),
+        (asked(suffixes=("*.",)), "--suffix: '\\*.' is no ending"),
     ],
 )
-def test_filters_that_cannot_be_meant(asked: Asked, words: str) -> None:
-    with pytest.raises(typer.BadParameter, match=words):
-        make_filters(asked, NOW)
+def test_filters_that_cannot_be_meant(request_: SubmissionRequest, words: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        make_filters(request_, NOW)
+    assert re.match(words, told(raised.value))
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("request_", "words"),
     [
-        (Asked(tag=[""]), "--tag takes 1 to 64"),
-        (Asked(tag=[str(i) for i in range(21)]), "21 tags, 20 are the most"),
-        (Asked(name="x" * 201), "--name takes 1 to 200"),
-        (Asked(name="a\udcff"), "--name: .* is not text"),
-        (Asked(webhook="ftp://host/x"), "is no address; write https://host/path"),
-        (Asked(webhook="https:///x"), "is no address"),
-        (Asked(webhook="http://host:0/x"), "is no address"),
-        (Asked(webhook="http://host:x/"), "is no address"),
+        (asked(tags=("",)), "--tag: takes 1 to 64"),
+        (asked(tags=tuple(str(i) for i in range(21))), "--tag: 21 are given, 20 are the most"),
+        (asked(name="x" * 201), "--name: takes 1 to 200"),
+        (asked(name="a\udcff"), "--name: .* is not text"),
+        (asked(webhook="ftp://host/x"), "--webhook: .* is no address; write https://host/path"),
+        (asked(webhook="https:///x"), "--webhook: .* is no address"),
+        (asked(webhook="http://host:0/x"), "--webhook: .* is no address"),
+        (asked(webhook="http://host:x/"), "--webhook: .* is no address"),
+        # what the command line checks by itself, other faces do not
+        (asked(priority=1_000_001), "--priority: 1e\\+06 is not from"),
+        (asked(max_failures=float("nan")), "--max-failures: nan is not from 0 to 1"),
+        (asked(min_sample=0), "--min-sample: 0 is not from 1 to inf"),
     ],
 )
-def test_options_that_cannot_be_meant(asked: Asked, words: str) -> None:
-    with pytest.raises(typer.BadParameter, match=words):
-        make_options(asked)
+def test_options_that_cannot_be_meant(request_: SubmissionRequest, words: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        make_options(request_)
+    assert re.match(words, told(raised.value))
 
 
 def test_a_job_has_all_that_was_asked(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,8 @@ from ncl_model.distributed.run_place import RunPlace
 from ncl_model.training.plain import Place, train
 from nclscreen.cli import output
 from nclscreen.cli.app import run
-from nclscreen.cli.train import _was_finished
 from nclscreen.cli.training_view import TrainingView, training_view
+from nclscreen.services.training_result import was_finished
 
 
 def test_the_line_says_loss_speed_time_left_and_validation() -> None:
@@ -43,14 +43,14 @@ def test_a_terminal_gets_a_bar_and_a_file_gets_lines(monkeypatch: pytest.MonkeyP
 def test_a_finished_run_is_known_without_starting_anything(tmp_path: Path) -> None:
     source, out = write_source(tmp_path / "set"), tmp_path / "run"
     place = RunPlace(path=str(out))
-    assert not _was_finished(recipe(), place)
+    assert not was_finished(recipe(), place)
     train(recipe(steps=2), [source], out, Place(device="cpu", tensorboard=False))
-    assert _was_finished(recipe(steps=2), place)
-    assert not _was_finished(recipe(steps=3), place)
-    assert not _was_finished(recipe(steps=None, minutes=5), place)
-    assert not _was_finished(recipe(steps=2, network=recipe().network.__class__()), place)
+    assert was_finished(recipe(steps=2), place)
+    assert not was_finished(recipe(steps=3), place)
+    assert not was_finished(recipe(steps=None, minutes=5), place)
+    assert not was_finished(recipe(steps=2, network=recipe().network.__class__()), place)
     (out / "weights.safetensors").write_bytes(b"broken")
-    assert not _was_finished(recipe(steps=2), place)
+    assert not was_finished(recipe(steps=2), place)
 
 
 def test_a_wrong_recipe_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,9 @@ from support.tiny_model import save_tiny_model
 
 from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
 from ncl_model.inference.predictor import Predictor
-from nclscreen.localizer import Hosting, Localizer, Reply, ServeScorer, Streams, build_app
+from nclscreen.hosting.applications import Hosting, build_app
+from nclscreen.hosting.replica import Localizer, Reply, Streams
+from nclscreen.hosting.scorer import ServeScorer
 
 # Serve builds its local handle with calls that newer Pythons call outdated
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -95,7 +97,7 @@ def test_a_host_that_does_not_answer_is_unavailable(
     dead = _Dead()
     monkeypatch.setattr(scorer, "_connected", lambda: dead)
     monkeypatch.setattr(scorer, "_attempts", 3)
-    monkeypatch.setattr("nclscreen.localizer.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("nclscreen.hosting.scorer.time.sleep", lambda seconds: None)
     with pytest.raises(ModelUnavailable, match="nobody there"):
         scorer.score([scorer.decode(encoded(photo(), "PNG"))], predictor.fingerprint)
     assert dead.calls == 3

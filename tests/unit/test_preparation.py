@@ -45,7 +45,8 @@ def test_an_empty_corpus_fails_the_job_with_a_hint(bench: Bench, files: list[str
     assert job.state is JobState.FAILED
     assert job.error is not None
     with pytest.raises(
-        AssertionError, match=f"no images found in 's3://photos/'{others}; looked for names ending with .jpg.*--suffix"
+        AssertionError,
+        match=f"no images found in 's3://photos/'{others}; looked for names ending with .jpg.*endings",
     ):
         raise AssertionError(job.error)
 
@@ -79,8 +80,8 @@ def test_bad_lines_fail_the_job_and_all_of_them_are_told(bench: Bench) -> None:
     assert job.state is JobState.FAILED
     assert job.error == (
         "3 lines name no image in s3://photos/list.csv, line 12: the size 'many' is no whole number of bytes, "
-        "line 22: the size '-1' is no whole number of bytes, line 42: there is no key in it. See them with "
-        f"'nclscreen job {job_id} --problems'; mend the list, or go on without them with --skip-bad-lines"
+        "line 22: the size '-1' is no whole number of bytes, line 42: there is no key in it. They are kept with the "
+        "job; mend the list, or submit it again and have bad lines skipped"
     )
     assert [problem.line for problem in bench.store.problems(job_id)] == [12, 22, 42]
     assert job.found.bad_lines == 3

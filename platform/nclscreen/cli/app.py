@@ -22,7 +22,10 @@ from jobs.webhooks.urls import InvalidWebhook
 from ncl_model.errors import ConfigInvalid, NclModelError
 from nclscreen import __version__
 from nclscreen.cli import output
+from nclscreen.cli.advice import with_advice
+from nclscreen.cli.options import told
 from nclscreen.interrupts import Terminated, terminate
+from nclscreen.services.errors import InvalidRequest
 from nclscreen.visible_text import visible_text
 from nclscreen.wiring import InvalidSettings
 
@@ -162,10 +165,12 @@ def run(arguments: list[str]) -> int:
         return output.INTERRUPTED
     except Terminated:
         return output.TERMINATED
+    except InvalidRequest as error:
+        return _told(told(error), output.WRONG_USAGE)
     except _USAGE_ERRORS as error:
         return _told(error, output.WRONG_USAGE)
     except (JobsError, NclModelError) as error:
-        return _told(error, output.FAILED)
+        return _told(with_advice(error), output.FAILED)
     except DATABASE_AWAY as error:
         return _told(reason(error), output.FAILED, "the database does not answer: ")
     except BrokenPipeError:

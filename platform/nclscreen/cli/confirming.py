@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,10 @@ from jobs.domain.states import JobState
 from jobs.lifecycle.estimates import Speed
 from nclscreen.cli import output
 from nclscreen.cli.progress import duration
-from nclscreen.cli.quantities import size_in_words
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.documents import job_document
+from nclscreen.quantities import size_in_words
+from nclscreen.services.estimates import estimate
 from nclscreen.wiring import Wiring, wire
 
 Yes = Annotated[
@@ -28,7 +29,7 @@ def confirm(job_id: JobArgument, as_json: Json = False) -> None:
     tell(wiring, wiring.jobs.get(job_id))
     found = wiring.jobs.confirm(job_id)
     if as_json:
-        output.print_json(job_document(found) | estimate_document(wiring, found))
+        output.print_json(job_document(found) | {"estimate": estimate(wiring, found).document})
     else:
         output.out.print(f"job {found.id} is {found.state.value}", soft_wrap=True)
 
@@ -47,9 +48,7 @@ def agreed(wiring: Wiring, job: Job, *, yes: bool) -> bool:
                 f"the job waits: let it go with 'nclscreen confirm {job.id}', and have it done by 'nclscreen up' or "
                 f"'nclscreen screen --resume {job.id}'; drop it with 'nclscreen cancel {job.id}'"
             )
-            return False
-    wiring.jobs.confirm(job.id)
-    return True
+    return yes
 
 
 def tell(wiring: Wiring, job: Job) -> None:
@@ -77,12 +76,3 @@ def summary(job: Job, speed: Speed | None) -> list[str]:
     took = duration(job.counts.total / speed.images_per_s)
     those = "the last job" if len(speed.job_ids) == 1 else f"the last {len(speed.job_ids)} jobs"
     return [*lines, f"about {took}, at {speed.images_per_s:.1f} images/s as in {those} with this model"]
-
-
-def estimate_document(wiring: Wiring, job: Job) -> dict[str, Any]:
-    """The estimate for scripts; `seconds` is null where nothing is known."""
-    speed = wiring.jobs.recent_speed(job.model.fingerprint)
-    if speed is None:
-        return {"estimate": {"seconds": None, "images_per_s": None, "from_jobs": []}}
-    seconds = job.counts.total / speed.images_per_s
-    return {"estimate": {"seconds": seconds, "images_per_s": speed.images_per_s, "from_jobs": list(speed.job_ids)}}

@@ -9,9 +9,11 @@ import typer
 
 from jobs.domain.states import JobState
 from nclscreen.cli import output
-from nclscreen.cli.requests import submit_job
-from nclscreen.cli.screen import print_result, run_to_the_end, write_job_report
-from nclscreen.cli.submission_options import Asked
+from nclscreen.cli.run_view import run_job
+from nclscreen.cli.screen import print_result
+from nclscreen.services.report_writing import write_job_report
+from nclscreen.services.submission import submit
+from nclscreen.services.submission_request import SubmissionRequest
 from nclscreen.wiring import Wiring, load_settings, make_folder
 
 
@@ -32,7 +34,7 @@ def demo(
     wiring = Wiring(settings)
     corpus = build_demo_corpus(out / "photographs", seed)
     output.err.print(f"made {corpus.folder}: authentic, tampered and broken files", soft_wrap=True)
-    job = run_to_the_end(wiring, submit_job(wiring, str(corpus.folder), Asked()).job_id)
+    job = run_job(wiring, submit(wiring, SubmissionRequest(source=str(corpus.folder))).job_id)
     print_result(wiring, job)
     report = write_job_report(wiring, job, out / "report")
     output.out.print()

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from nclscreen.cli import output
 from nclscreen.cli.counting import counting
 from nclscreen.interrupts import Terminated
+from nclscreen.services.evaluation import Evaluation, EvaluationRequest
 from nclscreen.wiring import wire
-
-if TYPE_CHECKING:
-    from ncl_model.evaluation.evaluation_run import EvaluationRun
 
 
 def evaluate(
@@ -51,41 +49,37 @@ def evaluate(
 
     Exit code 1 when photographs could not be read; they are listed, and the others are judged all the same.
     """
-    from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
-    from ncl_model.evaluation.reporting import document, figures_text, robustness_text
-    from ncl_model.evaluation.treated_tables import treated_text
-    from ncl_model.evaluation.treatments import asked_suites
-    from ncl_model.inference.predictor import Predictor
-
-    wiring = wire()
-    sets = read_sets(data, limit)
-    predictor = Predictor.setup(weights or wiring.weights, precision or wiring.settings.precision, device=device)
-    suites = asked_suites(benign=benign)
-    run = EvaluationRun(predictor, out, robustness=robustness, resave=resave, suites=suites)
+    evaluation = Evaluation(
+        wire(),
+        EvaluationRequest(
+            data=data,
+            out=out,
+            weights=weights,
+            robustness=robustness,
+            benign=benign,
+            resave=resave,
+            precision=precision,
+            device=device,
+            limit=limit,
+        ),
+    )
     try:
         with counting() as progress:
-            run.run(sets, progress)
+            evaluation.run(progress)
     except (KeyboardInterrupt, Terminated):
-        _tell_broken_off(run, out)
+        _tell_broken_off(evaluation, out)
         raise
-    results = run.results
     if as_json:
-        output.print_json(document(predictor, results) | {"out": str(out)})
+        output.print_json(evaluation.document)
     else:
-        print(figures_text(results), end="")  # noqa: T201 - a table is no text to be wrapped
-        for suite in suites:
-            print(f"\n{treated_text(suite, results)}", end="")  # noqa: T201
-        if robustness:
-            print(f"\n{robustness_text(results)}", end="")  # noqa: T201
+        print(evaluation.text, end="")  # noqa: T201 - a table is no text to be wrapped
         output.err.print(f"tables, records and figure sheets: {out}", markup=False)
-    if any(result.problems for result in results):
+    if evaluation.has_problems:
         raise typer.Exit(output.FAILED)
 
 
-def _tell_broken_off(run: EvaluationRun, out: Path) -> None:
-    from ncl_model.evaluation.reporting import figures_text
-
-    judged = sum(len(result.records) for result in run.results)
+def _tell_broken_off(evaluation: Evaluation, out: Path) -> None:
+    judged = evaluation.judged
     if judged:
-        output.err.print(figures_text(run.results), markup=False, end="")
+        output.err.print(evaluation.figures_text, markup=False, end="")
     output.err.print(f"interrupted: {judged:,} images were judged; what is known of them is in {out}", markup=False)

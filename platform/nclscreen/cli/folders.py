@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import typer
+
+from nclscreen.folders import may_write, nearest
 
 
 def check_folder(folder: Path, option: str) -> None:
@@ -15,16 +16,3 @@ def check_folder(folder: Path, option: str) -> None:
         raise typer.BadParameter(f"{option} {str(folder)!r}: {there} is no folder")
     if not may_write(there):
         raise typer.BadParameter(f"{option} {str(folder)!r}: no permission to write into {there}; name another folder")
-
-
-def nearest(folder: Path) -> Path:
-    """The folder itself, or what is there on the way to it."""
-    there = folder.absolute()
-    while not os.path.lexists(there) and there != there.parent:
-        there = there.parent
-    return there
-
-
-def may_write(folder: Path) -> bool:
-    """Whether this user may make files in a folder that is there."""
-    return os.access(folder, os.W_OK | os.X_OK)

@@ -16,8 +16,9 @@ from jobs.domain import Filters, Job
 from jobs.domain.states import JobState
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import JobVerdict
-from nclscreen.cli.quantities import size_in_words
+from nclscreen.cli.advice import after_failure
 from nclscreen.documents import instant, verdict_document
+from nclscreen.quantities import size_in_words
 from nclscreen.visible_text import visible_text
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
@@ -147,6 +148,8 @@ def job_grid(job: Job, errors: dict[str, int], waits_for: str | None = None) -> 
         rows.append(("waits", visible(waits_for)))
     if job.error:
         rows.append(("error", visible(job.error)))
+    if advice := after_failure(job):
+        rows.append(("next", advice))
     if job.report_uri and not job.report_due:
         rows.append(("report", visible(job.report_uri)))
     if job.report_error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
 from nclscreen.cli.progress import Attendance, follow
 from nclscreen.documents import job_document
+from nclscreen.services.job_view import job_view
 from nclscreen.visible_text import visible_text
 from nclscreen.wiring import wire
 
@@ -52,22 +52,18 @@ def job(
 ) -> None:
     """Show one job."""
     wiring = wire()
-    found = wiring.jobs.get(job_id)
     if problems:
+        found = wiring.jobs.get(job_id)
         show_problems(found, wiring.jobs.problems(found.id), as_json)
         return
-    errors = wiring.verdicts.error_counts(found.id)
-    waits_for = wiring.jobs.waits_for(found.id)
-    told = wiring.webhooks.summary(found.id) if found.options.webhook else None
+    view = job_view(wiring, job_id)
     if as_json:
-        webhook = None if told is None else dataclasses.asdict(told)
-        more = {"error_codes": errors, "waits_for": waits_for, "webhook": webhook}
-        output.print_json(job_document(found) | more)
-    else:
-        output.out.print(output.job_grid(found, errors, waits_for))
-        if told is not None:
-            said = f"{told.delivered:,} delivered, {told.waiting:,} waiting, {told.given_up:,} given up"
-            output.out.print(output.visible(f"webhook    {said}{f': {told.error}' if told.error else ''}"))
+        output.print_json(view.document)
+        return
+    output.out.print(output.job_grid(view.job, view.error_codes, view.waits_for))
+    if (told := view.webhook) is not None:
+        said = f"{told.delivered:,} delivered, {told.waiting:,} waiting, {told.given_up:,} given up"
+        output.out.print(output.visible(f"webhook    {said}{f': {told.error}' if told.error else ''}"))
 
 
 def show_problems(job: Job, problems: list[ManifestProblem], as_json: bool) -> None:
@@ -122,9 +118,14 @@ def show(
     out_file: Annotated[Path, typer.Option("--out", metavar="FILE.png", help="The picture to write.")],
 ) -> None:
     """Write a picture: the photograph beside its heatmap, on a fixed scale from 0 to 1."""
-    from nclscreen.exhibit import write_exhibit
+    from nclscreen.services.comparison_picture import NoPicture, comparison_picture
 
     wiring = wire()
     found = wiring.jobs.get(job_id)
-    write_exhibit(wiring, found, wiring.verdicts.one(found.id, key), out_file)
+    picture = comparison_picture(wiring, found, wiring.verdicts.one(found.id, key))
+    try:
+        out_file.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(out_file, format="PNG")
+    except OSError as error:
+        raise NoPicture(f"cannot write {out_file}: {error.strerror or error}") from None
     output.out.print(str(out_file), soft_wrap=True, markup=False)

@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from jobs.domain import Job, ModelRef, NewJob
 from jobs.errors import ErrorCode
-from jobs.lifecycle.retries import retry_request
 from nclscreen.cli import output
-from nclscreen.cli.policies import policy_document
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.documents import job_document
-from nclscreen.wiring import Wiring, wire
+from nclscreen.services.retrying import RetryRequest
+from nclscreen.services.retrying import retry as retry_failed
+from nclscreen.wiring import wire
 
 
 def retry(
@@ -35,29 +34,19 @@ def retry(
     threshold, unless another one is given.
     """
     wiring = wire()
-    earlier = wiring.jobs.get(job_id)
     codes = tuple(code or ())
-    new = _request(wiring, earlier, codes, wiring.model if current_model else None, threshold)
-    images = wiring.jobs.count_failed(earlier.id, codes)
-    if images == 0:
+    made = retry_failed(
+        wiring, RetryRequest(job_id=job_id, codes=codes, current_model=current_model, threshold=threshold)
+    )
+    if made.job_id is None:
         wanted = f" with {', '.join(codes)}" if codes else ""
-        output.err.print(f"nothing to retry: no image of job {earlier.id} failed{wanted}")
+        output.err.print(f"nothing to retry: no image of job {made.earlier_id} failed{wanted}")
         if as_json:
-            output.print_json({"id": None, "retry_of": earlier.id, "images": 0})
-        return
-    made = wiring.jobs.submit(new)
-    if as_json:
-        output.print_json(job_document(wiring.jobs.get(made)) | {"retry_of": earlier.id, "images": images})
+            output.print_json({"id": None, "retry_of": made.earlier_id, "images": 0})
+    elif as_json:
+        more = {"retry_of": made.earlier_id, "images": made.images}
+        output.print_json(job_document(wiring.jobs.get(made.job_id)) | more)
     else:
-        print(made)  # noqa: T201 - the bare id, for scripts
-        output.err.print(f"{images:,} images of job {earlier.id} again; follow it with: nclscreen watch {made}")
-
-
-def _request(
-    wiring: Wiring, earlier: Job, codes: tuple[ErrorCode, ...], model: ModelRef | None, threshold: float | None
-) -> NewJob:
-    if model is None or threshold is not None or not earlier.policy:
-        return retry_request(earlier, codes, model=model, threshold=threshold)
-    # a threshold that stands for a false-positive rate belongs to its model
-    policy = wiring.policy(earlier.policy["max_fpr"])
-    return retry_request(earlier, codes, model=model, threshold=policy.threshold, policy=policy_document(policy))
+        print(made.job_id)  # noqa: T201 - the bare id, for scripts
+        again = f"{made.images:,} images of job {made.earlier_id} again"
+        output.err.print(f"{again}; follow it with: nclscreen watch {made.job_id}")

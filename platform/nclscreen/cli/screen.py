@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -14,24 +11,24 @@ import typer
 
 from jobs.domain import Job, JobId
 from jobs.domain.states import FINAL, JobState
-from jobs.errors import JobsError, ModelMismatch
-from jobs.preparation.preparer import PREPARATION_LEASE_S
+from jobs.errors import ModelMismatch
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.verdicts import FlaggedQuery
 from nclscreen.cli import output
-from nclscreen.cli.confirming import Yes, agreed
+from nclscreen.cli.confirming import Yes
 from nclscreen.cli.folders import check_folder
-from nclscreen.cli.progress import duration, follow
-from nclscreen.cli.requests import submit_job
+from nclscreen.cli.progress import duration
+from nclscreen.cli.run_view import RunView, run_job
 from nclscreen.cli.submission_options import Asked, takes_submission
 from nclscreen.documents import job_document
 from nclscreen.interrupts import Terminated, heed_termination
-from nclscreen.logs import start_logging
-from nclscreen.session import Session, running_session
-from nclscreen.wiring import Wiring, make_folder, wire
+from nclscreen.services.report_writing import ReportUnwritable, write_job_report
+from nclscreen.services.session import running_session
+from nclscreen.services.submission import Submission
+from nclscreen.services.submission import submit as submit_request
+from nclscreen.wiring import Wiring, wire
 
 SHOWN = 20
-_PREPARING_PAUSE_S = 0.5
 
 SOURCE_HELP = (
     "A folder, an image, s3://bucket/prefix, a list of images (.csv, .jsonl), or an S3 Inventory (its manifest.json)."
@@ -60,8 +57,8 @@ def screen(
     if report is not None:
         check_folder(report, "--report")
     wiring = wire()
-    job_id = submit_job(wiring, source, asked).job_id if source is not None else _interrupted_job(wiring, resume or "")
-    job = run_to_the_end(wiring, job_id, yes=yes)
+    job_id = _submitted(wiring, source, asked).job_id if source is not None else _interrupted_job(wiring, resume or "")
+    job = run_job(wiring, job_id, yes=yes)
     written, unwritten = None, None
     if report is not None and job.state in FINAL:
         try:
@@ -88,8 +85,9 @@ def up() -> None:
     wiring = wire()
     # what is over by now is no news; what begins and ends between two looks is
     shown = {job.id: job.state for job in wiring.jobs.latest() if job.state in FINAL}
-    with _announced(wiring, running_session(wiring)) as session:
-        output.err.print(f"up: model {wiring.model.name}, database {wiring.engine.url.render_as_string()}")
+    view = RunView(wiring)
+    with running_session(wiring, starting=view.starting) as session:
+        output.err.print(f"up: model {wiring.model.ref.name}, database {wiring.engine.url.render_as_string()}")
         output.err.print("submit work with: nclscreen submit SOURCE; stop with Ctrl-C (nothing is lost)")
         try:
             while session.running:
@@ -107,7 +105,7 @@ def up() -> None:
 def submit(source: Source, *, asked: Asked, as_json: Json = False) -> None:
     """Enqueue a screening job and print its id; a running `nclscreen up` works it off."""
     wiring = wire()
-    submitted = submit_job(wiring, source, asked)
+    submitted = _submitted(wiring, source, asked)
     if as_json:
         output.print_json(job_document(wiring.jobs.get(submitted.job_id)) | {"submitted_before": submitted.again})
     else:
@@ -115,64 +113,18 @@ def submit(source: Source, *, asked: Asked, as_json: Json = False) -> None:
         output.err.print(f"follow it with: nclscreen watch {submitted.job_id}")
 
 
+def _submitted(wiring: Wiring, source: str, asked: Asked) -> Submission:
+    submitted = submit_request(wiring, asked.request(source))
+    for note in submitted.notes:
+        output.err.print(note, markup=False)
+    return submitted
+
+
 def _interrupted_job(wiring: Wiring, job_id: str) -> JobId:
     job = wiring.jobs.get(job_id)
     if job.state not in FINAL and job.model.fingerprint != wiring.model.fingerprint:
         raise ModelMismatch(job.model.fingerprint, wiring.model.fingerprint)
     return job.id
-
-
-def run_to_the_end(wiring: Wiring, job_id: JobId, *, yes: bool = False) -> Job:
-    """Prepare the job, start what is needed, work on it until it is over, stop what was started.
-
-    A job that is to be confirmed, and is not, is given back as it waits; `yes` confirms it.
-    """
-    try:
-        if (job := _prepare(wiring, job_id)).state in FINAL:
-            wiring.do_maintenance(job_id)
-            return wiring.jobs.get(job_id)  # an empty corpus, say: nothing needs to be started for that
-        if job.state is JobState.AWAITING_CONFIRMATION and not agreed(wiring, job, yes=yes):
-            return job
-        with _announced(wiring, running_session(wiring, only_job=job_id)) as session:
-            follow(wiring.jobs, job_id, session.check)
-            session.wait()
-            return wiring.jobs.get(job_id)
-    except (KeyboardInterrupt, Terminated):
-        job = wiring.jobs.get(job_id)
-        if job.state not in FINAL:
-            output.err.print(
-                f"interrupted: {job.counts.done:,} of {job.counts.total:,} images are recorded. "
-                f"go on with: nclscreen screen --resume {job_id}; drop it with: nclscreen cancel {job_id}"
-            )
-        raise
-
-
-def _prepare(wiring: Wiring, job_id: JobId) -> Job:
-    """Freeze the corpus here and now, or wait for who does so already."""
-    stop = threading.Event()
-    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
-        prepared = pool.submit(_keep_preparing, wiring, job_id, stop)
-        try:
-            follow(wiring.jobs, job_id, lambda: _check(prepared), frozenset(JobState) - {JobState.PREPARING})
-        finally:
-            stop.set()
-    return wiring.jobs.get(job_id)
-
-
-def _keep_preparing(wiring: Wiring, job_id: JobId, stop: threading.Event) -> None:
-    """Prepare the job whenever nobody else does: a storage that was away, or a preparer that died, is no end."""
-    preparer = wiring.preparer
-    while not stop.is_set() and wiring.jobs.get(job_id).state is JobState.PREPARING:
-        if (claimed := wiring.jobs.claim_preparation(PREPARATION_LEASE_S, job_id)) is not None:
-            preparer.run(claimed, stop)
-        else:
-            stop.wait(_PREPARING_PAUSE_S)
-
-
-def _check(ended: Future[None]) -> None:
-    """Raise what ended it, if an error did."""
-    if ended.done():
-        ended.result()
 
 
 def print_result(wiring: Wiring, job: Job) -> None:
@@ -187,36 +139,6 @@ def print_result(wiring: Wiring, job: Job) -> None:
         output.out.print(output.flagged_table(flagged, with_job=False))
         if job.counts.flagged > SHOWN:
             output.out.print(f"... and {job.counts.flagged - SHOWN:,} more: nclscreen flagged --job {job.id}")
-
-
-class ReportUnwritable(JobsError):
-    """The disk does not take the report of a job that is over."""
-
-
-def write_job_report(wiring: Wiring, job: Job, folder: Path) -> Path:
-    """Write the report into `folder`; gives its page. Raises ReportUnwritable."""
-    from nclscreen.report import write_report
-
-    try:
-        return write_report(folder, job=job, verdicts=wiring.verdicts, open_storage=wiring.open_storage)
-    except OSError as error:
-        raise ReportUnwritable(
-            f"cannot write the report into {folder}: {error.strerror or error}; the job's verdicts are kept, "
-            f"write it elsewhere with: nclscreen screen --resume {job.id} --report FOLDER"
-        ) from error
-
-
-@contextmanager
-def _announced(wiring: Wiring, starting: AbstractContextManager[Session]) -> Iterator[Session]:
-    """Say that starting takes a while, and that stopping does too; write the log from here on."""
-    make_folder(wiring.settings.home)
-    start_logging(wiring.settings.home, output.err)
-    with ExitStack() as stack:
-        with output.err.status("starting Ray and the model"):
-            session = stack.enter_context(starting)
-        yield session
-        if output.err.is_terminal:
-            output.err.print("stopping", style="dim")
 
 
 def _tell_changes(jobs: list[Job], shown: dict[JobId, JobState]) -> None:

@@ -11,9 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from nclscreen.cli.policies import MaxFpr, Threshold
-
-_LARGEST_PRIORITY = 1_000_000
-_LARGEST_SAMPLE = 1_000_000
+from nclscreen.services.submission_request import LARGEST_PRIORITY, LARGEST_SAMPLE, SubmissionRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +36,7 @@ class Asked:
     max_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Not larger than this, such as 50MB.")] = None
     sample: Annotated[
         int | None,
-        typer.Option(min=1, max=_LARGEST_SAMPLE, metavar="N", help="Of all that pass, N chosen evenly by hashes."),
+        typer.Option(min=1, max=LARGEST_SAMPLE, metavar="N", help="Of all that pass, N chosen evenly by hashes."),
     ] = None
     sample_seed: Annotated[int, typer.Option(metavar="S", help="Another seed, another sample.")] = 0
     name: Annotated[str | None, typer.Option(help="A name for the job, for people.")] = None
@@ -46,7 +44,7 @@ class Asked:
     priority: Annotated[
         int,
         typer.Option(
-            min=-_LARGEST_PRIORITY, max=_LARGEST_PRIORITY, help="Higher goes first; 0 is usual, -1 is below it."
+            min=-LARGEST_PRIORITY, max=LARGEST_PRIORITY, help="Higher goes first; 0 is usual, -1 is below it."
         ),
     ] = 0
     token: Annotated[
@@ -77,6 +75,12 @@ class Asked:
         str | None,
         typer.Option(metavar="URI", help="Folder or s3://bucket/prefix: what came of each image."),
     ] = None
+
+    def request(self, source: str) -> SubmissionRequest:
+        """As the use case takes it."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        suffixes, tags = (tuple(given.pop(name) or ()) for name in ("suffix", "tag"))
+        return SubmissionRequest(source=source, suffixes=suffixes, tags=tags, **given)
 
 
 def takes_submission(command: Callable[..., None]) -> Callable[..., None]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jobs.domain import JobId, Verdict
 from jobs.errors import ErrorCode
 from jobs.verdicts import VerdictStore
-from nclscreen.report.explanations import EXPLANATIONS
+from nclscreen.html_report.explanations import EXPLANATIONS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 
 from jobs.dispatcher import Dispatcher
 from jobs.domain import JobId
+from nclscreen.hosting.applications import keep_hosted, ray_runtime
 from nclscreen.interrupts import heed_termination, uninterrupted
-from nclscreen.runtime import keep_hosted, ray_runtime
 from nclscreen.wiring import Wiring
 
 #: seconds between two looks whether the model is still hosted
@@ -64,11 +64,18 @@ class Session:
 
 
 @contextmanager
-def running_session(wiring: Wiring, *, only_job: JobId | None = None) -> Iterator[Session]:
-    """Start what is needed, and stop what was started, in whatever way the block ends."""
+def running_session(
+    wiring: Wiring, *, only_job: JobId | None = None, starting: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> Iterator[Session]:
+    """Start what is needed, and stop what was started, in whatever way the block ends.
+
+    `starting` is entered while Ray and the model come up.
+    """
     hosting = wiring.hosting()
-    with ray_runtime(wiring.runtime_options(), hosting):
-        session = Session(wiring.dispatcher(wiring.runner(), only_job=only_job), partial(keep_hosted, hosting))
+    with ExitStack() as stack:
+        with starting():
+            stack.enter_context(ray_runtime(wiring.ray_options(), hosting))
+            session = Session(wiring.dispatcher(wiring.runner(), only_job=only_job), partial(keep_hosted, hosting))
         session.start()
         try:
             yield session

@@ -11,12 +11,12 @@ from typing import TextIO
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from nclscreen.html_report import histogram as layout
+from nclscreen.html_report.cards import Card
+from nclscreen.html_report.failures import FailureGroup
+from nclscreen.html_report.histogram import Histogram
+from nclscreen.html_report.summary import Summary, instant_text
 from nclscreen.pictures.colours import LEGEND_TITLE, TICKS, css_gradient
-from nclscreen.report import histogram as layout
-from nclscreen.report.cards import Card
-from nclscreen.report.failures import FailureGroup
-from nclscreen.report.histogram import Histogram
-from nclscreen.report.summary import Summary, instant_text
 from nclscreen.visible_text import visible_parts, visible_text
 
 
@@ -59,7 +59,7 @@ def write_page(
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("nclscreen.report", "templates"),
+        loader=PackageLoader("nclscreen.html_report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -70,7 +70,7 @@ def _environment() -> Environment:
 
 
 def _inlined(name: str) -> str:
-    return files("nclscreen.report").joinpath("templates", name).read_text("utf-8")
+    return files("nclscreen.html_report").joinpath("templates", name).read_text("utf-8")
 
 
 def _hash(text: str) -> str:

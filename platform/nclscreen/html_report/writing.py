@@ -8,14 +8,14 @@ from pathlib import Path
 from jobs.domain import Job
 from jobs.storage import OpenStorage
 from jobs.verdicts import FlaggedQuery, VerdictStore
-from nclscreen.report.cards import CardMaker
-from nclscreen.report.failures import failure_groups
-from nclscreen.report.files import replacing
-from nclscreen.report.histogram import histogram
-from nclscreen.report.limits import ReportLimits
-from nclscreen.report.page import write_page
-from nclscreen.report.summary import summarize
-from nclscreen.report.tables import write_failed, write_flagged
+from nclscreen.html_report.cards import CardMaker
+from nclscreen.html_report.failures import failure_groups
+from nclscreen.html_report.files import replacing
+from nclscreen.html_report.histogram import histogram
+from nclscreen.html_report.limits import ReportLimits
+from nclscreen.html_report.page import write_page
+from nclscreen.html_report.summary import summarize
+from nclscreen.html_report.tables import write_failed, write_flagged
 from nclscreen.stored_heatmaps import ReadHeatmap
 
 

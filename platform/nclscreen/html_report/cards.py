@@ -17,8 +17,8 @@ from jobs.errors import InvalidSource, StorageError
 from jobs.sql.rows import tampered_area
 from jobs.storage import OpenStorage
 from ncl_model.errors import ImageUnreadable
+from nclscreen.html_report.limits import ReportLimits
 from nclscreen.pictures import overlay, upright_photo
-from nclscreen.report.limits import ReportLimits
 from nclscreen.stored_heatmaps import HeatmapMissing, ReadHeatmap, heatmap_reader
 from nclscreen.visible_text import visible_text
 

@@ -1,11 +1,9 @@
-"""The model on Ray Serve: the deployment, and the client that shard workers use."""
+"""One replica of a hosted model: loads weights, scores batches."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,16 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
-from jobs.ports import ScoredImage
-from ncl_model.architecture.config import NclConfig
-from ncl_model.imaging.decoding import DecodedImage, decode_image
-
-APP_NAME = "localizer"
-#: batches a replica has accepted and not answered; more wait at the callers
-MAX_ONGOING_REQUESTS = 4
-#: with more batches than this under way per replica, there are to be more replicas, if there may be
-_TARGET_ONGOING_REQUESTS = 2
 #: images that a CPU replica scores at once: each needs memory of its own, some hundred megabytes at 1024 pixels
 _MOST_STREAMS = 4
 
@@ -122,106 +110,3 @@ def _join(parts: Sequence[Reply], fingerprint: str) -> Reply:
         areas=np.concatenate([part.areas for part in parts if part.areas is not None]),
         heatmaps=[heatmap for part in parts for heatmap in part.heatmaps],
     )
-
-
-class ServeScorer:
-    """A `jobs.ports.Scorer` that asks the hosted model. Picklable; the handle is made where it is used."""
-
-    def __init__(self, config: NclConfig, *, max_pixels: int, timeout_s: float = 300.0, attempts: int = 4) -> None:
-        self._config = config
-        self._max_pixels = max_pixels
-        self._timeout_s = timeout_s
-        self._attempts = attempts
-        self._handle: Any = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handle": None}
-
-    def decode(self, data: bytes) -> DecodedImage:
-        return decode_image(data, config=self._config, max_pixels=self._max_pixels)
-
-    def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
-        """See `jobs.ports.Scorer.score`. One call per batch."""
-        batch = np.stack([image.pixels for image in images])
-        sizes = [(image.valid_height, image.valid_width) for image in images]
-        reply = self._ask(lambda handle: handle.remote(batch, sizes, fingerprint))
-        if reply.fingerprint != fingerprint:
-            raise ModelMismatch(fingerprint, reply.fingerprint)
-        if reply.error is not None or reply.scores is None or reply.areas is None:
-            raise ModelFailed(reply.error or "the model gave no answer")
-        return [
-            ScoredImage(score=float(score), tampered_areas=tuple(map(float, areas)), heatmap=heatmap)
-            for score, areas, heatmap in zip(reply.scores, reply.areas, reply.heatmaps, strict=True)
-        ]
-
-    def _ask(self, call: Callable[[Any], Any]) -> Reply:
-        from ray.exceptions import RayError
-        from ray.serve.exceptions import RayServeException
-
-        reason = ""
-        for attempt in range(self._attempts):
-            try:
-                reply: Reply = call(self._connected()).result(timeout_s=self._timeout_s)
-            except (RayError, RayServeException, TimeoutError) as error:
-                # the replica died, is being replaced, or its queue is full
-                reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                self._handle = None
-                time.sleep(0.5 * 2**attempt)
-            else:
-                return reply
-        raise ModelUnavailable(f"the hosted model does not answer ({reason})")
-
-    def _connected(self) -> Any:
-        if self._handle is None:
-            from ray import serve
-
-            self._handle = serve.get_app_handle(APP_NAME)
-        return self._handle
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Hosting:
-    """How the model is hosted."""
-
-    weights: str | None
-    precision: str
-    replicas: int = 1
-    #: above `replicas`: Serve adds replicas up to this while batches wait, and takes them away again
-    max_replicas: int = 1
-    cpus: float = 1.0
-    gpus: float = 0.0
-    #: CPU threads of one replica
-    threads: int = os.cpu_count() or 1
-
-
-def _replicas(hosting: Hosting) -> dict[str, Any]:
-    if hosting.max_replicas <= hosting.replicas:
-        return {"num_replicas": hosting.replicas}
-    autoscaling = {
-        "min_replicas": hosting.replicas,
-        "max_replicas": hosting.max_replicas,
-        "target_ongoing_requests": _TARGET_ONGOING_REQUESTS,
-    }
-    return {"autoscaling_config": autoscaling}
-
-
-def build_app(hosting: Hosting) -> Any:
-    """The Serve application, ready for `serve.run`."""
-    from ray import serve
-
-    deployment = serve.deployment(Localizer).options(
-        name="Localizer",
-        **_replicas(hosting),
-        max_ongoing_requests=MAX_ONGOING_REQUESTS,
-        ray_actor_options={"num_cpus": hosting.cpus, "num_gpus": hosting.gpus},
-        user_config={
-            "weights": hosting.weights,
-            "precision": hosting.precision,
-            "threads": hosting.threads,
-            "device": "cuda" if hosting.gpus else "cpu",
-        },
-        health_check_period_s=5,
-        health_check_timeout_s=30,
-        graceful_shutdown_timeout_s=2,
-    )
-    return deployment.bind()

@@ -1,0 +1,41 @@
+"""What to type next: the errors of the layers below say what happened, the command line adds which command helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jobs.domain import Job
+from jobs.domain.states import JobState
+from jobs.errors import JobNotFound, JobsError, RequestRefused, TokenReused, VerdictNotFound
+from nclscreen.services.report_writing import ReportUnwritable
+
+_ADVICE: dict[type[JobsError], Callable[[Any], str | None]] = {
+    JobNotFound: lambda error: "'nclscreen jobs' lists them",
+    TokenReused: lambda error: f"look at it with 'nclscreen job {error.job_id}', or take a new token",
+    VerdictNotFound: lambda error: f"'nclscreen flagged --job {error.job_id}' lists keys",
+    ReportUnwritable: lambda error: (
+        f"write it elsewhere with: nclscreen screen --resume {error.job_id} --report FOLDER"
+    ),
+    RequestRefused: lambda error: (
+        "'nclscreen cancel' drops it" if (error.verb, error.state) == ("pause", JobState.PREPARING) else None
+    ),
+}
+
+
+def with_advice(error: BaseException) -> str:
+    """The error's message, and what to type where a command helps."""
+    advise = _ADVICE.get(type(error)) if isinstance(error, JobsError) else None
+    advice = advise(error) if advise is not None else None
+    return str(error) if advice is None else f"{error}; {advice}"
+
+
+def after_failure(job: Job) -> str | None:
+    """What to type about a job that gave up; its error says why."""
+    if job.state is not JobState.FAILED:
+        return None
+    if job.found.bad_lines:
+        return "submit it again with --skip-bad-lines to go on without these lines"
+    if job.counts.failed and job.counts.done == job.counts.total:
+        return f"once that is mended: nclscreen retry {job.id}"
+    return None

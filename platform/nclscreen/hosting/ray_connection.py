@@ -1,0 +1,104 @@
+"""Ray alone: a local one that lives as long as we do, or a connection to a cluster that was there before."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from jobs.errors import JobsError
+from nclscreen.interrupts import uninterrupted
+
+#: how long Ray's processes may take to end by themselves
+_LINGER_S = 5.0
+
+
+class ClusterUnreachable(JobsError):
+    """No Ray cluster answers at the address given."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RayOptions:
+    """Which Ray to use."""
+
+    #: None: a local one of our own
+    address: str | None
+    #: what replicas and shards reserve together
+    needed_cpus: float
+
+    @property
+    def local_cpus(self) -> int:
+        """Logical CPUs of a local Ray; more than there are cores is fine."""
+        return max(os.cpu_count() or 1, math.ceil(self.needed_cpus))
+
+
+@contextmanager
+def connected_ray(options: RayOptions) -> Iterator[None]:
+    """Ray alone: a local one of our own, or a connection to a cluster. Raises ClusterUnreachable."""
+    import ray
+
+    before = set(psutil.Process().children())
+    rays: set[psutil.Process] = set()
+    try:
+        try:
+            with _own_sigterm():
+                _connect(ray, options)
+        finally:
+            # whatever else this process starts, before or after, is not Ray's and not ours to end
+            rays = set(psutil.Process().children()) - before
+        yield
+    finally:
+        with uninterrupted():
+            started = [*rays, *_descendants(rays)] if options.address is None else []
+            ray.shutdown()
+            _see_off(started)
+
+
+def _connect(ray: Any, options: RayOptions) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a screening recorder's machines do not phone home
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default; silences its warning
+    common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    if options.address is None:
+        ray.init(address="local", num_cpus=options.local_cpus, include_dashboard=False, **common)
+        return
+    try:
+        ray.init(address=options.address, **common)
+    except ConnectionError as error:
+        raise ClusterUnreachable(
+            f"no Ray cluster answers at {options.address!r} ({error}); check NCLSCREEN_RAY_ADDRESS, or unset it to "
+            "use a local one"
+        ) from None
+
+
+def _descendants(processes: Iterable[psutil.Process]) -> Iterator[psutil.Process]:
+    for process in processes:
+        with suppress(psutil.Error):
+            yield from process.children(recursive=True)
+
+
+def _see_off(processes: list[psutil.Process]) -> None:
+    """Wait until Ray's processes are gone, and end those that are slow: its agents may linger for a minute."""
+    _, slow = psutil.wait_procs(processes, timeout=_LINGER_S)
+    for process in slow:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(slow, timeout=_LINGER_S)
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Put our SIGTERM handler back, which cleans up: Ray installs one of its own while it starts."""
+    ours = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ours)
