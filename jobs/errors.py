@@ -166,12 +166,37 @@ class NotAwaitingConfirmation(JobsError):
 
 
 class VerdictNotFound(JobsError):
-    """The job has no verdict for this key."""
+    """The job has no verdict for this image."""
 
-    def __init__(self, job_id: str, key: str) -> None:
+    def __init__(self, job_id: str, image: str) -> None:
         self.job_id = job_id
-        self.key = key
-        super().__init__(f"job {job_id} has no verdict for {key!r}")
+        #: its key, address or ordinal, as it was asked for
+        self.image = image
+        super().__init__(f"job {job_id} has no verdict for {image!r}")
+
+
+class AmbiguousImage(JobsError):
+    """Several images of a job are meant by the same words."""
+
+    def __init__(self, job_id: str, said: str, candidates: list[tuple[int, str]], *, more: bool) -> None:
+        self.job_id = job_id
+        self.said = said
+        #: ordinal and address of the first few
+        self.candidates = candidates
+        listed = ", ".join(f"{job_id}/{ordinal} ({uri!r})" for ordinal, uri in candidates)
+        super().__init__(f"{said!r} can be several images: {listed}{', ...' if more else ''}")
+
+
+class InvalidFilter(JobsError):
+    """No list is kept in an order that serves these filters."""
+
+
+class InvalidCursor(JobsError):
+    """This cursor does not continue this list."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the cursor cannot be used: {reason}")
 
 
 class IllegalTransition(JobsError):

@@ -91,6 +91,7 @@ def result_row(verdict: Verdict) -> list[str]:
         message = _harmless(verdict.error_message or "")
         return [*image, "failed", verdict.error_code.value, _HTTP_STATUS.get(verdict.error_code, ""), message]
     scored = {
+        "ordinal": verdict.ordinal,
         "score": verdict.score,
         "flagged": verdict.flagged,
         "tampered_area": tampered_area(verdict),

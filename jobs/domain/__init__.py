@@ -5,7 +5,7 @@ from jobs.domain.ids import Cursor, ImageKey, JobId, ShardId
 from jobs.domain.jobs import Counts, FailureThreshold, Job, JobOptions, NewJob, Preparing
 from jobs.domain.models import ModelRef
 from jobs.domain.shards import Lease
-from jobs.domain.verdicts import Verdict
+from jobs.domain.verdicts import Verdict, VerdictRef
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -26,4 +26,5 @@ __all__ = [
     "Preparing",
     "ShardId",
     "Verdict",
+    "VerdictRef",
 ]

@@ -26,6 +26,11 @@ class ObjectInfo:
     closed_folder: bool = False
 
 
+def address(container: str, key: ImageKey) -> str:
+    """Container and key in one, for people; the root folder's container ends with a slash of its own."""
+    return f"{container}{'' if container.endswith('/') else '/'}{key}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageRef:
     """One entry of a frozen corpus: which bytes are meant."""
@@ -39,7 +44,7 @@ class ImageRef:
 
     @property
     def uri(self) -> str:
-        return f"{self.container.rstrip('/')}/{self.key}"
+        return address(self.container, self.key)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

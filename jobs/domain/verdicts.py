@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.domain.corpus import ImageRef
-from jobs.domain.ids import ImageKey
+from jobs.domain.corpus import ImageRef, address
+from jobs.domain.ids import ImageKey, JobId
 from jobs.errors import ErrorCode
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerdictRef:
+    """What names one verdict for ever: a link, a review or a person points to it. A key may lie in two buckets."""
+
+    job_id: JobId
+    #: position in the frozen manifest of the job
+    ordinal: int
+
+    def __str__(self) -> str:
+        """ "JOB/17": as people write it."""
+        return f"{self.job_id}/{self.ordinal}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +52,11 @@ class Verdict:
     def __post_init__(self) -> None:
         if (self.score is None) == (self.error_code is None):
             raise ValueError("a verdict has either a score or an error code")
+
+    @property
+    def uri(self) -> str:
+        """Container and key in one, for people."""
+        return address(self.container, self.key)
 
 
 def failed_verdict(entry: ImageRef, ordinal: int, fingerprint: str, code: ErrorCode, message: str) -> Verdict:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import exists, or_, select
+from typing import Any
+
+from sqlalchemy import Select, exists, or_, select, tuple_
 
 from jobs.domain import Job, JobId
+from jobs.domain.pages import Page, decode_cursor, encode_cursor
 from jobs.domain.states import CLAIMABLE, FINAL, JobState
+from jobs.lifecycle.job_filters import JobFilter
 from jobs.lifecycle.job_table import JobTable
 from jobs.sql.database import json_texts, reading
+from jobs.sql.matching import model_is
 from jobs.sql.rows import job_from_row
 from jobs.sql.tables import LEASED, QUEUED, jobs, shards
 from jobs.stored_text import storable
@@ -16,21 +21,22 @@ from jobs.stored_text import storable
 class JobLookups(JobTable):
     """What can be asked about jobs without changing any."""
 
-    def latest(
-        self, limit: int = 20, *, tag: str | None = None, state: JobState | None = None, name: str | None = None
-    ) -> list[Job]:
-        """Jobs, newest first; those with this tag, in this state, and with this text in their name, any case."""
-        wanted = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
-        if tag is not None:
-            each = json_texts(jobs.c.tags).table_valued("value")
-            wanted = wanted.where(exists().select_from(each).where(each.c.value == storable(tag)))
-        if state is not None:
-            wanted = wanted.where(jobs.c.state == state.value)
-        if name is not None:
-            wanted = wanted.where(jobs.c.name.icontains(storable(name), autoescape=True))
+    def page(self, wanted: JobFilter, limit: int = 20, cursor: str | None = None) -> Page[Job]:
+        """Up to `limit` (at least 1) jobs, newest first, and the cursor of the next page. Raises InvalidCursor."""
+        statement = _newest_first(wanted)
+        if cursor is not None:
+            place = decode_cursor(cursor, wanted.digest, (float, str))
+            statement = statement.where(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*place))
         with reading(self._engine) as connection:
-            rows = connection.execute(wanted).all()
-        return [job_from_row(row) for row in rows]
+            found = [job_from_row(row) for row in connection.execute(statement.limit(limit + 1))]
+        if len(found) <= limit:
+            return Page(items=tuple(found))
+        last = found[limit - 1]
+        return Page(items=tuple(found[:limit]), next_cursor=encode_cursor((last.created_at, last.id), wanted.digest))
+
+    def latest(self, limit: int = 20) -> list[Job]:
+        """All jobs, newest first, or so many of them."""
+        return list(self.page(JobFilter(), limit).items)
 
     def completing(self) -> list[JobId]:
         """Jobs whose shards are all done and that wait to be closed, but not for their completion report."""
@@ -74,3 +80,21 @@ class JobLookups(JobTable):
         )
         with reading(self._engine) as connection:
             return [job_from_row(row) for row in connection.execute(wanted)]
+
+
+def _newest_first(wanted: JobFilter) -> Select[Any]:
+    statement = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
+    if wanted.tag is not None:
+        each = json_texts(jobs.c.tags).table_valued("value")
+        statement = statement.where(exists().select_from(each).where(each.c.value == storable(wanted.tag)))
+    if wanted.state is not None:
+        statement = statement.where(jobs.c.state == wanted.state.value)
+    if wanted.name is not None:
+        statement = statement.where(jobs.c.name.icontains(storable(wanted.name), autoescape=True))
+    if wanted.model is not None:
+        statement = statement.where(model_is(wanted.model))
+    if wanted.created_after is not None:
+        statement = statement.where(jobs.c.created_at >= wanted.created_after)
+    if wanted.created_before is not None:
+        statement = statement.where(jobs.c.created_at <= wanted.created_before)
+    return statement

@@ -85,7 +85,7 @@ class Corpus:
         return bool(version == cursor["list"])
 
     def _list_key(self) -> ImageKey | None:
-        if not is_manifest(self._source) and not is_inventory(self._source):
+        if not names_places(self._source):
             return None
         return self._parsed.single_key or ImageKey(self._parsed.prefix) or None
 
@@ -145,6 +145,11 @@ class Corpus:
         self.seen += 1
         self.ignored += not accepted
         return accepted
+
+
+def names_places(source: str) -> bool:
+    """Whether the source is a list or an inventory, which may name images in several buckets or folders."""
+    return is_manifest(source) or is_inventory(source)
 
 
 def _version(storage: ObjectStorage, key: ImageKey) -> str:

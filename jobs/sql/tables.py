@@ -100,6 +100,8 @@ jobs = Table(
     # error codes of the images of `retry_of` that are tried again; null = all
     Column("retry_codes", JSON(none_as_null=True)),
     Index("ix_jobs_state", "state"),
+    # the order in which jobs are listed
+    Index("ix_jobs_created_at_id", "created_at", "id"),
     Index("ix_jobs_token", "token", unique=True),
     Index(
         "ix_jobs_report_due",

@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs.job_document import instant, job_document
 from jobs.sql.rows import tampered_area
-from jobs.verdicts import JobVerdict
+from jobs.verdicts import FoundVerdict
 
 __all__ = ["instant", "job_document", "verdict_document"]
 
@@ -14,11 +14,13 @@ __all__ = ["instant", "job_document", "verdict_document"]
 _DIGITS = 4
 
 
-def verdict_document(found: JobVerdict) -> dict[str, Any]:
+def verdict_document(found: FoundVerdict) -> dict[str, Any]:
     verdict = found.verdict
     area = tampered_area(verdict)
     return {
+        "ref": str(found.ref),
         "job": found.job_id,
+        "ordinal": verdict.ordinal,
         "container": verdict.container,
         "key": verdict.key,
         "score": _rounded(verdict.score),
@@ -32,6 +34,7 @@ def verdict_document(found: JobVerdict) -> dict[str, Any]:
         "etag": verdict.etag,
         "version_id": verdict.version_id,
         "map_uri": verdict.map_uri,
+        "model": found.model.name,
         "model_fingerprint": verdict.fingerprint,
         "error_code": verdict.error_code.value if verdict.error_code else None,
         "error_message": verdict.error_message,

@@ -55,6 +55,7 @@ def test_a_job_is_completed_when_its_report_is_there(reports: ReportBench) -> No
     assert [row[1] for row in report.succeeded] == [f"{i:06d}.png" for i in range(1, 8)]
     assert report.succeeded[0][4:6] == ["", "200"]
     assert json.loads(report.succeeded[0][6]) == {
+        "ordinal": 5,
         "score": 0.25,
         "flagged": False,
         "tampered_area": 0.0,

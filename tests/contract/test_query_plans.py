@@ -12,6 +12,7 @@ from support.builders import CONTAINER, FINGERPRINT, entries, entry, lease, read
 
 from jobs.domain import Filters, JobId
 from jobs.errors import VerdictNotFound
+from jobs.lifecycle.job_filters import JobFilter
 from jobs.lifecycle.job_store import JobStore
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.shards.entries import pack_entries
@@ -20,7 +21,7 @@ from jobs.sql.database import create_database_engine, writing
 from jobs.sql.migrations import upgrade
 from jobs.sql.rows import filters_to_json
 from jobs.sql.tables import jobs, shard_entries, shards, verdicts
-from jobs.verdicts import FlaggedQuery, VerdictStore
+from jobs.verdicts import VerdictFilter, VerdictStore
 
 BACKENDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 OLD_JOBS = 20
@@ -187,22 +188,50 @@ def test_what_a_job_waits_for_is_looked_up_among_waiting_shards(archive: Archive
 
 
 @pytest.mark.parametrize("query", ["all jobs", "all jobs above", "one job", "one job above"])
-def test_flagged_images_come_in_the_order_of_their_index(archive: Archive, query: str) -> None:
+@pytest.mark.parametrize("page", ["first", "later"])
+def test_flagged_images_come_in_the_order_of_their_index(archive: Archive, query: str, page: str) -> None:
     of_job = archive.job_id if query.startswith("one") else None
-    wanted = FlaggedQuery(job_id=of_job, min_score=0.9 if query.endswith("above") else None, limit=20)
-    ((sent, parameters),) = recorded(
-        archive.engine, "verdicts", lambda: list(VerdictStore(archive.engine).flagged(wanted))
-    )
+    wanted = VerdictFilter(flagged=True, job_id=of_job, min_score=0.9 if query.endswith("above") else None)
+    store = VerdictStore(archive.engine)
+    cursor = store.page(wanted, 20).next_cursor if page == "later" else None
+    ((sent, parameters),) = recorded(archive.engine, "verdicts", lambda: store.page(wanted, 20, cursor))
     plan = archive.plan(sent, parameters)
     index = "ix_verdicts_flagged_of_job" if of_job else "ix_verdicts_flagged"
     assert re.search(rf"{index}\b", plan), plan
     assert "TEMP B-TREE" not in plan, plan
     assert not re.search(r"^\s*(->)?\s*(Incremental )?Sort ", plan, re.MULTILINE), plan
+    if page == "later":  # the place is found in the index, not walked to
+        assert re.search(r"\(?score,.*\)? ?< ?\(?|ROW\(.*score", plan), plan
+        assert not re.search(r"Filter: .*ROW", plan), plan
+
+
+@pytest.mark.parametrize("filters", [{}, {"failed": True}, {"prefix": "1"}])
+def test_a_later_page_of_a_job_begins_at_its_place(archive: Archive, filters: dict[str, object]) -> None:
+    store = VerdictStore(archive.engine)
+    wanted = VerdictFilter(job_id=archive.job_id, **filters)  # type: ignore[arg-type]
+    cursor = store.page(wanted, 20).next_cursor
+    ((sent, parameters),) = recorded(archive.engine, "verdicts", lambda: store.page(wanted, 20, cursor))
+    plan = archive.plan(sent, parameters)
+    assert re.search(r"ix_verdicts_failed" if filters.get("failed") else r"pk_verdicts|sqlite_autoindex", plan), plan
+    assert "TEMP B-TREE" not in plan, plan
+    assert not re.search(r"^\s*(->)?\s*(Incremental )?Sort |SCAN verdicts|Seq Scan on verdicts", plan, re.M), plan
+
+
+def test_a_later_page_of_jobs_begins_at_its_place(archive: Archive) -> None:
+    store = JobStore(archive.engine)
+    cursor = store.page(JobFilter(), 5).next_cursor
+    ((sent, parameters),) = recorded(archive.engine, "jobs", lambda: store.page(JobFilter(), 5, cursor))
+    if archive.engine.dialect.name == "sqlite":  # PostgreSQL reads so few jobs at once
+        plan = archive.plan(sent, parameters)
+        assert "ix_jobs_created_at_id ((created_at,id)<(?,?))" in plan, plan
+        assert "TEMP B-TREE" not in plan, plan
 
 
 def test_failures_come_from_their_index(archive: Archive) -> None:
     store = VerdictStore(archive.engine)
-    ((sent, parameters),) = recorded(archive.engine, "verdicts", lambda: list(store.failed(archive.job_id)))
+    ((sent, parameters),) = recorded(
+        archive.engine, "verdicts", lambda: list(store.stream(VerdictFilter(job_id=archive.job_id, failed=True)))
+    )
     assert "ix_verdicts_failed" in archive.plan(sent, parameters)
 
 
@@ -211,7 +240,7 @@ def test_one_image_is_found_by_its_hash(archive: Archive) -> None:
 
     def ask() -> None:
         with pytest.raises(VerdictNotFound):
-            store.one(archive.job_id, "nobody.jpg")
+            store.find(archive.job_id, "s3://photos/nobody.jpg")
 
     ((sent, parameters),) = recorded(archive.engine, "verdicts", ask)
     assert "ix_verdicts_job_id_key_hash" in archive.plan(sent, parameters)

@@ -12,6 +12,7 @@ from support.builders import CONTAINER, Bench, entries, job_row, new_job, ready_
 from jobs.domain import FailureThreshold, Filters, JobId, JobOptions, ManifestProblem, ModelRef, Preparing
 from jobs.domain.states import JobState
 from jobs.errors import JobNotFound, NotAwaitingConfirmation, TokenReused
+from jobs.lifecycle.job_filters import JobFilter
 from jobs.lifecycle.preparation_leases import Preparation, PreparationLost
 
 OPTIONS = JobOptions(
@@ -122,15 +123,17 @@ def test_jobs_are_found_by_tag_state_and_name(bench: Bench) -> None:
     plain = bench.store.submit(new_job())
     named = bench.store.submit(new_job(options=JobOptions(name="100% a_b", tags=("a",))))
     bench.store.cancel(plain)
-    found = {
-        word: {job.id for job in bench.store.latest(tag=word)} for word in ("a", "b'c", "100%", "写", "b", "%", "\0")
-    }
-    assert found == {"a": {odd, named}, "b'c": {odd}, "100%": {odd}, "写": {odd}, "b": set(), "%": set(), "\0": set()}
-    assert [job.id for job in bench.store.latest(name="A_B")] == [named]
-    assert [job.id for job in bench.store.latest(name="0%")] == [named]
-    assert [job.id for job in bench.store.latest(state=JobState.CANCELLED)] == [plain]
-    assert bench.store.latest(tag="a", state=JobState.CANCELLED) == []
-    assert len(bench.store.latest(1, tag="a")) == 1
+
+    def found(**parts: object) -> list[JobId]:
+        return [job.id for job in bench.store.page(JobFilter(**parts)).items]  # type: ignore[arg-type]
+
+    tagged = {word: set(found(tag=word)) for word in ("a", "b'c", "100%", "写", "b", "%", "\0")}
+    assert tagged == {"a": {odd, named}, "b'c": {odd}, "100%": {odd}, "写": {odd}, "b": set(), "%": set(), "\0": set()}
+    assert found(name="A_B") == [named]
+    assert found(name="0%") == [named]
+    assert found(state=JobState.CANCELLED) == [plain]
+    assert found(tag="a", state=JobState.CANCELLED) == []
+    assert len(bench.store.page(JobFilter(tag="a"), 1).items) == 1
 
 
 def test_the_place_reached_is_kept_with_the_shards_and_the_next_preparer_gets_it(bench: Bench) -> None:

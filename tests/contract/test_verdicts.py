@@ -15,8 +15,8 @@ from sqlalchemy import Engine
 from support.builders import FINGERPRINT, Bench, entry, ready_job, scored, unreadable
 
 from jobs.domain import ImageRef, JobId, Verdict
-from jobs.errors import ErrorCode, VerdictNotFound
-from jobs.verdicts import HISTOGRAM_BINS, FlaggedQuery, VerdictStore
+from jobs.errors import AmbiguousImage, ErrorCode, VerdictNotFound
+from jobs.verdicts import HISTOGRAM_BINS, VerdictFilter, VerdictStore
 
 LONG_KEY = "é" * 3500 + ".jpg"
 
@@ -40,7 +40,9 @@ def verdicts(engine: Engine) -> VerdictStore:
 
 
 def flagged_keys(verdicts: VerdictStore, **query: object) -> list[str]:
-    return [match.verdict.key for match in verdicts.flagged(FlaggedQuery(**query))]  # type: ignore[arg-type]
+    limit = query.pop("limit", 100)
+    wanted = VerdictFilter(flagged=True, **query)  # type: ignore[arg-type]
+    return [match.verdict.key for match in verdicts.stream(wanted, limit)]  # type: ignore[arg-type]
 
 
 def test_a_verdict_comes_back_as_it_was_recorded(bench: Bench, verdicts: VerdictStore) -> None:
@@ -51,13 +53,13 @@ def test_a_verdict_comes_back_as_it_was_recorded(bench: Bench, verdicts: Verdict
     ]
     job_id = screened(bench, images, results)
     assert [match.verdict for match in verdicts.of_job(job_id)] == results
-    assert verdicts.one(job_id, "a.jpg") == results[0]
+    assert verdicts.find(job_id, "a.jpg").verdict == results[0]
 
 
 def test_flagged_images_come_highest_score_first(bench: Bench, verdicts: VerdictStore) -> None:
     first = with_scores(bench, [0.6, 0.4, 0.9, 0.5])
     second = with_scores(bench, [0.7, 0.2])
-    found = [(match.job_id, match.verdict.score) for match in verdicts.flagged(FlaggedQuery())]
+    found = [(match.job_id, match.verdict.score) for match in verdicts.stream(VerdictFilter(flagged=True))]
     assert found == [(first, 0.9), (second, 0.7), (first, 0.6), (first, 0.5)]
     assert flagged_keys(verdicts, job_id=first) == ["2.jpg", "0.jpg", "3.jpg"]
 
@@ -108,22 +110,53 @@ def test_a_prefix_is_plain_text(bench: Bench, verdicts: VerdictStore, prefix: st
 @pytest.mark.parametrize("key", [LONG_KEY, *NAMES])
 def test_one_image_by_its_key(bench: Bench, verdicts: VerdictStore, key: str) -> None:
     job_id = with_scores(bench, [0.1] * (len(NAMES) + 1), names=[*NAMES, LONG_KEY])
-    assert verdicts.one(job_id, key).key == key
+    assert verdicts.find(job_id, key).verdict.key == key
 
 
 @pytest.mark.parametrize("key", ["b.jpg", "a.JPG", "a.jpg ", "", "%", "a\0", "\udcff", LONG_KEY])
 def test_a_key_without_verdict(bench: Bench, verdicts: VerdictStore, key: str) -> None:
     job_id = with_scores(bench, [0.1], names=["a.jpg"])
     with pytest.raises(VerdictNotFound):
-        verdicts.one(job_id, key)
+        verdicts.find(job_id, key)
     with pytest.raises(VerdictNotFound):
-        verdicts.one(JobId("another"), "a.jpg")
+        verdicts.find(JobId("another"), "a.jpg")
 
 
-def test_an_image_named_in_two_buckets_gives_the_first(bench: Bench, verdicts: VerdictStore) -> None:
-    images = [entry("a.jpg"), entry("a.jpg", container="s3://other")]
-    job_id = screened(bench, images, [scored(0, images[0], 0.1), scored(1, images[1], 0.9)])
-    assert verdicts.one(job_id, "a.jpg").ordinal == 0
+def test_an_image_named_in_two_buckets_is_found_by_its_address_or_number(bench: Bench, verdicts: VerdictStore) -> None:
+    images = [entry("a.jpg"), entry("a.jpg", container="s3://other"), entry("1")]
+    job_id = screened(bench, images, [scored(i, image, 0.1 + i / 10) for i, image in enumerate(images)])
+
+    def found(said: str) -> int:
+        return verdicts.find(job_id, said).verdict.ordinal
+
+    assert found("s3://photos/a.jpg") == found("0") == found(f"{job_id}/0") == 0
+    assert found("s3://other/a.jpg") == found(f"{job_id}/1") == 1
+    assert found("s3://photos/1") == found("2") == 2
+    with pytest.raises(AmbiguousImage) as caught:
+        found("a.jpg")
+    assert caught.value.candidates == [(0, "s3://photos/a.jpg"), (1, "s3://other/a.jpg")]
+    assert f"{job_id}/1 ('s3://other/a.jpg')" in str(caught.value)
+    with pytest.raises(AmbiguousImage):
+        found("1")  # a number, and somebody's key
+    for nobody in ("s3://photos", "s3://", "3", f"{job_id}/9", "another0000000000/0", "9" * 30, "s3://third/a.jpg"):
+        with pytest.raises(VerdictNotFound):
+            found(nobody)
+
+
+def test_two_versions_of_an_object_are_told_apart_by_number(bench: Bench, verdicts: VerdictStore) -> None:
+    images = [entry("a.jpg", version_id=version) for version in ("v1", "v2")]
+    job_id = screened(bench, images, [scored(i, image) for i, image in enumerate(images)])
+    with pytest.raises(AmbiguousImage):
+        verdicts.find(job_id, "s3://photos/a.jpg")
+    assert verdicts.find(job_id, "1").verdict.version_id == "v2"
+
+
+@pytest.mark.parametrize("container", ["file:///", "file:///a%20b", "file:///a/b/c", "s3://bucket"])
+@pytest.mark.parametrize("key", ["x.jpg", "b/c/x.jpg", "c//x.jpg", "/x.jpg", "a b/é.jpg", "/" * 900 + "x.jpg"])
+def test_every_address_that_is_printed_is_found(bench: Bench, verdicts: VerdictStore, container: str, key: str) -> None:
+    images = [entry(key, container="s3://elsewhere"), entry(key, container=container)]
+    job_id = screened(bench, images, [scored(i, image) for i, image in enumerate(images)])
+    assert verdicts.find(job_id, images[1].uri).verdict.ordinal == 1
 
 
 def test_failures_come_in_the_order_of_the_manifest(bench: Bench, verdicts: VerdictStore) -> None:
@@ -134,8 +167,9 @@ def test_failures_come_in_the_order_of_the_manifest(bench: Bench, verdicts: Verd
     ]
     job_id = screened(bench, images, results)
     with_scores(bench, [0.5])
-    assert [match.verdict for match in verdicts.failed(job_id)] == [results[1], results[3], results[4]]
-    assert [match.verdict.ordinal for match in verdicts.failed(job_id, limit=2)] == [1, 3]
+    failed = VerdictFilter(job_id=job_id, failed=True)
+    assert [match.verdict for match in verdicts.stream(failed)] == [results[1], results[3], results[4]]
+    assert [match.verdict.ordinal for match in verdicts.stream(failed, 2)] == [1, 3]
     assert list(verdicts.error_counts(job_id).items()) == [("corrupt", 2), ("empty", 1)]
     assert len(flagged_keys(verdicts, job_id=job_id)) == 3
 
@@ -163,7 +197,7 @@ def test_every_score_is_in_one_bar(bench: Bench, scores: list[float]) -> None:
 
 def test_a_job_without_verdicts(verdicts: VerdictStore) -> None:
     nobody = JobId("nobody")
-    assert list(verdicts.of_job(nobody)) == list(verdicts.failed(nobody)) == []
+    assert list(verdicts.of_job(nobody)) == list(verdicts.stream(VerdictFilter(job_id=nobody, failed=True))) == []
     assert sum(verdicts.score_histogram(nobody)) == 0
     assert verdicts.error_counts(nobody) == {}
 
@@ -175,9 +209,7 @@ def test_answers_stream(bench: Bench, verdicts: VerdictStore) -> None:
     def peak_bytes(take: int | None) -> int:
         tracemalloc.start()
         try:
-            matches = verdicts.flagged(FlaggedQuery(limit=None))
-            seen = sum(1 for _ in islice(matches, take))
-            matches.close()
+            seen = sum(1 for _ in islice(verdicts.stream(VerdictFilter(flagged=True)), take))
             assert seen == (take or 12_000)
             return tracemalloc.get_traced_memory()[1]
         finally:
@@ -187,10 +219,9 @@ def test_answers_stream(bench: Bench, verdicts: VerdictStore) -> None:
     assert peak_bytes(None) < 2 * peak_bytes(1500)
 
 
-def test_a_reader_who_stops_early_gives_the_connection_back(bench: Bench, verdicts: VerdictStore) -> None:
+def test_a_reader_who_takes_his_time_or_stops_early_keeps_no_connection(bench: Bench, verdicts: VerdictStore) -> None:
     with_scores(bench, [0.9] * 2000)
-    for _ in range(20):  # more than the pool has connections
-        matches = verdicts.flagged(FlaggedQuery(limit=None))
-        next(matches)
-        matches.close()
+    readers = [verdicts.stream(VerdictFilter(flagged=True)) for _ in range(20)]  # more than the pool has connections
+    for reader in readers:
+        next(reader)
     with_scores(bench, [0.5])

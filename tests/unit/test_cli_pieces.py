@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from rich.console import Console
 from support.odd_images import encoded, photo
 from support.tiny_model import save_tiny_model
 
@@ -18,7 +15,6 @@ from jobs.domain import IMAGE_SUFFIXES, Counts, Filters, Job, JobId, ModelRef
 from jobs.domain.states import JobState
 from ncl_model.imaging.decoding import FORMATS
 from ncl_model.inference.calibration import FALLBACK_THRESHOLD
-from nclscreen.cli import output
 from nclscreen.cli.app import run
 from nclscreen.cli.progress import Rate, duration, progress_line
 from nclscreen.documents import job_document
@@ -156,14 +152,3 @@ def test_doctor_says_what_to_mend(
     }
     assert "gone.safetensors" in found["model"]["message"]
     assert "nowhere" in found["source"]["message"]
-
-
-def test_ids_are_whole_on_a_terminal_of_the_usual_width() -> None:
-    made = dataclasses.replace(
-        job(JobState.AWAITING_CONFIRMATION, total=1_000_000, failed=1000),
-        id=JobId("1m7yxf33cw6dnp0t"),
-        source="/photographs/" + "x" * 100,
-    )
-    shown = Console(width=80, file=StringIO(), record=True)
-    shown.print(output.jobs_table([made]))
-    assert made.id in shown.export_text()

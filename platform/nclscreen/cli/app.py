@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from jobs.errors import InvalidSource, JobsError
+from jobs.errors import InvalidCursor, InvalidFilter, InvalidSource, JobsError
 from jobs.outage import reason
 from jobs.sql.database import InvalidDatabaseUrl
 from jobs.sql.errors import DATABASE_AWAY
@@ -29,7 +29,15 @@ from nclscreen.services.errors import InvalidRequest
 from nclscreen.visible_text import visible_text
 from nclscreen.wiring import InvalidSettings
 
-_USAGE_ERRORS = (InvalidSource, InvalidWebhook, InvalidSettings, InvalidDatabaseUrl, ConfigInvalid)
+_USAGE_ERRORS = (
+    InvalidSource,
+    InvalidWebhook,
+    InvalidSettings,
+    InvalidDatabaseUrl,
+    InvalidFilter,
+    InvalidCursor,
+    ConfigInvalid,
+)
 
 #: base of everything that is wrong with a command line; found by its child, as some typers carry a click of their own
 _ClickException: Any = typer.BadParameter.__mro__[2]
@@ -83,8 +91,16 @@ def build_app() -> typer.Typer:
         (control.prioritize, "Example:\n\n  nclscreen prioritize 1m7yxf33cw6dnp0t 10"),
         (retry.retry, "Example:\n\n  nclscreen retry 1m7yxf33cw6dnp0t --code timeout --code not_found"),
         (control.cancel, "Example:\n\n  nclscreen cancel 1m7yxf33cw6dnp0t"),
-        (query.flagged, "Example:\n\n  nclscreen flagged --min-score 0.9 --prefix 2026/ --limit 20"),
-        (query.show, "Example:\n\n  nclscreen show --job 1m7yxf33cw6dnp0t holiday/beach.jpg --out beach.png"),
+        (
+            query.flagged,
+            "Examples:\n\n  nclscreen flagged --min-score 0.9 --prefix 2026/ --limit 20\n\n"
+            "  nclscreen flagged --job 1m7yxf33cw6dnp0t --limit 0 > all.txt",
+        ),
+        (
+            query.show,
+            "Examples:\n\n  nclscreen show 1m7yxf33cw6dnp0t/17 --out beach.png\n\n"
+            "  nclscreen show --job 1m7yxf33cw6dnp0t s3://archive/holiday/beach.jpg --out beach.png",
+        ),
         (score.score, "Example:\n\n  nclscreen score a.jpg b.png"),
         (
             evaluate.evaluate,

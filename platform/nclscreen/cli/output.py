@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
 import typer
@@ -14,8 +14,7 @@ from rich.text import Text
 
 from jobs.domain import Filters, Job
 from jobs.domain.states import JobState
-from jobs.sql.rows import tampered_area
-from jobs.verdicts import JobVerdict
+from jobs.verdicts import FoundVerdict
 from nclscreen.cli.advice import after_failure
 from nclscreen.documents import instant, verdict_document
 from nclscreen.quantities import size_in_words
@@ -25,9 +24,6 @@ DONE, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 #: in a file or pipe a table row stays one line, however long its key
 _PIPE_WIDTH = 10_000
-
-#: characters of a job's id
-_ID_WIDTH = 16
 
 #: progress, notices, errors
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -51,16 +47,17 @@ def print_json(document: Any) -> None:
     sys.stdout.write("\n")
 
 
-def print_json_list(name: str, items: Iterable[Any]) -> None:
-    """The document `{name: [...]}`, written as the items come, however many there are."""
+def print_json_list(name: str, items: Iterable[Any], more: Callable[[], dict[str, Any]] = dict) -> None:
+    """The document `{name: [...], **more()}`, written as the items come, however many there are."""
     sys.stdout.write(f'{{\n  "{name}": [')
     for position, item in enumerate(items):
         sys.stdout.write(",\n    " if position else "\n    ")
         json.dump(item, sys.stdout)
-    sys.stdout.write("\n  ]\n}\n")
+    rest = "".join(f",\n  {json.dumps(key)}: {json.dumps(value)}" for key, value in more().items())
+    sys.stdout.write(f"\n  ]{rest}\n}}\n")
 
 
-def verdict_documents(found: Iterable[JobVerdict]) -> Iterator[dict[str, Any]]:
+def verdict_documents(found: Iterable[FoundVerdict]) -> Iterator[dict[str, Any]]:
     return (verdict_document(item) for item in found)
 
 
@@ -77,43 +74,6 @@ def visible(text: str) -> Text:
 
 def state_text(state: JobState) -> Text:
     return Text(state.value, style=_STATE_STYLE.get(state, "cyan"))
-
-
-def flagged_table(found: Iterable[JobVerdict], *, with_job: bool) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("score", justify="right")
-    table.add_column("area", justify="right")
-    if with_job:
-        table.add_column("job", no_wrap=True, min_width=_ID_WIDTH)
-    table.add_column("image", overflow="fold")
-    for item in found:
-        area = tampered_area(item.verdict) or 0.0
-        job = [item.job_id] if with_job else []
-        table.add_row(f"{item.verdict.score:.3f}", f"{area:.1%}", *job, visible(item.verdict.key))
-    return table
-
-
-def jobs_table(jobs: Iterable[Job]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("job", no_wrap=True, min_width=_ID_WIDTH)  # whole, as it is typed into other commands
-    table.add_column("state", overflow="fold")
-    for name in ("images", "flagged", "failed"):
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("submitted")
-    table.add_column("source", overflow="fold")
-    for job in jobs:
-        done = f"{job.counts.done:,}/{job.counts.total:,}"
-        submitted = (instant(job.created_at) or "")[:16].replace("T", " ")
-        table.add_row(
-            job.id,
-            state_text(job.state),
-            done,
-            f"{job.counts.flagged:,}",
-            f"{job.counts.failed:,}",
-            submitted,
-            visible(job.source),
-        )
-    return table
 
 
 def job_grid(job: Job, errors: dict[str, int], waits_for: str | None = None) -> Table:

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jobs.domain import Job, JobId, ManifestProblem
+from jobs.domain import Job, ManifestProblem
 from jobs.domain.states import JobState
-from jobs.verdicts import FlaggedQuery
+from jobs.lifecycle.job_filters import JobFilter
+from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
+from nclscreen.cli.job_list import print_jobs
 from nclscreen.cli.progress import Attendance, follow
-from nclscreen.documents import job_document
+from nclscreen.cli.ranking import mixed_scores, print_ranking
+from nclscreen.documents import job_document, verdict_document
+from nclscreen.quantities import moment
 from nclscreen.services.job_view import job_view
 from nclscreen.visible_text import visible_text
 from nclscreen.wiring import wire
 
 JobArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Model = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Only of this model: its name, or the beginning of its fingerprint.")
+]
+Cursor = Annotated[str | None, typer.Option(help="Go on where an earlier list ended, with the same filters.")]
+
+#: "JOB/NUMBER"
+_REF = re.compile(r"([0-9a-z]{16})/[0-9]+")
 
 #: rows that may be asked for: databases count no further than 2**63
 _MOST = 1_000_000_000
@@ -29,15 +42,30 @@ def jobs(
     tag: Annotated[str | None, typer.Option(help="Only jobs with this tag.")] = None,
     state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
     name: Annotated[str | None, typer.Option(help="Only jobs whose name contains this, any case.")] = None,
+    model: Model = None,
+    submitted_after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Not before 2026-05-17, 2026-05-17T10:00Z, or 7d, 12h, 30m ago.")
+    ] = None,
+    submitted_before: Annotated[str | None, typer.Option(metavar="TIME", help="Not after this time.")] = None,
+    cursor: Cursor = None,
     as_json: Json = False,
 ) -> None:
     """List jobs, newest first."""
-    found = wire().jobs.latest(limit, tag=tag, state=state, name=name)
+    wanted = JobFilter(
+        tag=tag,
+        state=state,
+        name=name,
+        model=model,
+        created_after=_moment(submitted_after),
+        created_before=_moment(submitted_before),
+    )
+    page = wire().jobs.page(wanted, limit, cursor)
     if as_json:
-        output.print_json({"jobs": [job_document(job) for job in found]})
-    elif found:
-        output.out.print(output.jobs_table(found))
-    elif tag is not None or state is not None or name is not None:
+        output.print_json({"jobs": [job_document(job) for job in page.items], "next_cursor": page.next_cursor})
+    elif page.items:
+        print_jobs(page.items)
+        _tell_more(page.next_cursor)
+    elif wanted != JobFilter() or cursor is not None:
         output.err.print("no job is like that; 'nclscreen jobs' lists all")
     else:
         output.err.print("there are no jobs yet; begin with: nclscreen screen FOLDER")
@@ -95,37 +123,81 @@ def watch(job_id: JobArgument, as_json: Json = False) -> None:
 def flagged(
     job_id: Annotated[str | None, typer.Option("--job", metavar="ID", help="Only of this job.")] = None,
     min_score: Annotated[float | None, typer.Option(min=0, max=1, help="Only scores from this on.")] = None,
+    max_score: Annotated[float | None, typer.Option(min=0, max=1, help="Only scores up to this.")] = None,
+    min_area: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Only images of which this share or more looks tampered.")
+    ] = None,
     prefix: Annotated[str | None, typer.Option(help="Only keys that begin with this.")] = None,
+    container: Annotated[str | None, typer.Option(help="Only of this s3://bucket or file:///folder.")] = None,
+    model: Model = None,
     limit: Annotated[int, typer.Option(min=0, max=_MOST, help="At most so many; 0 for all.")] = 100,
+    cursor: Cursor = None,
     as_json: Json = False,
 ) -> None:
     """List flagged images, highest score first."""
     wiring = wire()
-    job_id = wiring.jobs.get(job_id).id if job_id is not None else None
-    query = FlaggedQuery(
-        job_id=JobId(job_id) if job_id else None, min_score=min_score, prefix=prefix, limit=limit or None
+    job = wiring.jobs.get(job_id) if job_id is not None else None
+    wanted = VerdictFilter(
+        flagged=True,
+        job_id=job.id if job else None,
+        min_score=min_score,
+        max_score=max_score,
+        min_area=min_area,
+        prefix=prefix,
+        container=container.rstrip("/") if container else None,
+        model=model,
     )
-    found = wiring.verdicts.flagged(query)
+    models = wiring.verdicts.ranked_models() if job is None and model is None else []
+    if len(models) > 1:
+        output.err.print(f"note: {mixed_scores(models)}", markup=False)
+    listing = wiring.verdicts.listing(wanted, limit or None, cursor)
     if as_json:
-        output.print_json_list("images", output.verdict_documents(found))
+        output.print_json_list(
+            "images", output.verdict_documents(listing), lambda: {"next_cursor": listing.next_cursor}
+        )
     else:
-        output.out.print(output.flagged_table(found, with_job=job_id is None))
+        print_ranking(listing, job=job, models=models if len(models) > 1 else ())
+        _tell_more(listing.next_cursor)
 
 
 def show(
-    key: Annotated[str, typer.Argument(help="The image's key, as `flagged` prints it.")],
-    job_id: Annotated[str, typer.Option("--job", metavar="ID", help="The job it was screened in.")],
+    image: Annotated[
+        str,
+        typer.Argument(help="JOB/NUMBER; or with --job its number, its address (s3://bucket/key), or its key alone."),
+    ],
     out_file: Annotated[Path, typer.Option("--out", metavar="FILE.png", help="The picture to write.")],
+    job_id: Annotated[str | None, typer.Option("--job", metavar="ID", help="The job it was screened in.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Write a picture: the photograph beside its heatmap, on a fixed scale from 0 to 1."""
     from nclscreen.services.comparison_picture import NoPicture, comparison_picture
 
+    if job_id is None and (ref := _REF.fullmatch(image)):
+        job_id = ref.group(1)
+    if job_id is None:
+        raise typer.BadParameter("say of which job with --job ID, or write JOB/NUMBER as 'nclscreen flagged' does")
     wiring = wire()
-    found = wiring.jobs.get(job_id)
-    picture = comparison_picture(wiring, found, wiring.verdicts.one(found.id, key))
+    job = wiring.jobs.get(job_id)
+    found = wiring.verdicts.find(job.id, image)
+    picture = comparison_picture(wiring, job, found)
     try:
         out_file.parent.mkdir(parents=True, exist_ok=True)
         picture.save(out_file, format="PNG")
     except OSError as error:
         raise NoPicture(f"cannot write {out_file}: {error.strerror or error}") from None
-    output.out.print(str(out_file), soft_wrap=True, markup=False)
+    if as_json:
+        output.print_json(verdict_document(found) | {"picture": str(out_file)})
+    else:
+        output.out.print(str(out_file), soft_wrap=True, markup=False)
+
+
+def _moment(said: str | None) -> float | None:
+    try:
+        return None if said is None else moment(said, time.time())[0]
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _tell_more(cursor: str | None) -> None:
+    if cursor is not None:
+        output.err.print(f"there are more: the same command with --cursor {cursor}", markup=False)

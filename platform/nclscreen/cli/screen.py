@@ -13,11 +13,12 @@ from jobs.domain import Job, JobId
 from jobs.domain.states import FINAL, JobState
 from jobs.errors import ModelMismatch
 from jobs.sql.errors import DATABASE_AWAY
-from jobs.verdicts import FlaggedQuery
+from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
 from nclscreen.cli.confirming import Yes
 from nclscreen.cli.folders import check_folder
 from nclscreen.cli.progress import duration
+from nclscreen.cli.ranking import print_ranking
 from nclscreen.cli.run_view import RunView, run_job
 from nclscreen.cli.submission_options import Asked, takes_submission
 from nclscreen.documents import job_document
@@ -67,7 +68,7 @@ def screen(
             unwritten = error  # told behind what came of the job
     if as_json:
         errors = wiring.verdicts.error_counts(job.id)
-        flagged = output.verdict_documents(wiring.verdicts.flagged(FlaggedQuery(job_id=job.id, limit=SHOWN)))
+        flagged = output.verdict_documents(wiring.verdicts.stream(_flagged_of(job), SHOWN))
         document = job_document(job) | {"error_codes": errors, "flagged": list(flagged)}
         output.print_json(document | {"report": str(written) if written else None})
     elif job.state in FINAL:
@@ -135,10 +136,13 @@ def print_result(wiring: Wiring, job: Job) -> None:
         output.out.print(f"took     {duration(took)}, {job.counts.done / max(took, 1e-9):.1f} images/s")
     if job.counts.flagged:
         output.out.print()
-        flagged = wiring.verdicts.flagged(FlaggedQuery(job_id=job.id, limit=SHOWN))
-        output.out.print(output.flagged_table(flagged, with_job=False))
+        print_ranking(wiring.verdicts.stream(_flagged_of(job), SHOWN), job=job)
         if job.counts.flagged > SHOWN:
             output.out.print(f"... and {job.counts.flagged - SHOWN:,} more: nclscreen flagged --job {job.id}")
+
+
+def _flagged_of(job: Job) -> VerdictFilter:
+    return VerdictFilter(job_id=job.id, flagged=True)
 
 
 def _tell_changes(jobs: list[Job], shown: dict[JobId, JobState]) -> None:

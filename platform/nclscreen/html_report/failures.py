@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
 from jobs.domain import JobId, Verdict
 from jobs.errors import ErrorCode
-from jobs.verdicts import VerdictStore
+from jobs.verdicts import VerdictFilter, VerdictStore
 from nclscreen.html_report.explanations import EXPLANATIONS
 
 
@@ -28,14 +27,13 @@ def failure_groups(verdicts: VerdictStore, job_id: JobId, rows: int) -> list[Fai
     wanted = _shares(totals, rows)
     kept: dict[ErrorCode, list[Verdict]] = {code: [] for code in totals}
     missing = sum(wanted.values())
-    with closing(verdicts.failed(job_id)) as failed:
-        for found in failed:
-            code = found.verdict.error_code
-            if not missing or code is None:
-                break
-            if len(kept.get(code, ())) < wanted.get(code, 0):
-                kept[code].append(found.verdict)
-                missing -= 1
+    for found in verdicts.stream(VerdictFilter(job_id=job_id, failed=True)):
+        code = found.verdict.error_code
+        if not missing or code is None:
+            break
+        if len(kept.get(code, ())) < wanted.get(code, 0):
+            kept[code].append(found.verdict)
+            missing -= 1
     return [
         FailureGroup(code=code, explanation=EXPLANATIONS[code], total=total, shown=tuple(kept[code]))
         for code, total in totals.items()

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from jobs.preparation.corpus import names_places
 from nclscreen.html_report import histogram as layout
 from nclscreen.html_report.cards import Card
 from nclscreen.html_report.failures import FailureGroup
@@ -38,6 +39,7 @@ def write_page(
         .generate(
             summary=summary,
             job=summary.job,
+            listed=names_places(summary.job.source),
             histogram=histogram,
             layout=layout,
             cards=cards,

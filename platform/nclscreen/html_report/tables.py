@@ -8,13 +8,24 @@ from typing import TextIO
 
 from jobs.domain import Verdict
 from jobs.sql.rows import tampered_area
-from jobs.verdicts import JobVerdict
+from jobs.verdicts import FoundVerdict
 
 #: what makes a spreadsheet take a cell for a formula, also in full width; see OWASP, "CSV Injection"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
-FLAGGED_COLUMNS = ("container", "key", "score", "tampered_area", "width", "height", "bytes", "sha256", "map_uri")
-FAILED_COLUMNS = ("container", "key", "error_code", "error_message", "bytes")
+FLAGGED_COLUMNS = (
+    "ordinal",
+    "container",
+    "key",
+    "score",
+    "tampered_area",
+    "width",
+    "height",
+    "bytes",
+    "sha256",
+    "map_uri",
+)
+FAILED_COLUMNS = ("ordinal", "container", "key", "error_code", "error_message", "bytes")
 
 
 def safe_cell(text: str | None) -> str:
@@ -23,12 +34,12 @@ def safe_cell(text: str | None) -> str:
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
-def write_flagged(file: TextIO, found: Iterable[JobVerdict]) -> None:
+def write_flagged(file: TextIO, found: Iterable[FoundVerdict]) -> None:
     """All flagged images, highest score first; tampered_area is the share at probability 0.5 or more."""
     _write(file, FLAGGED_COLUMNS, (_flagged_row(item.verdict) for item in found))
 
 
-def write_failed(file: TextIO, found: Iterable[JobVerdict]) -> None:
+def write_failed(file: TextIO, found: Iterable[FoundVerdict]) -> None:
     """All images without a score."""
     _write(file, FAILED_COLUMNS, (_failed_row(item.verdict) for item in found))
 
@@ -36,6 +47,7 @@ def write_failed(file: TextIO, found: Iterable[JobVerdict]) -> None:
 def _flagged_row(verdict: Verdict) -> list[object]:
     area = tampered_area(verdict)
     return [
+        verdict.ordinal,
         safe_cell(verdict.container),
         safe_cell(verdict.key),
         f"{verdict.score:.4f}",
@@ -50,7 +62,8 @@ def _flagged_row(verdict: Verdict) -> list[object]:
 
 def _failed_row(verdict: Verdict) -> list[object]:
     code = verdict.error_code.value if verdict.error_code else ""
-    return [safe_cell(verdict.container), safe_cell(verdict.key), code, safe_cell(verdict.error_message), verdict.size]
+    place = [verdict.ordinal, safe_cell(verdict.container), safe_cell(verdict.key)]
+    return [*place, code, safe_cell(verdict.error_message), verdict.size]
 
 
 def _write(file: TextIO, columns: tuple[str, ...], rows: Iterator[list[object]]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jobs.domain import Job
 from jobs.storage import OpenStorage
-from jobs.verdicts import FlaggedQuery, VerdictStore
+from jobs.verdicts import VerdictFilter, VerdictStore
 from nclscreen.html_report.cards import CardMaker
 from nclscreen.html_report.failures import failure_groups
 from nclscreen.html_report.files import replacing
@@ -36,12 +36,13 @@ def write_report(
     """
     limits = limits or ReportLimits()
     out_dir.mkdir(parents=True, exist_ok=True)
+    flagged = VerdictFilter(job_id=job.id, flagged=True)
     with replacing(out_dir / "flagged.csv") as file:
-        write_flagged(file, verdicts.flagged(FlaggedQuery(job_id=job.id, limit=None)))
+        write_flagged(file, verdicts.stream(flagged))
     with replacing(out_dir / "failed.csv") as file:
-        write_failed(file, verdicts.failed(job.id))
+        write_failed(file, verdicts.stream(VerdictFilter(job_id=job.id, failed=True)))
     # a short list, without pictures: the database is not kept waiting while they are drawn
-    shown = [found.verdict for found in verdicts.flagged(FlaggedQuery(job_id=job.id, limit=limits.pictures))]
+    shown = [found.verdict for found in verdicts.stream(flagged, limits.pictures)]
     now = time.time()
     page = out_dir / "index.html"
     with replacing(page) as file:

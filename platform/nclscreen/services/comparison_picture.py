@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.domain import Job, Verdict
+from jobs.domain import Job
 from jobs.errors import JobsError, ModelMismatch
 from jobs.sql.rows import tampered_area
+from jobs.verdicts import FoundVerdict
 from nclscreen.pictures import comparison, upright_photo
 from nclscreen.stored_heatmaps import heatmap_reader
 from nclscreen.wiring import Wiring
@@ -24,11 +26,12 @@ class NoPicture(JobsError):
     """There is nothing to show for this image, or nowhere to put it."""
 
 
-def comparison_picture(wiring: Wiring, job: Job, verdict: Verdict) -> Image:
+def comparison_picture(wiring: Wiring, job: Job, found: FoundVerdict) -> Image:
     """The photograph, and its heatmap on a fixed scale from 0 to 1.
 
     Raises NoPicture, StorageError, ImageUnreadable, ModelMismatch.
     """
+    verdict = found.verdict
     if verdict.score is None:
         raise NoPicture(f"{verdict.key!r} has no score: {verdict.error_code} ({verdict.error_message})")
     data = wiring.open_storage(verdict.container).read(verdict.key, version_id=verdict.version_id)
@@ -36,9 +39,12 @@ def comparison_picture(wiring: Wiring, job: Job, verdict: Verdict) -> Image:
     area = tampered_area(verdict) or 0.0
     lines = [
         verdict.key,
+        f"{found.ref} in {verdict.container}",
         f"score {verdict.score:.3f}, threshold {job.threshold:.3f}: {'flagged' if verdict.flagged else 'not flagged'}; "
         f"{area:.1%} of the image at 0.5 or more",
     ]
+    if verdict.sha256 is not None and hashlib.sha256(data).hexdigest() != verdict.sha256:
+        lines.append("the file has changed since it was scored: this is its present picture")
     return comparison(upright_photo(data, _LONGEST_SIDE), heatmap, lines)
 
 

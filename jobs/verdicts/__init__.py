@@ -1,0 +1,9 @@
+"""Questions to the verdicts: filtered pages, one image, summaries. All answers come in short transactions."""
+
+from jobs.verdicts.filters import VerdictFilter
+from jobs.verdicts.finding import find_image
+from jobs.verdicts.rows import FoundVerdict
+from jobs.verdicts.store import VerdictStore
+from jobs.verdicts.summaries import HISTOGRAM_BINS
+
+__all__ = ["HISTOGRAM_BINS", "FoundVerdict", "VerdictFilter", "VerdictStore", "find_image"]

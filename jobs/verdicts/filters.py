@@ -1,0 +1,50 @@
+"""Which verdicts are asked for, and in which order they come. Free of SQL."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from jobs.domain import JobId
+from jobs.domain.pages import filter_digest
+from jobs.errors import ErrorCode, InvalidFilter
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerdictFilter:
+    """Verdicts that pass every part that is set.
+
+    Flagged ones come ranked, highest score first, of one job or of all; any others are of one job and come in the order
+    of its manifest. Raises InvalidFilter for parts that no order serves.
+    """
+
+    job_id: JobId | None = None
+    flagged: bool | None = None
+    #: in [0, 1], inclusive; an image without a score passes neither bound
+    min_score: float | None = None
+    max_score: float | None = None
+    #: share of the image with probability at least 0.5, in [0, 1], inclusive; likewise
+    min_area: float | None = None
+    max_area: float | None = None
+    #: the key begins with this
+    prefix: str | None = None
+    #: "s3://bucket" or "file:///absolute/folder"
+    container: str | None = None
+    #: the model's name, or the beginning of its fingerprint
+    model: str | None = None
+    #: whether there is an error code instead of a score
+    failed: bool | None = None
+    error_code: ErrorCode | None = None
+
+    def __post_init__(self) -> None:
+        if not self.ranked and self.job_id is None:
+            raise InvalidFilter("verdicts of all jobs are listed by score, and only the flagged ones")
+
+    @property
+    def ranked(self) -> bool:
+        """Whether they come by score, and not in the order of a manifest."""
+        return self.flagged is True
+
+    @property
+    def digest(self) -> str:
+        """The same for equal filters, another one for others."""
+        return filter_digest({name: value for name, value in asdict(self).items() if value is not None})

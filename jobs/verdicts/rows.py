@@ -1,0 +1,39 @@
+"""A verdict together with the job and the model it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+
+from jobs.domain import JobId, ModelRef, Verdict, VerdictRef
+from jobs.sql.rows import verdict_from_row
+from jobs.sql.tables import jobs, verdicts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundVerdict:
+    """One verdict of the database."""
+
+    job_id: JobId
+    #: of the job
+    model: ModelRef
+    verdict: Verdict
+
+    @property
+    def ref(self) -> VerdictRef:
+        return VerdictRef(job_id=self.job_id, ordinal=self.verdict.ordinal)
+
+
+def joined() -> Select[Any]:
+    """Verdicts with what `found_from_row` needs of their jobs."""
+    return select(verdicts, jobs.c.model_fingerprint, jobs.c.model_name).join(jobs, jobs.c.id == verdicts.c.job_id)
+
+
+def found_from_row(row: Row[Any]) -> FoundVerdict:
+    return FoundVerdict(
+        job_id=JobId(row.job_id),
+        model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
+        verdict=verdict_from_row(row),
+    )

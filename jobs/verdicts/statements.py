@@ -1,0 +1,78 @@
+"""Filters and places as SQL. The plans of these statements are guarded by tests/contract/test_query_plans.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, TextClause, text, tuple_
+
+from jobs.domain.pages import Place
+from jobs.sql.matching import begins_with, is_text, model_is
+from jobs.sql.tables import verdicts
+from jobs.verdicts.filters import VerdictFilter
+from jobs.verdicts.rows import FoundVerdict, joined
+
+_Condition = ColumnElement[bool] | TextClause
+
+
+def page_statement(wanted: VerdictFilter, after: Place | None, limit: int) -> Select[Any]:
+    """The first verdicts behind a place, in the order of the filter."""
+    order = _order(wanted)
+    conditions = _conditions(wanted)
+    if after is not None:
+        place = tuple_(*order)
+        conditions.append(place < tuple_(*after) if wanted.ranked else place > tuple_(*after))
+    directed = [column.desc() for column in order] if wanted.ranked else order
+    return joined().where(*conditions).order_by(*directed).limit(limit)
+
+
+def place_kinds(wanted: VerdictFilter) -> tuple[type, ...]:
+    """The types of a place in the order of the filter."""
+    if not wanted.ranked:
+        return (int,)
+    return (float, int) if wanted.job_id is not None else (float, str, int)
+
+
+def place_of(wanted: VerdictFilter, found: FoundVerdict) -> Place:
+    """Where this verdict is in the order of the filter."""
+    verdict = found.verdict
+    if not wanted.ranked:
+        return (verdict.ordinal,)
+    of_job = () if wanted.job_id is not None else (found.job_id,)
+    return (verdict.score, *of_job, verdict.ordinal)
+
+
+def _order(wanted: VerdictFilter) -> list[ColumnElement[Any]]:
+    if not wanted.ranked:
+        return [verdicts.c.ordinal]
+    of_job = [] if wanted.job_id is not None else [verdicts.c.job_id]
+    return [verdicts.c.score, *of_job, verdicts.c.ordinal]
+
+
+def _conditions(wanted: VerdictFilter) -> list[_Condition]:
+    conditions: list[_Condition] = []
+    if wanted.flagged is not None:
+        # as text, alone: SQLAlchemy writes "flagged = 1" for SQLite, which then does not see the partial index
+        conditions.append(text("verdicts.flagged" if wanted.flagged else "NOT verdicts.flagged"))
+    if wanted.job_id is not None:
+        conditions.append(is_text(verdicts.c.job_id, wanted.job_id))
+    if wanted.container is not None:
+        conditions.append(is_text(verdicts.c.container, wanted.container))
+    if wanted.prefix:
+        conditions.append(begins_with(verdicts.c.key, wanted.prefix))
+    if wanted.model is not None:
+        conditions.append(model_is(wanted.model))
+    if wanted.error_code is not None:
+        conditions.append(verdicts.c.error_code == wanted.error_code.value)
+    if wanted.failed or wanted.error_code is not None:
+        conditions.append(verdicts.c.error_code.is_not(None))  # as the partial index says it
+    elif wanted.failed is False:
+        conditions.append(verdicts.c.error_code.is_(None))
+    return conditions + _bounds(wanted)
+
+
+def _bounds(wanted: VerdictFilter) -> list[_Condition]:
+    score, area = verdicts.c.score, verdicts.c.tampered_area
+    bounds = [(wanted.min_score, score.__ge__), (wanted.max_score, score.__le__)]
+    bounds += [(wanted.min_area, area.__ge__), (wanted.max_area, area.__le__)]
+    return [compare(value) for value, compare in bounds if value is not None]

@@ -1,0 +1,79 @@
+"""The verdicts of one database, as everybody asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from sqlalchemy import Engine, select
+
+from jobs.domain import JobId, ModelRef, Verdict, VerdictRef
+from jobs.domain.pages import Page
+from jobs.errors import VerdictNotFound
+from jobs.sql.database import reading
+from jobs.sql.tables import jobs, verdicts
+from jobs.verdicts.filters import VerdictFilter
+from jobs.verdicts.finding import find_image
+from jobs.verdicts.listing import Listing
+from jobs.verdicts.rows import FoundVerdict, found_from_row, joined
+from jobs.verdicts.summaries import error_counts, score_histogram
+
+
+class VerdictStore:
+    """Filtered lists, single verdicts and summaries."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def listing(self, wanted: VerdictFilter, limit: int | None = None, cursor: str | None = None) -> Listing:
+        """Verdicts that pass the filter, all or so many, in flat memory. Raises InvalidCursor."""
+        return Listing(self._engine, wanted, limit, cursor)
+
+    def stream(self, wanted: VerdictFilter, limit: int | None = None) -> Iterator[FoundVerdict]:
+        """The same from the beginning, for those who ask for no rest."""
+        return iter(self.listing(wanted, limit))
+
+    def page(self, wanted: VerdictFilter, limit: int = 100, cursor: str | None = None) -> Page[FoundVerdict]:
+        """The same as one page, and the cursor of the next one. Raises InvalidCursor."""
+        listing = self.listing(wanted, limit, cursor)
+        return Page(items=tuple(listing), next_cursor=listing.next_cursor)
+
+    def of_job(self, job_id: JobId) -> Iterator[FoundVerdict]:
+        """Every verdict of a job, in manifest order."""
+        return self.stream(VerdictFilter(job_id=job_id))
+
+    def batches(self, job_id: JobId, size: int = 2000) -> Iterator[list[Verdict]]:
+        """The same in lists of `size`."""
+        rest = self.of_job(job_id)
+        while batch := [found.verdict for found in islice(rest, size)]:
+            yield batch
+
+    def find(self, job_id: JobId, said: str) -> FoundVerdict:
+        """The image of a job that a person means; see `find_image`. Raises VerdictNotFound, AmbiguousImage."""
+        return find_image(self._engine, job_id, said)
+
+    def at(self, ref: VerdictRef) -> FoundVerdict:
+        """The verdict of this reference. Raises VerdictNotFound."""
+        wanted = joined().where(verdicts.c.job_id == ref.job_id, verdicts.c.ordinal == ref.ordinal)
+        with reading(self._engine) as connection:
+            row = connection.execute(wanted).one_or_none()
+        if row is None:
+            raise VerdictNotFound(ref.job_id, str(ref.ordinal))
+        return found_from_row(row)
+
+    def ranked_models(self) -> list[ModelRef]:
+        """The models whose scores meet in a ranking over all jobs, by name."""
+        wanted = select(jobs.c.model_name, jobs.c.model_fingerprint).where(jobs.c.flagged > 0).distinct()
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted.order_by(jobs.c.model_name, jobs.c.model_fingerprint)).all()
+        return [ModelRef(name=row.model_name, fingerprint=row.model_fingerprint) for row in rows]
+
+    def score_histogram(self, job_id: JobId) -> list[int]:
+        """Images per score bin: `HISTOGRAM_BINS` bins over [0, 1], the last one closed."""
+        with reading(self._engine) as connection:
+            return score_histogram(connection, job_id)
+
+    def error_counts(self, job_id: JobId) -> dict[str, int]:
+        """Images per error code, most frequent first."""
+        with reading(self._engine) as connection:
+            return error_counts(connection, job_id)

@@ -1,0 +1,34 @@
+"""What a job's verdicts amount to."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, select
+
+from jobs.domain import JobId
+from jobs.sql.tables import verdicts
+
+#: bars of the score histogram over [0, 1]
+HISTOGRAM_BINS = 50
+
+
+def score_histogram(connection: Connection, job_id: JobId) -> list[int]:
+    """Images per score bin: `HISTOGRAM_BINS` bins over [0, 1], the last one closed."""
+    scaled = func.floor(verdicts.c.score * HISTOGRAM_BINS)
+    counted = (
+        select(scaled, func.count()).where(verdicts.c.job_id == job_id, verdicts.c.score.is_not(None)).group_by(scaled)
+    )
+    bins = [0] * HISTOGRAM_BINS
+    for position, count in connection.execute(counted):
+        bins[min(int(position), HISTOGRAM_BINS - 1)] += count
+    return bins
+
+
+def error_counts(connection: Connection, job_id: JobId) -> dict[str, int]:
+    """Images per error code, most frequent first."""
+    counted = (
+        select(verdicts.c.error_code, func.count().label("images"))
+        .where(verdicts.c.job_id == job_id, verdicts.c.error_code.is_not(None))
+        .group_by(verdicts.c.error_code)
+        .order_by(func.count().desc(), verdicts.c.error_code)
+    )
+    return {str(code): int(images) for code, images in connection.execute(counted)}

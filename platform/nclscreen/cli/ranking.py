@@ -1,0 +1,51 @@
+"""Flagged images as lines, one after the other as they come: however many there are, none waits for the last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from jobs.domain import Job, ModelRef
+from jobs.preparation.corpus import names_places
+from jobs.sql.rows import tampered_area
+from jobs.verdicts import FoundVerdict
+from nclscreen.cli import output
+from nclscreen.visible_text import visible_text
+
+#: characters of "JOB/NUMBER" with numbers up to a hundred million
+_REF_WIDTH = 25
+_NUMBER_WIDTH = 9
+_LONGEST_MODEL = 24
+
+
+def print_ranking(found: Iterable[FoundVerdict], *, job: Job | None = None, models: Sequence[ModelRef] = ()) -> None:
+    """One line for each image; `job` is the one they are all of, `models` those whose scores meet, if several do.
+
+    The image comes last and is not padded: a long key makes its own line longer and no other. Of one job whose images
+    lie in one place, the key alone is shown, else the whole address; `show` takes either, or the number.
+    """
+    whole = job is None or names_places(job.source)
+    names = [model.name[:_LONGEST_MODEL] for model in models]
+    model_width = max(map(len, names), default=0)
+    place = f"{'number':>{_NUMBER_WIDTH}}" if job is not None else f"{'verdict':<{_REF_WIDTH}}"
+    heading = f"score    area  {place}  {'model':<{model_width}}  " if names else f"score    area  {place}  "
+    _print(f"{heading}image", style="bold")
+    for each in found:
+        verdict = each.verdict
+        numbers = f"{verdict.score:.3f}  {tampered_area(verdict) or 0.0:6.1%}"
+        named = f"{verdict.ordinal:>{_NUMBER_WIDTH}}" if job is not None else f"{each.ref!s:<{_REF_WIDTH}}"
+        model = f"{visible_text(each.model.name[:_LONGEST_MODEL]):<{model_width}}  " if names else ""
+        _print(f"{numbers}  {named}  {model}{visible_text(verdict.uri if whole else verdict.key)}")
+
+
+def mixed_scores(models: Sequence[ModelRef]) -> str:
+    """What must be said where scores of several models meet in one list."""
+    named = ", ".join(f"{visible_text(model.name)} ({model.fingerprint[:12]})" for model in models)
+    return (
+        f"scores of {len(models)} models in one list, which do not compare: {named}; "
+        "see one model's with --model NAME, or one job's with --job ID"
+    )
+
+
+def _print(line: str, style: str | None = None) -> None:
+    # no wrapping: the terminal does it, and what is copied from there has no line ends in it
+    output.out.print(line, style=style, markup=False, soft_wrap=True)
