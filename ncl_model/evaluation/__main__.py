@@ -11,8 +11,7 @@ from pathlib import Path
 
 from ncl_model.command_line import INTERRUPTED, count, ended
 from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
-from ncl_model.evaluation.reporting import document, figures_text, robustness_text
-from ncl_model.evaluation.treated_tables import treated_text
+from ncl_model.evaluation.run_tables import run_document, run_text
 from ncl_model.evaluation.treatments import asked_suites
 from ncl_model.inference.predictor import Predictor
 from ncl_model.shown_text import one_line
@@ -28,7 +27,10 @@ def _evaluate(given: argparse.Namespace) -> int:
     sets = read_sets(given.data, given.limit)
     predictor = Predictor.setup(given.weights, given.precision, device=given.device)
     suites = asked_suites(benign=given.benign)
-    run = EvaluationRun(predictor, given.out, robustness=given.robustness, resave=given.resave, suites=suites)
+    against = None if given.against is None else Predictor.setup(given.against, given.precision, device=given.device)
+    run = EvaluationRun(
+        predictor, given.out, robustness=given.robustness, resave=given.resave, suites=suites, against=against
+    )
     interrupted = False
     try:
         run.run(sets, _Lines())
@@ -36,10 +38,9 @@ def _evaluate(given: argparse.Namespace) -> int:
         interrupted = True
     results = run.results
     if given.json:
-        sys.stdout.write(json.dumps(document(predictor, results), indent=2) + "\n")
+        sys.stdout.write(json.dumps(run_document(run), indent=2) + "\n")
     else:
-        tables = [figures_text(results), *(treated_text(suite, results) for suite in suites)]
-        sys.stdout.write("\n".join(tables + ([robustness_text(results)] if given.robustness else [])))
+        sys.stdout.write(run_text(run))
     if interrupted:
         return INTERRUPTED
     return int(any(result.problems for result in results))
@@ -53,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--robustness", action="store_true", help="also under distortions: nine times as long")
     parser.add_argument(
         "--benign", action="store_true", help="also after eight operations that tamper with nothing: ten times as long"
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="WEIGHTS", help="compare with these weights on the same photographs"
     )
     parser.add_argument("--resave", action="store_true", help="also with authentic photographs saved as tampered ones")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")

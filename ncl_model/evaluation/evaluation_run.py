@@ -9,18 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
-from PIL import Image
 
 from ncl_model.data.datasets import find_sources
 from ncl_model.data.file_bytes import read_file
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
+from ncl_model.evaluation.comparison import Difference, compare_sets
+from ncl_model.evaluation.comparison_tables import comparison_csv, comparison_markdown
 from ncl_model.evaluation.equal_saving import EqualSaving
 from ncl_model.evaluation.figures import LabelledSet
+from ncl_model.evaluation.out_folder import RecordFile, file_stem, place
 from ncl_model.evaluation.records import ImageRecord, examine
 from ncl_model.evaluation.reporting import (
     described,
@@ -35,7 +35,6 @@ from ncl_model.evaluation.results import SetResult
 from ncl_model.evaluation.robustness import SUITE
 from ncl_model.evaluation.set_judge import SetJudge
 from ncl_model.evaluation.sheet import Panel, chosen_cases, draw_sheet
-from ncl_model.evaluation.tables import csv_row
 from ncl_model.evaluation.treated_tables import treated_chart, treated_csv, treated_markdown
 from ncl_model.evaluation.treatments import Suite, Versions
 from ncl_model.imaging.decoding import decode_photo
@@ -45,8 +44,6 @@ from ncl_model.writing import sole_writer, writing
 
 #: called after each image: images of this set done, images of this set, name of the set
 Progress = Callable[[int, int, str], None]
-
-_RECORD_COLUMNS = tuple(f.name for f in fields(ImageRecord))
 
 
 def read_sets(paths: Sequence[Path], limit: int | None = None) -> list[LabelledSet]:
@@ -70,12 +67,6 @@ def read_sets(paths: Sequence[Path], limit: int | None = None) -> list[LabelledS
     return sets
 
 
-def file_stem(name: str) -> str:
-    """A set's name as part of a file name: letters, digits, dots and dashes."""
-    kept = "".join(char if char.isascii() and (char.isalnum() or char in ".-") else "-" for char in name)
-    return "-".join(part for part in kept.split("-") if part.strip(".")) or "set"
-
-
 class EvaluationRun:
     """Judges sets one after the other and writes what it finds into ``out`` (None: nothing is written)."""
 
@@ -87,17 +78,23 @@ class EvaluationRun:
         robustness: bool = False,
         resave: bool = False,
         suites: Sequence[Suite] = (),
+        against: Predictor | None = None,
     ) -> None:
         """What is measured beside the photographs as they are.
 
         ``robustness``: under the paper's distortions. ``resave``: image-level figures after ``EqualSaving``.
-        ``suites``: everything after these treatments.
+        ``suites``: everything after these treatments. ``against``: another model judges the same photographs, as
+        they are and after the suites.
         """
         self.predictor = predictor
+        self.against = against
         self.results: list[SetResult] = []
+        #: by name of the set, where there is another model
+        self.differences: dict[str, list[Difference]] = {}
         self._out = out
+        self.robustness = robustness
         self._distortions = SUITE if robustness else ()
-        self._suites = suites
+        self.suites = suites
         self._resave = resave
 
     def run(self, sets: Sequence[LabelledSet], progress: Progress = lambda done, total, name: None) -> None:
@@ -105,40 +102,57 @@ class EvaluationRun:
 
         Raises OutputUnwritable when the folder cannot be written, FolderInUse when another run is writing there.
         """
-        with self._alone(), writing(self._out), _RecordFile(self._out) as file:
+        with self._alone(), writing(self._out), RecordFile(self._out) as file:
             for labelled in sets:
-                result = SetResult(labelled=labelled, threshold=default_threshold(self.predictor.checkpoint.metrics))
+                result = _empty(labelled, self.predictor)
+                other = None if self.against is None else _empty(labelled, self.against)
                 self.results.append(result)
                 try:
-                    self._judge(result, file, progress)
+                    self._judge(result, other, file, progress)
                 finally:
                     result.summarize()
+                    if other is not None:
+                        self.differences[labelled.name] = compare_sets(result, other)
                     self._write()
                 self._draw(result)
 
     def _alone(self) -> AbstractContextManager[None]:
         return nullcontext() if self._out is None else sole_writer(self._out)
 
-    def _judge(self, result: SetResult, file: _RecordFile, progress: Progress) -> None:
+    def _judge(self, result: SetResult, other: SetResult | None, file: RecordFile, progress: Progress) -> None:
         labelled = result.labelled
         saving = EqualSaving.like(labelled.samples) if self._resave else None
         judge = SetJudge(self.predictor, result, distortions=self._distortions, saving=saving)
+        second = None if other is None or self.against is None else SetJudge(self.against, other)
         for sample in labelled.samples:
-            file.add(labelled.name, judge.add(sample, Versions(sample, self._suites)))
+            versions = Versions(sample, self.suites)
+            file.add(labelled.name, judge.add(sample, versions))
+            if second is not None:
+                second.add(sample, versions)
             progress(len(result.records), len(labelled.samples), labelled.name)
 
     def _write(self) -> None:
         if self._out is None:
             return
-        place(self._out / "figures.csv", figures_csv(self.results).encode())
-        place(self._out / "figures.md", figures_markdown(self.predictor, self.results).encode())
-        for suite in self._suites:
-            page = treated_markdown(described(self.predictor), suite, self.results)
-            place(self._out / f"{suite.name}.csv", treated_csv(suite, self.results).encode())
-            place(self._out / f"{suite.name}.md", page.encode())
+        for name, page in self._pages().items():
+            place(self._out / name, page)
+
+    def _pages(self) -> dict[str, str]:
+        """All tables, by file name."""
+        pages = {
+            "figures.csv": figures_csv(self.results),
+            "figures.md": figures_markdown(self.predictor, self.results),
+        }
+        for suite in self.suites:
+            pages[f"{suite.name}.csv"] = treated_csv(suite, self.results)
+            pages[f"{suite.name}.md"] = treated_markdown(described(self.predictor), suite, self.results)
         if self._distortions:
-            place(self._out / "robustness.csv", robustness_csv(self.results).encode())
-            place(self._out / "robustness.md", robustness_markdown(self.predictor, self.results).encode())
+            pages["robustness.csv"] = robustness_csv(self.results)
+            pages["robustness.md"] = robustness_markdown(self.predictor, self.results)
+        if self.against is not None:
+            pages["comparison.csv"] = comparison_csv(self.differences)
+            pages["comparison.md"] = comparison_markdown((self.predictor, self.against), self.differences)
+        return pages
 
     def _draw(self, result: SetResult) -> None:
         if self._out is None:
@@ -147,7 +161,7 @@ class EvaluationRun:
         if bands := chosen_cases(result.records):
             sheet = draw_sheet(*sheet_titles(self.predictor, result), bands, self._panels(result.labelled))
             place(self._out / f"sheet_{stem}.jpg", sheet)
-        for suite in self._suites:
+        for suite in self.suites:
             chart = treated_chart(described(self.predictor), suite, result)
             place(self._out / f"{suite.name}_{stem}.png", chart)
         if self._distortions:
@@ -171,37 +185,5 @@ class EvaluationRun:
         return panel
 
 
-def place(path: Path, content: bytes | Image.Image) -> None:
-    """Write whole or not at all: a reader sees the old file or the new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    if isinstance(content, bytes):
-        partial.write_bytes(content)
-    else:
-        kind = "PNG" if path.suffix == ".png" else "JPEG"
-        content.save(partial, format=kind, **({"quality": 90} if kind == "JPEG" else {}))
-    partial.replace(path)
-
-
-class _RecordFile:
-    """``images.csv``: one line per image, on disk as soon as it is judged."""
-
-    def __init__(self, out: Path | None) -> None:
-        self._path = None if out is None else out / "images.csv"
-        self._file: TextIO | None = None
-
-    def __enter__(self) -> _RecordFile:
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("w", encoding="utf-8", newline="")
-            self._file.write(csv_row(("set", *_RECORD_COLUMNS)))
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def add(self, set_name: str, record: ImageRecord) -> None:
-        """Append one image."""
-        if self._file is not None:
-            self._file.write(csv_row([set_name, *(getattr(record, column) for column in _RECORD_COLUMNS)]))
-            self._file.flush()
+def _empty(labelled: LabelledSet, predictor: Predictor) -> SetResult:
+    return SetResult(labelled=labelled, threshold=default_threshold(predictor.checkpoint.metrics))

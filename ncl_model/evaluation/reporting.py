@@ -117,14 +117,8 @@ def sheet_titles(predictor: Predictor, result: SetResult) -> tuple[str, str]:
 
 def document(predictor: Predictor, results: Sequence[SetResult]) -> dict[str, Any]:
     """Everything but the single images, as JSON types; an undefined figure is null."""
-    checkpoint = {"name": predictor.name, "version": predictor.version, "fingerprint": predictor.fingerprint}
     return {
-        "model": checkpoint
-        | {
-            "precision": predictor.precision,
-            "score_rule": str(predictor.rule),
-            "threshold": default_threshold(predictor.checkpoint.metrics),
-        },
+        "model": model_document(predictor),
         "sets": [
             {
                 "name": result.labelled.name,
@@ -139,6 +133,18 @@ def document(predictor: Predictor, results: Sequence[SetResult]) -> dict[str, An
             }
             for result in results
         ],
+    }
+
+
+def model_document(predictor: Predictor) -> dict[str, Any]:
+    """A model as JSON types."""
+    return {
+        "name": predictor.name,
+        "version": predictor.version,
+        "fingerprint": predictor.fingerprint,
+        "precision": predictor.precision,
+        "score_rule": str(predictor.rule),
+        "threshold": default_threshold(predictor.checkpoint.metrics),
     }
 
 

@@ -90,6 +90,34 @@ def test_evaluate_judges_the_rest_when_a_photograph_is_bad(
     assert "jpeg 50" in told
 
 
+def test_evaluate_shows_what_benign_operations_leave_and_compares_two_models(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = save_tiny_model(tmp_path / "other.safetensors", seed=5)
+    folder, out = make_indexed(tmp_path / "sets/one", count=4), tmp_path / "out"
+    command = ["evaluate", "--data", str(folder), "--out", str(out), "--benign", "--against", str(other)]
+    assert run(command) == 0
+    told = capsys.readouterr().out
+    places = [told.index(word) for word in ("after benign operations", "pixel IoU", "compared", "benign: messenger")]
+    assert places == sorted(places)  # the hardest table first
+    pages = {"benign.csv", "benign.md", "benign_sets-one.png", "comparison.csv", "comparison.md"}
+    assert pages <= {path.name for path in out.iterdir()}
+
+    assert run([*command, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert "messenger" in document["sets"][0]["benign"]
+    assert document["against"]["model"]["version"] == "5"
+
+
+def test_evaluate_takes_a_folder_called_tampered_for_what_it_is(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_authentic(tmp_path / "sets/tampered", count=2, regions=False)
+    assert run(["evaluate", "--data", str(tmp_path / "sets/tampered"), "--out", str(tmp_path / "out"), "--json"]) == 0
+    (figures,) = json.loads(capsys.readouterr().out)["sets"]
+    assert (figures["tampered"], figures["authentic"], figures["pixel_f1"]) == (2, 0, None)
+
+
 def test_evaluate_interrupted_says_what_is_left_behind(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,11 +146,14 @@ def test_evaluate_interrupted_says_what_is_left_behind(
         ([], 2, "--data"),
         (["--data", "nowhere", "--limit", "0"], 2, "--limit"),
         (["--data", "nowhere", "--precision", "int8"], 2, "--precision"),
+        (["--data", "PHOTOS", "--against", "none.safetensors"], 1, "none.safetensors: no such file"),
     ],
 )
 def test_evaluate_says_what_is_wrong_with_the_command(
     weights: Path, tmp_path: Path, arguments: list[str], code: int, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    photos = str(make_authentic(tmp_path / "photos", count=1))
+    arguments = [photos if word == "PHOTOS" else word for word in arguments]
     assert run(["evaluate", *arguments, "--out", str(tmp_path / "out")]) == code
     assert word in capsys.readouterr().err
 

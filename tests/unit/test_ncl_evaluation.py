@@ -22,8 +22,9 @@ from ncl_model.data.sample import Sample
 from ncl_model.errors import DatasetInvalid, OutputUnwritable
 from ncl_model.evaluation.__main__ import main
 from ncl_model.evaluation.equal_saving import EqualSaving
-from ncl_model.evaluation.evaluation_run import EvaluationRun, file_stem, read_sets
+from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
 from ncl_model.evaluation.figures import LabelledSet, evaluate, judged, summarize
+from ncl_model.evaluation.out_folder import file_stem
 from ncl_model.evaluation.records import ImageRecord, at_size, judge
 from ncl_model.evaluation.tables import csv_row, markdown_table, text_table
 from ncl_model.imaging.decoding import decode_photo

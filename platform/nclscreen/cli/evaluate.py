@@ -34,6 +34,10 @@ def evaluate(
             help="Also after eight operations that tamper with nothing (crop, resize, ...): ten times as long.",
         ),
     ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="WEIGHTS", help="Compare with these weights, on the same photographs in the same run."),
+    ] = None,
     resave: Annotated[
         bool,
         typer.Option("--resave", help="Also with the authentic photographs saved again as the tampered ones were."),
@@ -57,6 +61,7 @@ def evaluate(
             weights=weights,
             robustness=robustness,
             benign=benign,
+            against=against,
             resave=resave,
             precision=precision,
             device=device,

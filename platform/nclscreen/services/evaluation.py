@@ -27,6 +27,8 @@ class EvaluationRequest:
     robustness: bool = False
     #: also after operations that tamper with nothing
     benign: bool = False
+    #: weights to compare with on the same photographs
+    against: Path | None = None
     #: also with the authentic photographs saved again as the tampered ones were
     resave: bool = False
     #: None: that of this installation
@@ -49,14 +51,15 @@ class Evaluation:
         self.request = request
         self._sets = read_sets(request.data, request.limit)
         weights, precision = request.weights or wiring.model.weights, request.precision or wiring.model.precision
-        self._predictor = Predictor.setup(weights, precision, device=request.device)
-        self._suites = asked_suites(benign=request.benign)
+        predictor = Predictor.setup(weights, precision, device=request.device)
+        other = None if request.against is None else Predictor.setup(request.against, precision, device=request.device)
         self._run = EvaluationRun(
-            self._predictor,
+            predictor,
             request.out,
             robustness=request.robustness,
             resave=request.resave,
-            suites=self._suites,
+            suites=asked_suites(benign=request.benign),
+            against=other,
         )
 
     def run(self, progress: Progress) -> None:
@@ -76,9 +79,9 @@ class Evaluation:
     @property
     def document(self) -> dict[str, Any]:
         """Everything but the single images, as JSON types."""
-        from ncl_model.evaluation.reporting import document
+        from ncl_model.evaluation.run_tables import run_document
 
-        return document(self._predictor, self._run.results) | {"out": str(self.request.out)}
+        return run_document(self._run) | {"out": str(self.request.out)}
 
     @property
     def figures_text(self) -> str:
@@ -90,11 +93,6 @@ class Evaluation:
     @property
     def text(self) -> str:
         """All tables that were asked for, in lines."""
-        from ncl_model.evaluation.reporting import robustness_text
-        from ncl_model.evaluation.treated_tables import treated_text
+        from ncl_model.evaluation.run_tables import run_text
 
-        results = self._run.results
-        parts = [self.figures_text, *(treated_text(suite, results) for suite in self._suites)]
-        if self.request.robustness:
-            parts.append(robustness_text(results))
-        return "\n".join(parts)
+        return run_text(self._run)

@@ -1,0 +1,58 @@
+"""The folder an evaluation writes into: files put in place whole, and the records line by line."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import TextIO
+
+from PIL import Image
+
+from ncl_model.evaluation.records import ImageRecord
+from ncl_model.evaluation.tables import csv_row
+
+_RECORD_COLUMNS = tuple(f.name for f in fields(ImageRecord))
+
+
+def file_stem(name: str) -> str:
+    """A set's name as part of a file name: letters, digits, dots and dashes."""
+    kept = "".join(char if char.isascii() and (char.isalnum() or char in ".-") else "-" for char in name)
+    return "-".join(part for part in kept.split("-") if part.strip(".")) or "set"
+
+
+def place(path: Path, content: str | Image.Image) -> None:
+    """Write whole or not at all: a reader sees the old file or the new one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    if isinstance(content, str):
+        partial.write_bytes(content.encode())
+    else:
+        kind = "PNG" if path.suffix == ".png" else "JPEG"
+        content.save(partial, format=kind, **({"quality": 90} if kind == "JPEG" else {}))
+    partial.replace(path)
+
+
+class RecordFile:
+    """``images.csv``: one line per image, on disk as soon as it is judged."""
+
+    def __init__(self, out: Path | None) -> None:
+        """``out``: the folder; None: nothing is written."""
+        self._path = None if out is None else out / "images.csv"
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> RecordFile:
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("w", encoding="utf-8", newline="")
+            self._file.write(csv_row(("set", *_RECORD_COLUMNS)))
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, set_name: str, record: ImageRecord) -> None:
+        """Append one image."""
+        if self._file is not None:
+            self._file.write(csv_row([set_name, *(getattr(record, column) for column in _RECORD_COLUMNS)]))
+            self._file.flush()
