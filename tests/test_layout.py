@@ -70,7 +70,9 @@ def test_imports_go_one_way() -> None:
 
 def test_importing_a_package_does_nothing_but_define(tmp_path: Path) -> None:
     """No folder is made, no heavy library loaded, by importing the package itself."""
-    script = "import sys, nclscreen, jobs, ncl_model; print(sorted({'torch', 'ray', 'boto3'} & set(sys.modules)))"
+    script = (
+        "import sys, nclscreen, jobs, ncl_model; print(sorted({'torch', 'ray', 'boto3', 'cv2'} & set(sys.modules)))"
+    )
     done = run(sys.executable, "-c", script, env={**os.environ, "HOME": str(tmp_path)})
     assert done.stdout.strip() == "[]", done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -78,7 +80,7 @@ def test_importing_a_package_does_nothing_but_define(tmp_path: Path) -> None:
 
 def test_commands_start_without_what_only_some_of_them_need() -> None:
     """Loading torch takes longer than most commands."""
-    heavy = {"torch", "ray", "pyarrow", "scipy", "pandas"}
+    heavy = {"torch", "ray", "pyarrow", "scipy", "pandas", "cv2"}
     script = f"import sys, nclscreen.cli.app; print(sorted({heavy} & set(sys.modules)))"
     assert run(sys.executable, "-c", script).stdout.strip() == "[]"
 

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from ncl_model.architecture.config import NclConfig
+from ncl_model.copy_move import CopiedPair, CopyMoveEvidence
 from ncl_model.errors import ImageUnreadable
 from ncl_model.imaging.decoding import decode_image
-from nclscreen.pictures import comparison, overlay, upright_photo
+from nclscreen.pictures import comparison, draw_copies, overlay, upright_photo
 from nclscreen.pictures.colours import colour_table, css_gradient
 from nclscreen.pictures.lettering import drawable, fitted, font, width, wrapped
 
@@ -140,3 +141,49 @@ def test_text_is_made_to_fit() -> None:
     assert all(width(line, face) <= 200 for line in wrapped("some words " * 30, face, 200))
     assert drawable("plain", face) == "plain"
     assert "\\u" in drawable("\ue123", face)
+
+
+def evidence_of(*boxes: tuple[float, float, float, float]) -> CopyMoveEvidence:
+    """Pairs of a box and the same in the lower right corner, a line between them."""
+    pairs = tuple(
+        CopiedPair(
+            first=box,
+            second=(0.8, 0.8, 1.0, 1.0),
+            angle_deg=0.0,
+            scale=1.0,
+            mirrored=False,
+            shift_px=(1.0, 1.0),
+            inliers=3,
+            zncc=0.95,
+            residual_zncc=0.7,
+            area_px=100,
+            statistic=3.0,
+            lines=((box[0], box[1], 0.8, 0.8),),
+        )
+        for box in boxes
+    )
+    return CopyMoveEvidence(statistic=3.0, level="strict", searched=True, pairs=pairs, heatmap=None)
+
+
+@pytest.mark.parametrize("size", [(90, 60), (1, 1), (2000, 30)])
+def test_copies_are_drawn_on_a_photograph_of_any_size_which_stays_as_it_is(size: tuple[int, int]) -> None:
+    photo = Image.new("RGB", size, (120, 120, 120))
+    drawn = draw_copies(photo, evidence_of((0.0, 0.0, 0.2, 0.3), (0.4, 0.0, 0.6, 0.2)))
+    assert drawn.size == size
+    assert np.asarray(drawn).std() > 0 or size == (1, 1)
+    assert (np.asarray(photo) == 120).all()
+
+
+def test_both_ends_of_a_copy_have_a_box_of_one_colour_and_a_line_between() -> None:
+    drawn = np.asarray(draw_copies(GREY, evidence_of((0.1, 0.1, 0.3, 0.3))))
+    bright = [
+        {tuple(colour) for colour in part.reshape(-1, 3).tolist() if max(colour) > 150}
+        for part in (drawn[:20, :30], drawn[45:, 70:], drawn[20:40, 30:65])
+    ]
+    assert bright[0] == bright[1] == bright[2]
+    assert len(bright[0]) == 1
+    assert (drawn[:40, 75:] == 120).all()
+
+
+def test_nothing_is_drawn_where_nothing_was_copied() -> None:
+    assert (np.asarray(draw_copies(GREY, evidence_of())) == np.asarray(GREY)).all()

@@ -1,7 +1,8 @@
 """Photographs and heatmaps as people look at them, always on the same fixed scale from 0 to 1."""
 
 from nclscreen.pictures.comparison import comparison
+from nclscreen.pictures.copies import draw_copies
 from nclscreen.pictures.overlay import overlay
 from nclscreen.pictures.photo import upright_photo
 
-__all__ = ["comparison", "overlay", "upright_photo"]
+__all__ = ["comparison", "draw_copies", "overlay", "upright_photo"]
