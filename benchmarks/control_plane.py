@@ -111,7 +111,7 @@ def _rate(marks: Sequence[tuple[int, float]]) -> float:
 
 
 def claim(queue: WorkQueue, limit: int) -> list[Lease]:
-    return queue.claim(limit, LEASE_S, fingerprint=MODEL.fingerprint)
+    return queue.claim(limit, LEASE_S, fingerprints=[MODEL.fingerprint])
 
 
 def raw(engine: Engine, images: int, *, copy: bool) -> float:

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from jobs.background import MaintenanceTask, in_background
 from jobs.domain import JobId, Lease
 from jobs.domain.states import FINAL
-from jobs.errors import ErrorCode, LeaseLost, ModelMismatch
+from jobs.errors import ErrorCode, LeaseLost
 from jobs.lifecycle.job_store import JobStore
 from jobs.lifecycle.preparation_leases import Preparation, PreparationLost
-from jobs.outage import STORAGE_MAX_WAIT_S, Outage, StorageOutage, reason
-from jobs.ports import Outcome, OutcomeKind, ShardRunner
+from jobs.outage import STORAGE_MAX_WAIT_S, BackOff, Outage, StorageOutage, reason
+from jobs.ports import ModelHost, Outcome, OutcomeKind, ShardRunner
 from jobs.preparation.preparer import PREPARATION_LEASE_S, Preparer
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.shards.work_queue import WorkQueue
@@ -63,12 +63,12 @@ class Dispatcher:
         queue: WorkQueue,
         preparer: Preparer,
         runner: ShardRunner,
-        fingerprint: str,
+        models: ModelHost,
         options: DispatcherOptions,
         maintenance: Sequence[MaintenanceTask] = (),
         known: KnownVerdicts | None = None,
     ) -> None:
-        """`fingerprint` is that of the hosted model: jobs pinned to another one are left to who hosts that.
+        """`models`: jobs pinned to one that does not answer now wait for it, or for another dispatcher.
 
         `maintenance` tasks run in threads of their own: completion reports, webhooks. Without `known`, every image is
         scored, also those whose verdict an earlier job has.
@@ -77,17 +77,17 @@ class Dispatcher:
         self._queue = queue
         self._preparer = preparer
         self._runner = runner
-        self._fingerprint = fingerprint
+        self._models = models
         self._options = options
         self._maintenance = maintenance
         self._known = known
         self._stop = threading.Event()
         self._preparing: list[tuple[Preparation, Future[None]]] = []
         self._unrecorded: list[Outcome] = []
-        self._strangers: set[JobId] = set()
         self._next_heartbeat = 0.0
         self._pause_s = 0.0
         self._resume_at = 0.0
+        self._model_outages: dict[str, BackOff] = {}
         self._outage = Outage()
         self._storage_outages: dict[JobId, StorageOutage] = {}
 
@@ -142,17 +142,6 @@ class Dispatcher:
         rescued = self._queue.rescue()
         if rescued:
             logger.warning("took %d shards back from workers that vanished", rescued)
-        self._tell_strangers()
-
-    def _tell_strangers(self) -> None:
-        """Say once of each job that it waits for a model that is not hosted here; another dispatcher may host it."""
-        for job in self._store.pinned_elsewhere(self._fingerprint):
-            mismatch = ModelMismatch(job.model.fingerprint, self._fingerprint)
-            if job.id == self._options.only_job:
-                self._store.fail(job.id, str(mismatch))  # nobody is going to work on it here
-            elif self._options.only_job is None and job.id not in self._strangers:
-                self._strangers.add(job.id)
-                logger.warning("job %s waits for its model, %s: %s", job.id, job.model.name, mismatch)
 
     def _prepare(self, pool: ThreadPoolExecutor) -> None:
         self._preparing = [each for each in self._preparing if not self._has_ended(*each)]
@@ -173,18 +162,23 @@ class Dispatcher:
 
     def _claim(self) -> None:
         free = self._options.in_flight - len(self._runner.running)
-        if free <= 0 or time.monotonic() < self._resume_at:
+        models = [each for each in self._models.ready() if not self._is_resting(each)]
+        if free <= 0 or not models or time.monotonic() < self._resume_at:
             return
         leases = self._queue.claim(
             free,
             self._options.lease_s,
-            fingerprint=self._fingerprint,
+            fingerprints=models,
             job_id=self._options.only_job,
             resting=[job_id for job_id, outage in self._storage_outages.items() if outage.resting],
         )
         for lease in leases:
             logger.info("shard %d of job %s, attempt %d, started", lease.shard_id, lease.job_id, lease.attempt)
             self._runner.start(self._recall(lease))
+
+    def _is_resting(self, fingerprint: str) -> bool:
+        outage = self._model_outages.get(fingerprint)
+        return outage is not None and outage.resting
 
     def _recall(self, lease: Lease) -> Lease:
         """The lease with the verdicts that are known of its images. It is claimed: it must start in any case."""
@@ -216,6 +210,7 @@ class Dispatcher:
         lease = outcome.lease
         if outcome.kind is OutcomeKind.FINISHED:
             self._pause_s = 0.0
+            self._model_outages.pop(lease.model.fingerprint, None)
             self._note_answer(outcome)
             try:
                 self._queue.finish(lease, outcome.verdicts)
@@ -227,6 +222,11 @@ class Dispatcher:
                 # the next attempt would give the same: better a failed job than a dispatcher that dies of it
                 self._give_up(lease, f"a result cannot be recorded: {type(error).__name__}: {error}")
                 logger.exception("the result of shard %d cannot be recorded", lease.shard_id)
+        elif outcome.kind is OutcomeKind.MODEL_AWAY:
+            self._queue.release(lease, outcome.reason)
+            outage = self._model_outages.setdefault(lease.model.fingerprint, BackOff(_LONGEST_PAUSE_S))
+            rest_s = outage.record_failure()
+            logger.warning("shard %d waits: %s; next try in %.0f s", lease.shard_id, outcome.reason, rest_s)
         elif outcome.kind is OutcomeKind.UNAVAILABLE:
             self._queue.release(lease, outcome.reason)
             self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s or 1.0)

@@ -43,6 +43,28 @@ class Outage:
         self._began = None
 
 
+class BackOff:
+    """Rests of 1, 2, 4 ... seconds between two tries, while something does not answer. Not thread-safe."""
+
+    def __init__(self, longest_s: float = _LONGEST_REST_S) -> None:
+        self._longest_s = longest_s
+        self._rest_s = 0.0
+        self._until = 0.0
+
+    @property
+    def resting(self) -> bool:
+        """Whether it is too soon to try again."""
+        return time.monotonic() < self._until
+
+    def record_failure(self) -> float:
+        """It was tried, in vain: gives for how many seconds it rests. What was under way meanwhile is the same try."""
+        now = time.monotonic()
+        if now >= self._until:
+            self._rest_s = min(self._longest_s, 2 * self._rest_s or 1.0)
+            self._until = now + self._rest_s
+        return self._until - now
+
+
 class StorageOutage:
     """The storage of a job's images is away: rests of 1, 2, 4 ... 30 s between two tries, and an end to waiting.
 

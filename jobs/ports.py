@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -29,8 +29,11 @@ class ScoredImage:
 class Scorer(Protocol):
     """The model, wherever it is hosted. Thread-safe."""
 
-    def decode(self, data: bytes) -> DecodedImage:
-        """File bytes to a canvas. Raises `ncl_model.errors.ImageUnreadable`."""
+    def decode(self, data: bytes, fingerprint: str) -> DecodedImage:
+        """File bytes to a canvas in the geometry of this model. Raises `ncl_model.errors.ImageUnreadable`.
+
+        Raises ModelUnavailable, too: who does not know the geometry has to ask the model.
+        """
 
     def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
         """Score images of one canvas shape, in their order, by the model of this fingerprint.
@@ -38,8 +41,15 @@ class Scorer(Protocol):
         Raises:
             ModelFailed: the model raised; the batch, or one image in it, is at fault.
             ModelUnavailable: nobody answers now, also after retries.
-            ModelMismatch: another model is hosted.
+            ModelMismatch: another model is hosted where this one should be.
         """
+
+
+class ModelHost(Protocol):
+    """Which model versions answer now. Shards are claimed for these alone; other jobs wait."""
+
+    def ready(self) -> Collection[str]:
+        """Their fingerprints. Asked several times a second: returns at once. Thread-safe."""
 
 
 class HeatmapStorage(Protocol):
@@ -77,7 +87,9 @@ class OutcomeKind(StrEnum):
 
     #: every image has its verdict
     FINISHED = "finished"
-    #: the model or the storage of heatmaps is away: nobody's fault, try again later
+    #: the model of this job does not answer, or another one does: nobody's fault, jobs of other models go on
+    MODEL_AWAY = "model_away"
+    #: the storage of heatmaps is away: nobody's fault, try again later
     UNAVAILABLE = "unavailable"
     #: the storage of the images is away: this job waits, others need not
     STORAGE_AWAY = "storage_away"

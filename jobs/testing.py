@@ -21,7 +21,7 @@ from ncl_model.architecture.config import NclConfig
 from ncl_model.imaging.decoding import DecodedImage, decode_image
 from ncl_model.inference.scoring import AREA_CUTOFFS
 
-__all__ = ["MemoryScorer", "MemoryStorage", "MovableClock"]
+__all__ = ["HostedModels", "MemoryScorer", "MemoryStorage", "MovableClock"]
 
 _SMALL = NclConfig(input_size=64, geometry="fit")
 
@@ -37,6 +37,16 @@ class MovableClock:
 
     def advance(self, seconds: float) -> None:
         self.offset_s += seconds
+
+
+class HostedModels:
+    """A `jobs.ports.ModelHost` that is told which models answer."""
+
+    def __init__(self, *fingerprints: str) -> None:
+        self.fingerprints = set(fingerprints)
+
+    def ready(self) -> frozenset[str]:
+        return frozenset(self.fingerprints)
 
 
 class MemoryScorer:
@@ -56,17 +66,20 @@ class MemoryScorer:
 
     def fail_on(self, data: bytes) -> None:
         """Raise on every batch with this image file in it."""
-        self._failing.add(_digest(self.decode(data)))
+        self._failing.add(_digest(self._decode(data)))
 
     def set_score(self, data: bytes, score: float) -> None:
         """Give this image file a score of the caller's choice, NaN included."""
-        self._scores[_digest(self.decode(data))] = score
+        self._scores[_digest(self._decode(data))] = score
 
     def score_of(self, data: bytes) -> float:
         """The score that an image file gets, in [0, 1] unless it was set to something else."""
-        return self._score(self.decode(data))
+        return self._score(self._decode(data))
 
-    def decode(self, data: bytes) -> DecodedImage:
+    def decode(self, data: bytes, fingerprint: str) -> DecodedImage:
+        return self._decode(data)
+
+    def _decode(self, data: bytes) -> DecodedImage:
         return decode_image(data, config=self._config)
 
     def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:

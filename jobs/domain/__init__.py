@@ -3,7 +3,7 @@
 from jobs.domain.corpus import IMAGE_SUFFIXES, Filters, ImageRef, ManifestProblem, ObjectInfo
 from jobs.domain.ids import Cursor, ImageKey, JobId, ShardId
 from jobs.domain.jobs import Counts, FailureThreshold, Job, JobOptions, NewJob, Preparing
-from jobs.domain.models import ModelRef
+from jobs.domain.models import ModelDemand, ModelRef
 from jobs.domain.shards import Lease
 from jobs.domain.verdicts import Verdict, VerdictRef
 
@@ -20,6 +20,7 @@ __all__ = [
     "JobOptions",
     "Lease",
     "ManifestProblem",
+    "ModelDemand",
     "ModelRef",
     "NewJob",
     "ObjectInfo",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.domain.ids import JobId
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelRef:
@@ -12,3 +14,15 @@ class ModelRef:
     name: str
     #: sha256 over weights, preprocessing and numeric precision, in hex
     fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelDemand:
+    """Jobs that are to be screened by one model version."""
+
+    model: ModelRef
+    #: the highest of theirs
+    priority: int
+    #: the first that was submitted
+    first_job: JobId
+    jobs: int

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, exists, or_, select, tuple_
+from sqlalchemy import Row, Select, exists, func, or_, select, tuple_
 
-from jobs.domain import Job, JobId
+from jobs.domain import Job, JobId, ModelDemand, ModelRef
 from jobs.domain.pages import Page, decode_cursor, encode_cursor
 from jobs.domain.states import CLAIMABLE, FINAL, JobState
 from jobs.lifecycle.job_filters import JobFilter
@@ -16,6 +16,9 @@ from jobs.sql.matching import model_is
 from jobs.sql.rows import job_from_row
 from jobs.sql.tables import LEASED, QUEUED, jobs, shards
 from jobs.stored_text import storable
+
+#: jobs that somebody may claim shards of, or holds some of
+_WITH_SHARDS = CLAIMABLE | {JobState.PAUSING}
 
 
 class JobLookups(JobTable):
@@ -71,15 +74,27 @@ class JobLookups(JobTable):
         with reading(self._engine) as connection:
             return connection.execute(tried).scalar_one_or_none()
 
-    def pinned_elsewhere(self, fingerprint: str) -> list[Job]:
-        """Jobs that wait for shards to be scored, but are pinned to another model than `fingerprint`."""
+    def models_in_demand(self, only: JobId | None = None) -> list[ModelDemand]:
+        """The models that jobs with shards to be screened are pinned to, urgent ones first, then by their first job.
+
+        `only`: looks at this job alone.
+        """
         wanted = (
-            select(jobs)
-            .where(jobs.c.state.in_([state.value for state in CLAIMABLE]))
-            .where(jobs.c.model_fingerprint != fingerprint)
+            select(
+                jobs.c.model_fingerprint,
+                func.min(jobs.c.model_name).label("name"),
+                func.max(jobs.c.priority).label("priority"),
+                func.min(jobs.c.id).label("first_job"),
+                func.count().label("jobs"),
+            )
+            .where(jobs.c.state.in_([state.value for state in sorted(_WITH_SHARDS)]))
+            .group_by(jobs.c.model_fingerprint)
+            .order_by(func.max(jobs.c.priority).desc(), func.min(jobs.c.id))
         )
+        if only is not None:
+            wanted = wanted.where(jobs.c.id == only)
         with reading(self._engine) as connection:
-            return [job_from_row(row) for row in connection.execute(wanted)]
+            return [_demand(row) for row in connection.execute(wanted)]
 
 
 def _newest_first(wanted: JobFilter) -> Select[Any]:
@@ -98,3 +113,12 @@ def _newest_first(wanted: JobFilter) -> Select[Any]:
     if wanted.created_before is not None:
         statement = statement.where(jobs.c.created_at <= wanted.created_before)
     return statement
+
+
+def _demand(row: Row[Any]) -> ModelDemand:
+    return ModelDemand(
+        model=ModelRef(name=row.name, fingerprint=row.model_fingerprint),
+        priority=row.priority,
+        first_job=JobId(row.first_job),
+        jobs=row.jobs,
+    )

@@ -15,12 +15,12 @@ def attempt(screen: Screen, lease: Lease) -> Outcome:
     """Screen a shard; whatever it raises becomes an outcome."""
     try:
         return Outcome(lease=lease, kind=OutcomeKind.FINISHED, verdicts=tuple(screen(lease)))
-    except (ModelUnavailable, HeatmapsUnavailable) as error:
+    except (ModelUnavailable, ModelMismatch) as error:
+        return Outcome(lease=lease, kind=OutcomeKind.MODEL_AWAY, reason=str(error))
+    except HeatmapsUnavailable as error:
         return Outcome(lease=lease, kind=OutcomeKind.UNAVAILABLE, reason=str(error))
     except StorageAway as error:
         return Outcome(lease=lease, kind=OutcomeKind.STORAGE_AWAY, reason=str(error))
-    except ModelMismatch as error:
-        return Outcome(lease=lease, kind=OutcomeKind.IMPOSSIBLE, reason=str(error))
     except StorageError as error:
         kind = OutcomeKind.BROKEN if error.transient else OutcomeKind.IMPOSSIBLE
         return Outcome(lease=lease, kind=kind, reason=str(error))

@@ -236,7 +236,7 @@ class ShardScreener:
             digest = sha256(data).hexdigest()
             if (found := self._take_over(run, ordinal, entry, run.recall.same_bytes(digest))) is not None:
                 return found
-            return _Item(self, run, ordinal, entry, self._scorer.decode(data), digest, len(data))
+            return _Item(self, run, ordinal, entry, self._scorer.decode(data, fingerprint), digest, len(data))
         except HeatmapsUnavailable:
             raise  # no fault of this image
         except StorageError as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterator
-from itertools import groupby
+from itertools import groupby, islice
+from typing import NamedTuple
 
 from sqlalchemy import BindParameter, Connection, bindparam, select
 
@@ -21,12 +23,12 @@ _PAGE = 32
 def lock_waiting_shards(
     connection: Connection,
     limit: int,
-    fingerprint: str,
+    fingerprints: Collection[str],
     clock: Clock,
     only: JobId | None,
     resting: Collection[JobId] = (),
 ) -> dict[JobId, list[int]]:
-    """Ids of up to `limit` shards that may be leased, by job, locked on PostgreSQL.
+    """Ids of up to `limit` shards of jobs pinned to these models that may be leased, by job, locked on PostgreSQL.
 
     Jobs of higher priority come first. Among equals those go first that had none for the longest time, and what is
     free is shared out evenly. A look per job is answered from the index, unsorted; no more jobs are looked at than
@@ -34,21 +36,42 @@ def lock_waiting_shards(
     """
     found: dict[JobId, list[int]] = {}
     free = limit
-    for page in _open_jobs(connection, fingerprint, only, limit + _PAGE):
-        for _, equals in groupby(page, key=lambda job: job[1]):
-            awake = [job_id for job_id, _ in equals if job_id not in resting]
+    open_jobs = _open_jobs(connection, fingerprints, only, limit + _PAGE)
+    for _, equals in groupby(open_jobs, key=lambda job: job.priority):
+        while page := [job.id for job in islice(equals, limit + _PAGE)]:
+            awake = [job_id for job_id in page if job_id not in resting]
             free -= _share_out(connection, awake, free, clock, found)
             if free == 0:
                 return found
     return found
 
 
+class _OpenJob(NamedTuple):
+    """A job that may be claimed from; the first in order is the first whose turn it is."""
+
+    before: int  # minus its priority
+    claimed_at: float
+    id: JobId
+
+    @property
+    def priority(self) -> int:
+        return -self.before
+
+
 def _open_jobs(
-    connection: Connection, fingerprint: str, only: JobId | None, page_size: int
-) -> Iterator[list[tuple[JobId, int]]]:
-    """Jobs that may be claimed from, with their priorities, in the order of their turn, a page at a time."""
+    connection: Connection, fingerprints: Collection[str], only: JobId | None, page_size: int
+) -> Iterator[_OpenJob]:
+    """Jobs that may be claimed from, in the order of their turn, whatever their model.
+
+    The index leads with the model, so each model's jobs are read in order and merged here.
+    """
+    return heapq.merge(*(_of_model(connection, each, only, page_size) for each in sorted(fingerprints)))
+
+
+def _of_model(connection: Connection, fingerprint: str, only: JobId | None, page_size: int) -> Iterator[_OpenJob]:
+    """Those of one model, read a page at a time."""
     wanted = (
-        select(jobs.c.id, jobs.c.priority)
+        select(jobs.c.id, jobs.c.priority, jobs.c.claimed_at)
         .where(jobs.c.state.in_(_OPEN), jobs.c.model_fingerprint == fingerprint)
         .order_by(jobs.c.priority.desc(), jobs.c.claimed_at, jobs.c.id)
         .limit(page_size)
@@ -57,7 +80,7 @@ def _open_jobs(
         wanted = wanted.where(jobs.c.id == only)
     offset = 0
     while page := connection.execute(wanted.offset(offset)).all():
-        yield [(JobId(row.id), row.priority) for row in page]
+        yield from (_OpenJob(-row.priority, row.claimed_at, JobId(row.id)) for row in page)
         if len(page) < page_size:
             return
         offset += page_size

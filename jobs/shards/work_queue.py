@@ -45,16 +45,16 @@ class WorkQueue:
         limit: int,
         lease_s: float,
         *,
-        fingerprint: str,
+        fingerprints: Collection[str],
         job_id: JobId | None = None,
         resting: Collection[JobId] = (),
     ) -> list[Lease]:
-        """Lease up to `limit` waiting shards of jobs pinned to this model, but of none that are `resting`.
+        """Lease up to `limit` waiting shards of jobs pinned to these models, but of none that are `resting`.
 
         By priority, then in turns (see `claiming`), and in the order of the manifest.
         """
         with writing(self._engine) as connection:
-            waiting = lock_waiting_shards(connection, limit, fingerprint, self._clock, job_id, resting)
+            waiting = lock_waiting_shards(connection, limit, fingerprints, self._clock, job_id, resting)
             # under its lock, a job that ended or was paused since the look above shows it
             states = _lock_jobs(connection, waiting)
             self._clear_leftovers(connection, [i for job, ids in waiting.items() if states[job] in FINAL for i in ids])

@@ -34,7 +34,7 @@ from jobs.verdicts import VerdictStore
 from jobs.webhooks.outbox import WebhookOutbox
 from jobs.webhooks.sender import WebhookSender
 from nclscreen.catalog import InstalledModel
-from nclscreen.hosting.applications import Hosting
+from nclscreen.hosting.applications import HostedHere, Hosting
 from nclscreen.hosting.ray_connection import RayOptions
 from nclscreen.hosting.scorer import ServeScorer
 from nclscreen.hosting.screener_plan import ScreenerPlan
@@ -112,7 +112,7 @@ class Wiring:
             queue=WorkQueue(self.engine, worker_name()),
             preparer=self.preparer,
             runner=runner,
-            fingerprint=self.model.fingerprint,
+            models=HostedHere(self.model.fingerprint),
             known=KnownVerdicts(self.engine),
             options=DispatcherOptions(
                 in_flight=self.settings.shards_in_flight,

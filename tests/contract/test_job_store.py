@@ -7,9 +7,20 @@ import time
 
 import pytest
 from sqlalchemy import update
-from support.builders import CONTAINER, FINGERPRINT, Bench, entries, job_row, new_job, ready_job, results_of, shard_rows
+from support.builders import (
+    CONTAINER,
+    FINGERPRINT,
+    MODEL,
+    Bench,
+    entries,
+    job_row,
+    new_job,
+    ready_job,
+    results_of,
+    shard_rows,
+)
 
-from jobs.domain import Filters, JobId, ModelRef
+from jobs.domain import Filters, JobId, JobOptions, ModelDemand, ModelRef
 from jobs.domain.states import TRANSITIONS, JobState
 from jobs.errors import IllegalTransition, InvalidSource, JobNotFound
 from jobs.lifecycle import submissions
@@ -101,7 +112,7 @@ def test_a_job_is_attended_while_somebody_prepares_it_or_holds_a_shard_of_it(ben
 
     ready = ready_job(bench.engine, entries(8))
     assert not bench.store.attended(ready)
-    held, _ = bench.queue().claim(2, 60, fingerprint=FINGERPRINT, job_id=ready)
+    held, _ = bench.queue().claim(2, 60, fingerprints=[FINGERPRINT], job_id=ready)
     assert bench.store.attended(ready)
     bench.queue().finish(held, results_of(held))
     assert bench.store.attended(ready)
@@ -209,7 +220,7 @@ def test_cancelling_twice_is_cancelling_once(bench: Bench) -> None:
 
 def test_the_first_ending_stays(bench: Bench) -> None:
     failed = ready_job(bench.engine, entries(4))
-    bench.queue().claim(1, 60, fingerprint=FINGERPRINT)
+    bench.queue().claim(1, 60, fingerprints=[FINGERPRINT])
     assert bench.store.fail(failed, "first reason").state is JobState.FAILING
     assert bench.store.cancel(failed).state is JobState.FAILING
     job = bench.store.fail(failed, "second reason")
@@ -218,7 +229,7 @@ def test_the_first_ending_stays(bench: Bench) -> None:
 
 def test_a_job_that_is_over_stays_as_it_is(bench: Bench) -> None:
     job_id = ready_job(bench.engine, entries(4))
-    (lease,) = bench.queue().claim(1, 60, fingerprint=FINGERPRINT)
+    (lease,) = bench.queue().claim(1, 60, fingerprints=[FINGERPRINT])
     bench.queue().finish(lease, results_of(lease))
     done = bench.store.complete(job_id)
     assert done.state is JobState.COMPLETED
@@ -265,11 +276,15 @@ def test_preparation_can_only_end_once(bench: Bench) -> None:
     assert job_row(bench.engine, job_id)["preparation_expires_at"] is None
 
 
-def test_jobs_that_wait_for_another_model_are_found(bench: Bench) -> None:
+def test_the_models_that_jobs_wait_for(bench: Bench) -> None:
     other = ModelRef(name="other", fingerprint="cd" * 32)
+    ready_job(bench.engine, entries(1), options=JobOptions(priority=-1))
     waiting = ready_job(bench.engine, entries(1), model=other)
-    over = ready_job(bench.engine, entries(1), model=other)
-    bench.store.cancel(over)
-    ready_job(bench.engine, entries(1))
-    bench.store.submit(new_job(model=other))
-    assert [job.id for job in bench.store.pinned_elsewhere(FINGERPRINT)] == [waiting]
+    bench.store.pause(ready_job(bench.engine, entries(1), model=other, options=JobOptions(priority=9)))
+    for model in (other, ModelRef(name="third", fingerprint="ef" * 32)):
+        bench.store.cancel(ready_job(bench.engine, entries(1), model=model))
+        bench.store.submit(new_job(model=model))
+    first, second = bench.store.models_in_demand()
+    assert first == ModelDemand(model=other, priority=0, first_job=waiting, jobs=1)
+    assert (second.model, second.priority) == (MODEL, -1)
+    assert [each.model for each in bench.store.models_in_demand(waiting)] == [other]

@@ -148,7 +148,7 @@ def recorded(engine: Engine, table: str, action: Callable[[], object]) -> list[t
 
 def test_a_claim_looks_at_waiting_shards_alone(archive: Archive) -> None:
     queue = WorkQueue(archive.engine, "worker")
-    statements = recorded(archive.engine, "FROM shards", lambda: queue.claim(2, 60, fingerprint=FINGERPRINT))
+    statements = recorded(archive.engine, "FROM shards", lambda: queue.claim(2, 60, fingerprints=[FINGERPRINT]))
     plan = archive.plan(*statements[0])
     assert "ix_shards_queued" in plan
     assert not re.search(r"SCAN shards(?! USING)|Seq Scan on shards", plan), plan
@@ -157,7 +157,7 @@ def test_a_claim_looks_at_waiting_shards_alone(archive: Archive) -> None:
 def test_the_next_shard_is_found_without_sorting_all(archive: Archive) -> None:
     queue = WorkQueue(archive.engine, "worker")
     statements = recorded(
-        archive.engine, "FROM shards", lambda: queue.claim(2, 60, fingerprint=FINGERPRINT, job_id=LARGE_JOB)
+        archive.engine, "FROM shards", lambda: queue.claim(2, 60, fingerprints=[FINGERPRINT], job_id=LARGE_JOB)
     )
     plan = archive.plan(*statements[0])
     assert "TEMP B-TREE" not in plan, plan
@@ -173,7 +173,7 @@ def test_a_rescue_looks_at_leased_shards_alone(archive: Archive) -> None:
 
 def test_settling_a_job_looks_at_open_shards_alone(archive: Archive) -> None:
     queue = WorkQueue(archive.engine, "worker")
-    (lease,) = queue.claim(1, 60, fingerprint=FINGERPRINT)
+    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT])
     (statement,) = recorded(archive.engine, "EXISTS", lambda: queue.release(lease))
     plan = archive.plan(*statement)
     assert "ix_shards_queued" in plan, plan

@@ -34,7 +34,7 @@ def record(bench: Bench, images: Sequence[ImageRef], found: Sequence[Verdict], *
     job_id = ready_job(bench.engine, images, shard_size=len(images), **fields)
     queue = bench.queue()
     model = fields.get("model", MODEL)
-    (held,) = queue.claim(1, 60, fingerprint=model.fingerprint, job_id=job_id)  # type: ignore[attr-defined]
+    (held,) = queue.claim(1, 60, fingerprints=[model.fingerprint], job_id=job_id)  # type: ignore[attr-defined]
     queue.finish(held, found)
     bench.store.complete(job_id)
     return job_id

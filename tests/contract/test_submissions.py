@@ -98,10 +98,10 @@ def test_requests_at_the_same_moment_make_one_job(bench: Bench) -> None:
 def test_a_confirmed_job_goes_on_and_a_cancelled_one_does_not(bench: Bench) -> None:
     job_id = ready_job(bench.engine, entries(4), options=JobOptions(confirm=True))
     assert bench.store.get(job_id).state is JobState.AWAITING_CONFIRMATION
-    assert bench.queue().claim(1, 60, fingerprint=bench.store.get(job_id).model.fingerprint) == []
+    assert bench.queue().claim(1, 60, fingerprints=[bench.store.get(job_id).model.fingerprint]) == []
     assert not bench.store.attended(job_id)
     assert bench.store.confirm(job_id).state is JobState.READY
-    assert len(bench.queue().claim(9, 60, fingerprint=bench.store.get(job_id).model.fingerprint)) == 1
+    assert len(bench.queue().claim(9, 60, fingerprints=[bench.store.get(job_id).model.fingerprint])) == 1
     assert bench.store.confirm(job_id).state is JobState.RUNNING  # somebody else was quicker
     unasked = ready_job(bench.engine, entries(4))
     with pytest.raises(NotAwaitingConfirmation, match="is ready; only a job that is awaiting_confirmation"):

@@ -14,7 +14,7 @@ from sqlalchemy import event, insert
 from support.builders import FINGERPRINT, MODEL, Bench, check_completed, job_row, new_job, results_of
 from support.queueing import LEASE_S, claim, claim_one, prepared
 
-from jobs.domain import JobId, JobOptions
+from jobs.domain import JobId, JobOptions, ModelRef
 from jobs.errors import JobNotFound, RequestRefused
 from jobs.sql.database import writing
 from jobs.sql.tables import jobs, shards
@@ -57,6 +57,23 @@ def test_what_equals_leave_goes_to_the_less_urgent_only_when_no_equal_wants_it(b
     low = prepared(bench, 40)
     assert Counter(lease.job_id for lease in claim(bench.queue(), 8)) == {long: 7, short: 1}
     assert Counter(lease.job_id for lease in claim(bench.queue(), 8)) == {long: 3, low: 5}
+
+
+def test_turns_and_priorities_hold_across_models(bench: Bench) -> None:
+    other = ModelRef(name="other", fingerprint="cd" * 32)
+    mine, theirs = prepared(bench, 40), prepared(bench, 40, model=other)
+    third = prepared(bench, 4, model=ModelRef(name="third", fingerprint="ef" * 32))
+    both = [FINGERPRINT, other.fingerprint]
+
+    def take(limit: int) -> Counter[JobId]:
+        return Counter(lease.job_id for lease in bench.queue().claim(limit, LEASE_S, fingerprints=both))
+
+    assert take(6) == {mine: 3, theirs: 3}
+    bench.store.prioritize(theirs, 5)
+    assert take(3) == {theirs: 3}
+    assert bench.queue().claim(3, LEASE_S, fingerprints=[]) == []
+    assert take(99) == {theirs: 4, mine: 7}
+    assert job_row(bench.engine, third)["state"] == "ready"
 
 
 def test_the_priority_may_change_while_the_job_runs(bench: Bench) -> None:

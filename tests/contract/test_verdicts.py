@@ -24,7 +24,7 @@ LONG_KEY = "é" * 3500 + ".jpg"
 def screened(bench: Bench, images: Sequence[ImageRef], results: Sequence[Verdict]) -> JobId:
     """A job with these results."""
     job_id = ready_job(bench.engine, images, shard_size=max(1, len(images)))
-    (lease,) = bench.queue().claim(1, 60, fingerprint=FINGERPRINT, job_id=job_id)
+    (lease,) = bench.queue().claim(1, 60, fingerprints=[FINGERPRINT], job_id=job_id)
     bench.queue().finish(lease, results)
     return job_id
 

@@ -37,7 +37,7 @@ def test_rescue_claim_finish_and_cancel_at_once(bench: Bench) -> None:
         queue = WorkQueue(bench.engine, f"worker {number}", bench.clock)
         start.wait()
         for turn in range(5000):  # far more than are needed, also on a busy machine
-            leases = queue.claim(2, 0.0 if turn % 3 == number % 3 else LEASE_S, fingerprint=FINGERPRINT)
+            leases = queue.claim(2, 0.0 if turn % 3 == number % 3 else LEASE_S, fingerprints=[FINGERPRINT])
             if turn == 3 and number == 0:
                 bench.store.cancel(doomed)
                 cancelled.set()

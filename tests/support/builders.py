@@ -15,7 +15,7 @@ from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import Filters, ImageKey, ImageRef, Job, JobId, Lease, ModelRef, NewJob, ShardId, Verdict
 from jobs.errors import ErrorCode
 from jobs.lifecycle.job_store import JobStore
-from jobs.ports import HeatmapStorage, Scorer, ShardRunner
+from jobs.ports import HeatmapStorage, ModelHost, Scorer, ShardRunner
 from jobs.preparation.preparer import Preparer
 from jobs.screening.attempt import Screen
 from jobs.screening.heatmaps import StoredHeatmaps
@@ -28,7 +28,7 @@ from jobs.sql.database import reading
 from jobs.sql.rows import Clock
 from jobs.sql.tables import jobs, shard_entries, shards, verdicts
 from jobs.storage import MemoryStorage, ObjectStorage, OpenStorage
-from jobs.testing import MemoryScorer, MovableClock
+from jobs.testing import HostedModels, MemoryScorer, MovableClock
 from ncl_model.inference.scoring import AREA_CUTOFFS
 
 FINGERPRINT = "ab" * 32
@@ -227,7 +227,7 @@ class Bench:
         runner: ShardRunner | None = None,
         queue: WorkQueue | None = None,
         store: JobStore | None = None,
-        fingerprint: str = FINGERPRINT,
+        models: ModelHost | None = None,
         open_storage: OpenStorage | None = None,
         known: KnownVerdicts | None = None,
         **options: object,
@@ -238,7 +238,7 @@ class Bench:
             queue=queue or self.queue(),
             preparer=Preparer(store, open_storage or self.open),
             runner=runner or ThreadRunner(screen or self.screener().screen),
-            fingerprint=fingerprint,
+            models=models or HostedModels(FINGERPRINT),
             known=known,
             options=DispatcherOptions(**{"poll_s": 0.01, **options}),  # type: ignore[arg-type]
         )

@@ -124,5 +124,5 @@ def prepared_lease(bench: Bench) -> Lease:
     """A shard in the hands of a worker that will never be heard of again."""
     job_id = bench.store.latest()[0].id if bench.store.latest() else bench.submit(8)
     prepare(bench, job_id)
-    (lease,) = bench.queue("dead").claim(1, 60, fingerprint=FINGERPRINT)
+    (lease,) = bench.queue("dead").claim(1, 60, fingerprints=[FINGERPRINT])
     return lease

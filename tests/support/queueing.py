@@ -20,7 +20,7 @@ LEASE_S = 60.0
 def claim(
     queue: WorkQueue, limit: int = 100, *, job_id: JobId | None = None, resting: Collection[JobId] = ()
 ) -> list[Lease]:
-    return queue.claim(limit, LEASE_S, fingerprint=FINGERPRINT, job_id=job_id, resting=resting)
+    return queue.claim(limit, LEASE_S, fingerprints=[FINGERPRINT], job_id=job_id, resting=resting)
 
 
 def claim_one(queue: WorkQueue) -> Lease:

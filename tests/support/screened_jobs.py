@@ -79,7 +79,7 @@ def screened_job(root: Path, shots: Sequence[Shot], *, source: str | None = None
     store, queue = JobStore(engine), WorkQueue(engine, "tests")
     storage, maps = FolderStorage(folder.as_uri()), StoredHeatmaps(FolderStorage(heatmaps.as_uri()))
     job_id = _prepared(store, source or str(folder), [ref(storage.container, shot) for shot in shots])
-    for lease in queue.claim(1, 60, fingerprint=MODEL.fingerprint):
+    for lease in queue.claim(1, 60, fingerprints=[MODEL.fingerprint]):
         results: list[Verdict] = []
         for ordinal, (shot, entry) in enumerate(zip(shots, lease.entries, strict=True)):
             if shot.code is not None:

@@ -32,8 +32,8 @@ def test_a_screened_shard_is_finished() -> None:
 @pytest.mark.parametrize(
     ("error", "kind", "reason"),
     [
-        (ModelUnavailable("away"), OutcomeKind.UNAVAILABLE, "away"),
-        (ModelMismatch("a" * 64, "b" * 64), OutcomeKind.IMPOSSIBLE, "pinned to model aaaaaaaaaaaa, but bbbbbbbbbbbb"),
+        (ModelUnavailable("away"), OutcomeKind.MODEL_AWAY, "away"),
+        (ModelMismatch("a" * 64, "b" * 64), OutcomeKind.MODEL_AWAY, "pinned to model aaaaaaaaaaaa, but bbbbbbbbbbbb"),
         (AccessDenied("s3://maps", "no"), OutcomeKind.IMPOSSIBLE, "s3://maps: no"),
         (StorageUnavailable("s3://photos", "slow"), OutcomeKind.BROKEN, "s3://photos: slow"),
         (StorageAway("s3://photos", "slow"), OutcomeKind.STORAGE_AWAY, "s3://photos: slow"),

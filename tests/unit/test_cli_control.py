@@ -80,7 +80,7 @@ def test_what_a_job_waits_for_is_shown_with_it_and_to_who_watches(
 ) -> None:
     monkeypatch.setattr(progress, "_ALONE_S", 0.0)
     queue = WorkQueue(wiring.engine, "tests")
-    (lease,) = queue.claim(1, 60, fingerprint=FINGERPRINT)
+    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT])
     queue.release(lease, "s3://photos: 8 of 8 images could not be read: \x1b[2J refused")
     attendance = progress.Attendance(wiring.jobs, job_id)
     for _ in range(3):
@@ -122,7 +122,7 @@ def job_with_a_failure(wiring: Wiring, **fields: object) -> JobId:
     """Four images, of which the first could not be read."""
     job_id = ready_job(wiring.engine, entries(4), **fields)  # type: ignore[arg-type]
     queue = WorkQueue(wiring.engine, "tests")
-    (lease,) = queue.claim(1, 60, fingerprint=FINGERPRINT)
+    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT])
     queue.finish(lease, [unreadable(0, lease.entries[0], ErrorCode.TIMEOUT), *results_of(lease)[1:]])
     wiring.jobs.complete(job_id)
     return job_id

@@ -24,11 +24,11 @@ from support.dispatching import (
 )
 
 from jobs import dispatcher as dispatcher_module
-from jobs.domain import ImageKey, Lease, ModelRef, Verdict
+from jobs.domain import ImageKey, Lease, Verdict
 from jobs.domain.states import JobState
 from jobs.errors import AccessDenied, ErrorCode
 from jobs.ports import Outcome, OutcomeKind
-from jobs.testing import MemoryScorer, MemoryStorage
+from jobs.testing import MemoryStorage
 from jobs.verdicts import VerdictStore
 
 pytestmark = pytest.mark.usefixtures("hurried")
@@ -149,30 +149,6 @@ def test_pauses_while_the_model_is_away_grow_up_to_a_limit(bench: Bench, monkeyp
         dispatcher._record(Outcome(lease=lease, kind=OutcomeKind.UNAVAILABLE, reason="away"))
         pauses.append(dispatcher._pause_s)
     assert pauses == [1.0, 2.0, 4.0, 5.0, 5.0]
-
-
-def test_a_job_of_another_model_is_left_to_those_who_host_it_and_told_of_once(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    old = ModelRef(name="old", fingerprint="cd" * 32)
-    other = bench.submit(20, model=old)
-    mine = bench.submit(20)
-    with running(bench.dispatcher()):
-        wait_until(lambda: bench.store.get(mine).state is JobState.COMPLETED)
-        wait_until(lambda: "waits for its model, old" in caplog.text)
-    assert bench.store.get(other).state is JobState.READY
-    assert caplog.text.count(f"job {other} waits for its model, old") == 1
-    complete(bench, other, 20, fingerprint=old.fingerprint)
-
-
-def test_a_model_replaced_under_a_running_job_fails_it_with_the_reason(bench: Bench) -> None:
-    job_id = bench.submit(50)
-    replaced = MemoryScorer(fingerprint="cd" * 32)
-    bench.dispatcher(bench.screener(scorer=replaced).screen, only_job=job_id).run()
-    job = check_accounts(bench.engine, job_id)
-    assert job.state is JobState.FAILED
-    assert "pinned to model abababababab, but cdcdcdcdcdcd is being served" in str(job.error)
-    assert "leased" not in {row["state"] for row in shard_rows(bench.engine, job_id)}
 
 
 def test_heatmaps_that_may_not_be_kept_fail_the_job_with_the_reason(bench: Bench) -> None:

@@ -236,7 +236,7 @@ def test_what_is_finished_when_it_stops_is_recorded(bench: Bench) -> None:
     prepare(bench, job_id)
     runner = InlineRunner(bench.screener().screen)
     dispatcher = bench.dispatcher(runner=runner)
-    (lease,) = bench.queue().claim(1, 60, fingerprint=FINGERPRINT)
+    (lease,) = bench.queue().claim(1, 60, fingerprints=[FINGERPRINT])
     runner.start(lease)
     dispatcher.stop()
     dispatcher.run()

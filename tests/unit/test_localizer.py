@@ -52,7 +52,7 @@ def scorer(predictor: Predictor, handle: Any) -> ServeScorer:
 
 
 def test_the_hosted_model_says_what_the_predictor_says(scorer: ServeScorer, predictor: Predictor) -> None:
-    images = [scorer.decode(encoded(photo(seed=seed), "JPEG")) for seed in range(3)]
+    images = [scorer.decode(encoded(photo(seed=seed), "JPEG"), predictor.fingerprint) for seed in range(3)]
     scored = scorer.score(images, predictor.fingerprint)
     expected = predictor.localize(images)
     assert [one.score for one in scored] == pytest.approx([one.score for one in expected], abs=1e-6)
@@ -63,14 +63,14 @@ def test_the_hosted_model_says_what_the_predictor_says(scorer: ServeScorer, pred
 
 
 def test_another_model_than_the_pinned_one_is_refused(scorer: ServeScorer, predictor: Predictor) -> None:
-    image = scorer.decode(encoded(photo(), "PNG"))
+    image = scorer.decode(encoded(photo(), "PNG"), predictor.fingerprint)
     with pytest.raises(ModelMismatch) as raised:
         scorer.score([image], "f" * 64)
     assert raised.value.served == predictor.fingerprint
 
 
 def test_what_the_model_raises_is_the_batch_at_fault_not_the_host(scorer: ServeScorer, predictor: Predictor) -> None:
-    image = scorer.decode(encoded(photo(), "PNG"))
+    image = scorer.decode(encoded(photo(), "PNG"), predictor.fingerprint)
     # a canvas that no network of ours takes: sides are no multiples of 32
     crooked = type(image)(pixels=image.pixels[:50, :50], valid_height=50, valid_width=50, width=50, height=50)
     with pytest.raises(ModelFailed, match="32"):
@@ -99,7 +99,7 @@ def test_a_host_that_does_not_answer_is_unavailable(
     monkeypatch.setattr(scorer, "_attempts", 3)
     monkeypatch.setattr("nclscreen.hosting.scorer.time.sleep", lambda seconds: None)
     with pytest.raises(ModelUnavailable, match="nobody there"):
-        scorer.score([scorer.decode(encoded(photo(), "PNG"))], predictor.fingerprint)
+        scorer.score([scorer.decode(encoded(photo(), "PNG"), predictor.fingerprint)], predictor.fingerprint)
     assert dead.calls == 3
 
 
@@ -171,4 +171,4 @@ def test_the_scorer_travels_without_its_connection(scorer: ServeScorer) -> None:
     assert travelled._handle is None
     assert scorer._handle is not None
     data = encoded(photo(), "PNG")
-    assert np.array_equal(travelled.decode(data).pixels, scorer.decode(data).pixels)
+    assert np.array_equal(travelled.decode(data, "f").pixels, scorer.decode(data, "f").pixels)

@@ -58,7 +58,7 @@ class Campaign:
 
     def claim(self) -> None:
         held = {lease.shard_id for lease in self.leases if self.is_held(lease)}
-        claimed = self.worker.claim(self.chance.randint(1, 2), LEASE_S, fingerprint=FINGERPRINT)
+        claimed = self.worker.claim(self.chance.randint(1, 2), LEASE_S, fingerprints=[FINGERPRINT])
         assert not held & {lease.shard_id for lease in claimed}
         assert not self.ended & {lease.job_id for lease in claimed}
         self.leases += claimed
@@ -125,7 +125,7 @@ class Campaign:
             self.clock.advance(1000)
             self.worker.rescue()
             self.clock.advance(1000)
-            for lease in self.worker.claim(100, LEASE_S, fingerprint=FINGERPRINT):
+            for lease in self.worker.claim(100, LEASE_S, fingerprints=[FINGERPRINT]):
                 self.worker.finish(lease, results_of(lease))
         for job_id in self.jobs:
             job = self.store.complete(job_id)

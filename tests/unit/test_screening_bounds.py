@@ -47,8 +47,8 @@ class Watched(MemoryScorer):
         self.most = 0
         self.lock2 = threading.Lock()
 
-    def decode(self, data: bytes) -> DecodedImage:
-        image = super().decode(data)
+    def decode(self, data: bytes, fingerprint: str) -> DecodedImage:
+        image = super().decode(data, fingerprint)
         pixels = image.pixels.view(Pixels)
         with self.lock2:
             self.alive.add(pixels)

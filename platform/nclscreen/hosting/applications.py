@@ -78,6 +78,16 @@ def build_app(hosting: Hosting) -> Any:
     return deployment.bind()
 
 
+class HostedHere:
+    """A `jobs.ports.ModelHost` of one model that is up all the time."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
+
+    def ready(self) -> tuple[str]:
+        return (self._fingerprint,)
+
+
 @contextmanager
 def ray_runtime(options: RayOptions, hosting: Hosting) -> Iterator[None]:
     """Connect to Ray, host the model, and take both down again as far as they are ours.

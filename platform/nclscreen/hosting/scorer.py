@@ -29,7 +29,7 @@ class ServeScorer:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_handle": None}
 
-    def decode(self, data: bytes) -> DecodedImage:
+    def decode(self, data: bytes, fingerprint: str) -> DecodedImage:
         return decode_image(data, config=self._config, max_pixels=self._max_pixels)
 
     def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:

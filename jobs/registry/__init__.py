@@ -1,0 +1,1 @@
+"""Which model versions there are to work with, as the database knows them."""
