@@ -33,7 +33,7 @@ def screened(wiring: Wiring, results: list[Verdict], **fields: object) -> JobId:
     model = fields.get("model", MODEL)
     assert isinstance(model, ModelRef)
     queue = WorkQueue(wiring.engine, "tests")
-    (lease,) = queue.claim(1, 60, fingerprint=model.fingerprint, job_id=job_id)
+    (lease,) = queue.claim(1, 60, fingerprints=[model.fingerprint], job_id=job_id)
     queue.finish(lease, results)
     wiring.jobs.complete(job_id)
     return job_id

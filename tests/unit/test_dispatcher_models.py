@@ -9,7 +9,7 @@ import pytest
 from support.builders import FINGERPRINT, Bench, check_completed, shard_rows
 from support.dispatching import Gate, prepare, running, wait_until
 
-from jobs.domain import ModelRef
+from jobs.domain import Lease, ModelRef, Verdict
 from jobs.domain.states import JobState
 from jobs.errors import ModelUnavailable
 from jobs.ports import ScoredImage
@@ -38,11 +38,15 @@ def test_one_dispatcher_works_for_several_models_at_once(bench: Bench) -> None:
     jobs = [bench.submit(20), bench.submit(20, model=OTHER)]
     for job_id in jobs:
         prepare(bench, job_id)
-    gate = Gate(bench.screener().screen)
-    dispatcher = bench.dispatcher(gate, models=HostedModels(FINGERPRINT, OTHER.fingerprint))
-    with running(dispatcher):
+    gate, begun = Gate(bench.screener().screen), set()
+
+    def screen(lease: Lease) -> list[Verdict]:
+        begun.add(lease.model.fingerprint)
+        return gate(lease)
+
+    with running(bench.dispatcher(screen, models=HostedModels(FINGERPRINT, OTHER.fingerprint))):
         gate.wait_for(2)  # a shard of each, by turns
-        assert {lease.model.fingerprint for lease in dispatcher._runner.running} == {FINGERPRINT, OTHER.fingerprint}
+        assert begun == {FINGERPRINT, OTHER.fingerprint}
         gate.open()
         wait_until(lambda: all(bench.store.get(job).state is JobState.COMPLETED for job in jobs))
     for job_id, fingerprint in zip(jobs, (FINGERPRINT, OTHER.fingerprint), strict=True):
