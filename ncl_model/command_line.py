@@ -6,10 +6,11 @@ import argparse
 import math
 import os
 import sys
+import time
 from collections.abc import Callable
 
 from ncl_model.errors import ConfigInvalid, NclModelError
-from ncl_model.shown_text import plain_lines
+from ncl_model.shown_text import one_line, plain_lines
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -58,6 +59,21 @@ def amount(text: str) -> float:
     if not (math.isfinite(number) and number > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
+
+
+class ProgressLines:
+    """How far a count has come, as a line on standard error now and then."""
+
+    def __init__(self, every_s: float = 10.0) -> None:
+        self._every_s = every_s
+        self._told = time.monotonic()
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        """``done`` of ``total`` images of what is called ``name``; the last one is always told."""
+        now = time.monotonic()
+        if now - self._told >= self._every_s or done == total:
+            self._told = now
+            sys.stderr.write(f"{one_line(name)}: {done}/{total} images\n")
 
 
 def _whole(text: str, low: int) -> int:

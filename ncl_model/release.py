@@ -1,31 +1,32 @@
 """From a training run's weights to a file to ship: ``python -m ncl_model.release --run W --data SOURCE --out FILE``.
 
 Chooses logit shift and score rule on the run's own validation images, fits the calibration on authentic photographs
-that the run never trained on, and writes all of it down in the file.
+that the run never trained on, and writes all of it down in the file. Refuses what it doubts, unless told to accept it.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
-import math
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ncl_model.command_line import DONE, ended
+from ncl_model.command_line import DONE, FAILED, ProgressLines, ended
 from ncl_model.data.datasets import find_sources, root_sources, split_by_group
-from ncl_model.errors import CalibrationTooCoarse, CheckpointMismatch, ConfigInvalid, DatasetInvalid
+from ncl_model.errors import CheckpointMismatch, ConfigInvalid, DatasetInvalid
+from ncl_model.evaluation.doubts import doubts_about
 from ncl_model.evaluation.equal_saving import EqualSaving
 from ncl_model.evaluation.figures import summarize
+from ncl_model.evaluation.release_report import release_document, rules_table, warning
 from ncl_model.evaluation.selection import (
     CRITERION,
-    RULE_FIGURES,
     Judged,
     RuleFigures,
     choose_rule,
@@ -33,17 +34,21 @@ from ncl_model.evaluation.selection import (
     compare_rules,
 )
 from ncl_model.evaluation.survey import Part, Survey, looks, survey
-from ncl_model.evaluation.tables import text_table, with_interval
 from ncl_model.inference.calibration import Calibration
 from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ncl_model.inference.predictor import Predictor
 from ncl_model.inference.scoring import Rule
 from ncl_model.writing import check_writable
 
+#: called for each image: number of the image, images of this step, name of the step
+Progress = Callable[[int, int, str], None]
+
 #: the parameter that the logit shift is added to
 _LAST_BIAS = "decoder.stride1.head.bias"
-#: false-positive rates whose thresholds are printed
-_SHOWN_RATES = (0.01, 0.05, 0.20)
+
+
+def untold(done: int, total: int, name: str) -> None:
+    """Tell nobody."""
 
 
 def release(
@@ -54,25 +59,26 @@ def release(
     *,
     rule: str | None = None,
     device: str = "cpu",
+    progress: Progress = untold,
 ) -> Checkpoint:
-    """The checkpoint to ship.
+    """The checkpoint to ship; what speaks against shipping it stands in ``chosen_on_validation`` as ``doubts``.
 
     ``labelled``: validation images of the labelled sets, which decide shift and score rule; ``authentic``: more
     authentic ones, of other cameras, which join theirs for the calibration. ``rule``: the score rule in words, as a
     release prints it, instead of the one the criterion picks. Raises DatasetInvalid when the labelled ones lack a
     class, ConfigInvalid for a rule that is not among those compared.
     """
-    labels = [sample.tampered for part in labelled for sample in part.samples]
-    if not any(labels) or all(labels):
-        missing = "authentic" if any(labels) else "tampered"
-        raise DatasetInvalid(
-            f"no {missing} image among the held-out ones of the labelled sources; hold more groups out"
-        )
-    shift, shift_figures = _choose_shift(_predictor(run, device), labelled)
+    _check_classes(labelled)
+    steps = _Steps(progress)
+    shift, shift_figures = _choose_shift(_predictor(run, device), labelled, steps)
     moved = dataclasses.replace(run, weights={**run.weights, _LAST_BIAS: run.weights[_LAST_BIAS] + shift})
     predictor = _predictor(moved, device)
-    found, others, resaved = survey(predictor, labelled), survey(predictor, authentic), _resaved(predictor, labelled)
-    others_resaved = _resaved(predictor, authentic, like=labelled)
+    found, others = (
+        survey(predictor, parts, seen=steps.step(f"{kind} images as they are", sum(len(p.samples) for p in parts)))
+        for kind, parts in (("labelled", labelled), ("more authentic", authentic))
+    )
+    resaved = _resaved(predictor, labelled, steps)
+    others_resaved = _resaved(predictor, authentic, steps, like=labelled)
     compared = compare_rules(
         found.scores,
         [record.label for record in found.records],
@@ -83,7 +89,9 @@ def release(
     chosen = choose_rule(compared).rule if rule is None else _named_rule(rule, compared)
     judged = found.judged_by(chosen)
     calibration = _calibration([(found, resaved), (others, others_resaved)], chosen)
+    validation = summarize(judged, rounds=0)
     notes = {
+        "doubts": doubts_about(validation, shift, chosen, asked=rule is not None),
         "logit_shift": shift,
         "logit_shift_pixel_f1": {str(k): round(v, 4) for k, v in shift_figures.items()},
         "score_rule": str(chosen),
@@ -95,7 +103,7 @@ def release(
         config=chosen.set_in(moved.config),
         version=version,
         metrics={
-            "validation": _known(dataclasses.asdict(summarize(judged, rounds=0))),
+            "validation": _known(dataclasses.asdict(validation)),
             "suggested_threshold": {f"fpr_{rate:.2f}": calibration.suggested(rate) for rate in (0.05, 0.20)},
             "suggested_threshold_from": f"{calibration.photographs} authentic validation images",
         },
@@ -125,14 +133,15 @@ def _calibration(pairs: Sequence[tuple[Survey, Survey]], rule: Rule) -> Calibrat
     return Calibration.fit(np.array(scores), sources=Counter(sources), rule=str(rule), resaved=once_more)
 
 
-def _resaved(predictor: Predictor, parts: Sequence[Part], *, like: Sequence[Part] = ()) -> Survey:
+def _resaved(predictor: Predictor, parts: Sequence[Part], steps: _Steps, *, like: Sequence[Part] = ()) -> Survey:
     """The authentic images of the parts, each saved as a tampered one of its own part was, or of ``like``."""
     found = Survey()
     for part in parts:
         saving = EqualSaving.like([sample for each in like or [part] for sample in each.samples])
         untouched = [sample for sample in part.samples if not sample.tampered]
         if saving.settings:
-            found.add(survey(predictor, [Part(name=part.name, samples=untouched)], saving))
+            seen = steps.step(f"{part.name}, saved once more", len(untouched))
+            found.add(survey(predictor, [Part(name=part.name, samples=untouched)], saving, seen=seen))
     return found
 
 
@@ -154,11 +163,36 @@ def held_out_parts(paths: Sequence[Path], *, held_out: float, seed: int) -> tupl
     return labelled, authentic
 
 
-def _choose_shift(predictor: Predictor, labelled: Sequence[Part]) -> tuple[float, dict[float, float]]:
+def _check_classes(labelled: Sequence[Part]) -> None:
+    samples = [sample for part in labelled for sample in part.samples]
+    missing = {
+        "tampered": not any(sample.tampered for sample in samples),
+        "tampered image with a mask": not any(sample.mask is not None for sample in samples),
+        "authentic": all(sample.tampered for sample in samples),
+    }
+    for kind, lacking in missing.items():
+        if lacking:
+            image = kind if "image" in kind else f"{kind} image"
+            raise DatasetInvalid(f"no {image} among the held-out ones of the labelled sources; hold more groups out")
+
+
+def _choose_shift(predictor: Predictor, labelled: Sequence[Part], steps: _Steps) -> tuple[float, dict[float, float]]:
     """Runs the tampered images alone: the shift has to stand before any score means anything."""
     tampered = [sample for part in labelled for sample in part.samples if sample.mask is not None]
-    seen = looks(predictor, tampered)
+    seen = looks(predictor, tampered, seen=steps.step("tampered images, for the logit shift", len(tampered)))
     return choose_shift(Judged(probabilities=look.probabilities, mask=look.mask) for _, look, _ in seen)
+
+
+class _Steps:
+    """Names and counts what is run, step by step."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def step(self, name: str, total: int) -> Callable[[], None]:
+        """To be called once for each of ``total`` images."""
+        numbers = itertools.count(1)
+        return lambda: self._progress(next(numbers), total, name)
 
 
 def _predictor(checkpoint: Checkpoint, device: str) -> Predictor:
@@ -177,31 +211,6 @@ def _sources(data: Sequence[Path]) -> list[Path]:
     return list(data)
 
 
-def rules_table(chosen: Mapping[str, Any]) -> str:
-    """The comparison of score rules as a text table; ``chosen`` is ``provenance["chosen_on_validation"]``."""
-    rows = [[each["rule"], *(_cell(each, name) for name in RULE_FIGURES)] for each in chosen["score_rules"]]
-    return text_table(["score rule", *RULE_FIGURES.values()], rows)
-
-
-def _cell(figures: Mapping[str, Any], name: str) -> str:
-    value, ends = figures[name], figures["intervals"].get(name)
-    known = ends is not None and None not in ends
-    return with_interval(math.nan if value is None else value, tuple(ends) if known else None)
-
-
-def _report(shipped: Checkpoint) -> dict[str, Any]:
-    calibration = Calibration.from_dict(shipped.calibration)
-    policies: dict[str, str] = {}
-    for rate in _SHOWN_RATES:
-        try:
-            policies[f"{rate:g}"] = str(calibration.policy(rate))
-        except CalibrationTooCoarse as error:
-            policies[f"{rate:g}"] = str(error)
-    chosen = shipped.provenance["chosen_on_validation"]
-    sources = {"calibration_sources": dict(calibration.sources), "max_fpr": policies}
-    return {**shipped.metrics, **chosen, **sources, "fingerprint": shipped.fingerprint("float32")}
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; prints what was chosen and the validation figures as JSON, the rules compared on standard error."""
     parser = argparse.ArgumentParser(prog="python -m ncl_model.release", description=__doc__)
@@ -215,6 +224,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[],
         action="append",
         help="more authentic photographs for the calibration, none of them trained on; may be repeated",
+    )
+    parser.add_argument(
+        "--accept-worse", action="store_true", help="write the file although something speaks against shipping it"
     )
     parser.add_argument("--rule", help="score rule, in the words this prints (default: by the criterion)")
     parser.add_argument(
@@ -234,11 +246,17 @@ def _release(given: argparse.Namespace) -> int:
     labelled, authentic = held_out_parts(_sources(given.data), held_out=held_out, seed=seed)
     authentic += [Part(name=source.name, samples=source.samples) for source in find_sources(given.authentic)]
     named = run if given.name is None else dataclasses.replace(run, name=given.name)
-    shipped = release(named, labelled, authentic, given.version, rule=given.rule, device=given.device)
-    save_checkpoint(given.out, shipped)
+    shipped = release(
+        named, labelled, authentic, given.version, rule=given.rule, device=given.device, progress=ProgressLines()
+    )
     chosen = shipped.provenance["chosen_on_validation"]
     sys.stderr.write(f"{rules_table(chosen)}chosen: {chosen['score_rule']}\n")
-    sys.stdout.write(json.dumps(_report(shipped), indent=2) + "\n")
+    sys.stdout.write(json.dumps(release_document(shipped), indent=2) + "\n")
+    if chosen["doubts"]:
+        sys.stderr.write(warning(chosen["doubts"], given.out, accepted=given.accept_worse))
+        if not given.accept_worse:
+            return FAILED
+    save_checkpoint(given.out, shipped)
     return DONE
 
 

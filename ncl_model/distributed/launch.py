@@ -26,8 +26,9 @@ from ncl_model.distributed.board import make_board
 from ncl_model.distributed.run_place import RunPlace
 from ncl_model.distributed.worker import Orders, work
 from ncl_model.errors import ConfigInvalid, TrainingFailed
-from ncl_model.training.loop import never, unheard
+from ncl_model.training.loop import never
 from ncl_model.training.recipe import TrainConfig
+from ncl_model.training.run_recorder import unheard
 from ncl_model.writing import sole_writer
 
 #: Ray's own files of a run, below its place

@@ -115,7 +115,7 @@ def _run(orders: Orders, trainer: Trainer, scratch: Path, *, resumed: bool) -> b
     loading = Loading(processes=processes, pinned=trainer.device.type == "cuda", rank=group.rank, workers=group.size)
     try:
         if recorder is not None and trainer.finished:  # it ended between its last state and its weights
-            recorder.save(trainer, validate=True)
+            recorder.save(trainer, validate=True, noted=caller.note)
         finished = loop.run(batches(material, recipe, trainer.step, loading))
         if recorder is not None:
             recorder.log.event("end", finished=finished, step=trainer.step)

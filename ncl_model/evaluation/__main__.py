@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ncl_model.command_line import INTERRUPTED, count, ended
+from ncl_model.command_line import INTERRUPTED, ProgressLines, count, ended
 from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
 from ncl_model.evaluation.run_tables import run_document, run_text
 from ncl_model.evaluation.treatments import asked_suites
 from ncl_model.inference.predictor import Predictor
-from ncl_model.shown_text import one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +31,7 @@ def _evaluate(given: argparse.Namespace) -> int:
     )
     interrupted = False
     try:
-        run.run(sets, _Lines())
+        run.run(sets, ProgressLines())
     except KeyboardInterrupt:
         interrupted = True
     results = run.results
@@ -64,20 +62,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=count, metavar="N", help="at most so many images of each set, spread evenly")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
-
-
-class _Lines:
-    """Progress as a line on standard error now and then."""
-
-    def __init__(self, every_s: float = 10.0) -> None:
-        self._every_s = every_s
-        self._told = time.monotonic()
-
-    def __call__(self, done: int, total: int, name: str) -> None:
-        now = time.monotonic()
-        if now - self._told >= self._every_s or done == total:
-            self._told = now
-            sys.stderr.write(f"{one_line(name)}: {done}/{total} images\n")
 
 
 if __name__ == "__main__":

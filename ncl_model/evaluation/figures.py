@@ -7,13 +7,14 @@ Photographs stream through: only their records are kept, never their maps.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ncl_model.data.checking import no_progress
 from ncl_model.data.sample import Sample
 from ncl_model.evaluation.records import Distort, ImageRecord, judge
 from ncl_model.inference.predictor import Predictor
@@ -98,9 +99,18 @@ class LabelledSet:
         return LabelledSet(name=self.name, samples=picked, root=self.root)
 
 
-def evaluate(predictor: Predictor, samples: Sequence[Sample]) -> Evaluation:
-    """Figures over samples, without intervals; unreadable ones are counted and left out."""
-    return summarize([judge(predictor, sample, sample.image.name) for sample in samples], rounds=0)
+def evaluate(
+    predictor: Predictor, samples: Sequence[Sample], progress: Callable[[int, int], None] = no_progress
+) -> Evaluation:
+    """Figures over samples, without intervals; unreadable ones are counted and left out.
+
+    ``progress`` is told (done, of how many) after each.
+    """
+    records = []
+    for sample in samples:
+        records.append(judge(predictor, sample, sample.image.name))
+        progress(len(records), len(samples))
+    return summarize(records, rounds=0)
 
 
 def judged(predictor: Predictor, labelled: LabelledSet, distort: Distort | None = None) -> Iterator[ImageRecord]:

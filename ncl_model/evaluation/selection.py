@@ -22,8 +22,8 @@ from ncl_model.metrics import auc, pixel_f1, recall_at_fpr
 #: scores by rule, equally long
 Scores = Mapping[Rule, Sequence[float]]
 
-#: candidates for what is added to the last logit
-SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+#: candidates for what is added to the last logit, rising: a network may be too bold, or much too timid
+SHIFTS: tuple[float, ...] = tuple(step / 4 for step in range(-8, 17))
 #: candidate rules that ask the map alone, simpler ones first
 MAP_RULES: tuple[Rule, ...] = (
     *(Rule(map_rule="top_mean", number=f) for f in (0.001, 0.003, 0.01, 0.03, 0.1)),
@@ -31,7 +31,7 @@ MAP_RULES: tuple[Rule, ...] = (
     *(Rule(map_rule="peak", number=w) for w in (4, 8, 16, 32, 64)),
 )
 HEAD = Rule(map_rule=None, head=True)
-#: a shift is only worth its false alarms if F1 gains at least this much over a smaller one
+#: the logits are left as near to what was trained as they can be: F1 has to gain at least this much by a further shift
 _WORTH = 0.005
 #: rules whose image AUC is this close to the best are told apart by their recall at 5 % false positives
 NEAR_BEST = 0.005
@@ -106,7 +106,8 @@ def choose_shift(judged: Iterable[Judged]) -> tuple[float, dict[float, float]]:
         raise ValueError("no tampered validation image to choose the logit shift on")
     figures = dict(zip(SHIFTS, map(float, np.mean(rows, axis=0)), strict=True))
     best = max(figures.values())
-    return next(s for s in SHIFTS if figures[s] >= best - _WORTH), figures
+    good = [shift for shift in SHIFTS if figures[shift] >= best - _WORTH]
+    return min(good, key=lambda shift: (abs(shift), shift)), figures
 
 
 def scores_of(probabilities: FloatMap) -> dict[Rule, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ncl_model.data.file_bytes import read_file
@@ -15,6 +15,13 @@ from ncl_model.evaluation.selection import HEAD, column, scores_of
 from ncl_model.inference.predictor import Predictor
 from ncl_model.inference.scoring import Rule
 from ncl_model.shown_text import one_line
+
+#: called once for each image
+Seen = Callable[[], None]
+
+
+def nobody() -> None:
+    """Nobody counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +56,13 @@ class Survey:
         return [dataclasses.replace(r, score=float(score)) for r, score in zip(self.records, scores, strict=True)]
 
 
-def survey(predictor: Predictor, parts: Sequence[Part], distort: Distort | None = None) -> Survey:
+def survey(
+    predictor: Predictor, parts: Sequence[Part], distort: Distort | None = None, *, seen: Seen = nobody
+) -> Survey:
     """Run every image of the parts, through ``distort`` if given; a record's own score is by the predictor's rule."""
     found = Survey()
     for part in parts:
-        for sample, look, size in looks(predictor, part.samples, distort):
+        for sample, look, size in looks(predictor, part.samples, distort, seen=seen):
             found.records.append(record_of(sample, str(sample.image), look, size))
             found.sources.append(part.name)
             for rule, score in scores_of(look.probabilities).items():
@@ -64,14 +73,18 @@ def survey(predictor: Predictor, parts: Sequence[Part], distort: Distort | None 
 
 
 def looks(
-    predictor: Predictor, samples: Sequence[Sample], distort: Distort | None = None
+    predictor: Predictor, samples: Sequence[Sample], distort: Distort | None = None, *, seen: Seen = nobody
 ) -> Iterator[tuple[Sample, Look, int]]:
-    """(sample, look, bytes of the file), one after the other; what cannot be read is named on standard error."""
+    """(sample, look, bytes of the file), one after the other; what cannot be read is named on standard error.
+
+    ``seen`` is called for each sample, when it begins.
+    """
     for sample in samples:
+        seen()
         try:
             data = read_file(sample.image)
-            seen = data if distort is None else distort(data)
-            look = examine(predictor, sample, seen, resized=distort is not None)
+            shown = data if distort is None else distort(data)
+            look = examine(predictor, sample, shown, resized=distort is not None)
         except (OSError, ImageUnreadable, DatasetInvalid) as error:
             sys.stderr.write(one_line(f"left out: {sample.image}: {error}") + "\n")
             continue

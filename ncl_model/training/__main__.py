@@ -12,8 +12,9 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ncl_model.command_line import DONE, amount, count_or_none, ended
+from ncl_model.command_line import DONE, ProgressLines, amount, count_or_none, ended
 from ncl_model.training.devices import DEVICES
 from ncl_model.training.interruption import heeding_signals
 from ncl_model.training.plain import Place, train
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(given: argparse.Namespace, place: Place) -> int:
     recipe = TrainConfig.load(given.config).with_budget(minutes=given.minutes, steps=given.steps)
     with heeding_signals() as stop:
-        train(recipe, given.data, given.out, place, start_from=given.start_from, stop=stop, echo=_print)
+        noted = _Validating()
+        train(recipe, given.data, given.out, place, start_from=given.start_from, stop=stop, noted=noted, echo=_print)
     if stop.signal is not None:
         sys.stderr.write(f"saved in {given.out}; the same command goes on from there\n")
         return 128 + stop.signal
@@ -66,6 +68,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--part-mb", type=amount, help="also write state and weights in parts of so many megabytes")
     parser.add_argument("--leave-out-bad", action="store_true", help="go on without files that cannot be read")
     return parser
+
+
+class _Validating:
+    """A validation's progress on standard error; everything else is in the log's lines."""
+
+    def __init__(self) -> None:
+        self._lines = ProgressLines()
+
+    def __call__(self, row: dict[str, Any]) -> None:
+        if "to_validate" in row:
+            self._lines(row["validated"], row["to_validate"], "validating")
 
 
 def _print(line: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ncl_model.training.batches import Batch
-from ncl_model.training.run_recorder import RunRecorder
+from ncl_model.training.run_recorder import RunRecorder, unheard
 from ncl_model.training.trainer import Trainer
 
 _logger = logging.getLogger(__name__)
@@ -31,10 +31,6 @@ class Word:
 def never() -> bool:
     """Nobody asks to stop."""
     return False
-
-
-def unheard(row: dict[str, Any]) -> None:
-    """Nobody listens."""
 
 
 class Loop:
@@ -118,7 +114,7 @@ class Loop:
 
     def _save(self, word: Word) -> None:
         if self._recorder is not None:
-            self._recorder.save(self._trainer, validate=word.validate)
+            self._recorder.save(self._trainer, validate=word.validate, noted=self._noted)
             figures = self._recorder.metrics.get("validation", {})
             self._row = {**self._row, **{k: v for k, v in figures.items() if isinstance(v, int | float)}}
             self._noted(self._row)

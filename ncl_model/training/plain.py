@@ -9,12 +9,12 @@ from typing import Any
 
 from ncl_model.training.devices import default_loaders, describe, pick_device
 from ncl_model.training.loading import Loading, batches
-from ncl_model.training.loop import Loop, never, unheard
+from ncl_model.training.loop import Loop, never
 from ncl_model.training.material import Material
 from ncl_model.training.recipe import TrainConfig
 from ncl_model.training.run_files import RunFiles
 from ncl_model.training.run_log import RunLog, no_echo
-from ncl_model.training.run_recorder import RunRecorder
+from ncl_model.training.run_recorder import RunRecorder, unheard
 from ncl_model.training.trainer import Trainer
 from ncl_model.writing import sole_writer
 
@@ -52,7 +52,8 @@ def train(
 
     ``out`` gets ``state.pt`` (to go on from), ``weights.safetensors`` (to predict with), ``log.jsonl``,
     ``metrics.csv`` and ``curves.png``. A saved state there is taken up; ``start_from`` counts only without one.
-    ``noted`` gets every row of the metrics, and before them ``resumed_from``, the step of a state that was taken up;
+    ``noted`` gets every row of the metrics, before them ``resumed_from``, the step of a state that was taken up, and
+    while validating ``validated`` and ``to_validate``;
     ``echo`` every line of the log. Raises ConfigInvalid, DatasetInvalid, CheckpointError, OutputUnwritable,
     FolderInUse when another run is at work in ``out``, and TrainingDiverged when the loss stays beyond all numbers.
     """
@@ -87,7 +88,7 @@ def train(
             loading = Loading(processes=processes, pinned=device.type == "cuda")
             recorder = RunRecorder(files, log, material.validation, provenance)
             if trainer.finished:  # it ended between its last state and its weights
-                recorder.save(trainer, validate=True)
+                recorder.save(trainer, validate=True, noted=noted)
                 return True
             loop = Loop(trainer, recorder, stop=stop, noted=noted)
             finished = loop.run(batches(material, recipe, trainer.step, loading))

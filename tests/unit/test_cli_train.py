@@ -26,6 +26,16 @@ def test_the_line_says_loss_speed_time_left_and_validation() -> None:
     assert view.line.endswith("validation F1 0.400, pixel AUC 0.800, 2 steps left out")
 
 
+def test_a_validation_shows_how_far_it_has_come() -> None:
+    view = TrainingView(None)
+    view.note({"validated": 3, "to_validate": 337})  # of a run that was killed before its last weights
+    assert view.line == "validating 3 of 337 images"
+    view.note({"step": 1200, "loss": 0.8, "progress": 1.0, "elapsed_s": 100.0, "validated": 12})
+    assert view.line == "step 1,200, loss 0.800, validating 12 of 337 images"
+    view.note({"validated": 337, "pixel_f1": 0.4})
+    assert view.line == "step 1,200, loss 0.800, 0 s left, validation F1 0.400"
+
+
 def test_a_terminal_gets_a_bar_and_a_file_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     for terminal in (True, False):
         console = Console(force_terminal=terminal, width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115

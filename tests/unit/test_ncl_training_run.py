@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ from ncl_model.training.plain import Place, train
 from ncl_model.training.recipe import TrainConfig
 from ncl_model.training.run_files import RunFiles
 from ncl_model.training.run_log import read_metrics
+from ncl_model.training.run_recorder import told
 
 QUICK = Place(device="cpu", tensorboard=False)
 
@@ -67,7 +69,10 @@ def test_a_run_writes_its_files(source: Path, config: Path, tmp_path: Path, caps
     assert not any(name.startswith("pivot") for name in checkpoint.weights)
     events = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [e["event"] for e in events] == ["start", "material", *["step"] * 6, "validation", "end"]
-    assert capsys.readouterr().out == (out / "log.jsonl").read_text()
+    told = capsys.readouterr()
+    assert told.out == (out / "log.jsonl").read_text()
+    count = checkpoint.provenance["material"]["validation"]
+    assert f"validating: {count}/{count} images\n" in told.err  # the last one, after the last step
     with (out / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6, 6]
@@ -78,6 +83,19 @@ def test_a_run_writes_its_files(source: Path, config: Path, tmp_path: Path, caps
         assert len(picture.getcolors(100_000) or []) > 20
     assert any((out / "tensorboard").iterdir())
     assert list(out.glob("*.partial")) == []
+
+
+def test_a_validation_tells_how_far_it_is_and_not_too_often(source: Path, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    assert train(recipe(steps=1), [source], tmp_path / "run", Place(device="cpu", tensorboard=False), noted=rows.append)
+    notices = [(row["validated"], row["to_validate"]) for row in rows if "to_validate" in row]
+    assert notices[0][0] == 1
+    assert notices[-1][0] == notices[-1][1] > 1
+    told_at: list[int] = []
+    progress = told(lambda row: told_at.append(row["validated"]), every_s=3600)
+    for done in range(1, 101):
+        progress(done, 100)
+    assert told_at == [1, 100]
 
 
 def test_interrupted_and_resumed_is_unbroken(source: Path, tmp_path: Path) -> None:

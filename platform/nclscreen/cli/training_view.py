@@ -40,7 +40,7 @@ class TrainingView:
         if self._live is not None:
             bar = ProgressBar(total=1.0, completed=float(self._known.get("progress", 0.0)), width=_BAR_WIDTH)
             self._live.update(Group(bar, Text(self.line)))
-        elif "step" in self._known and time.monotonic() >= self._next_line:
+        elif ("step" in self._known or self._validating) and time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY_S
             output.err.print(self.line, markup=False)
 
@@ -56,17 +56,19 @@ class TrainingView:
 
     @property
     def line(self) -> str:
-        """Loss, speed, time left and the last validation in words."""
+        """Loss, speed, time left and validation in words."""
         known = self._known
         if not known.get("step"):
-            return "starting: workers, data"
+            return self._validating or "starting: workers, data"
         parts = [f"step {known['step']:,}"]
         if _number(known.get("loss")):
             parts.append(f"loss {known['loss']:.3f}")
         if _number(known.get("images_per_s")):
             parts.append(f"{known['images_per_s']:.1f} images/s")
         progress, elapsed = known.get("progress", 0.0), known.get("elapsed_s", 0.0)
-        if progress:
+        if self._validating:
+            parts.append(self._validating)
+        elif progress:
             parts.append(f"{duration(elapsed * (1 - progress) / progress)} left")
         figures = [f"{name} {known[key]:.3f}" for key, name in _FIGURES.items() if _number(known.get(key))]
         if figures:
@@ -74,6 +76,12 @@ class TrainingView:
         if known.get("skipped"):
             parts.append(f"{known['skipped']} steps left out")
         return ", ".join(parts)
+
+    @property
+    def _validating(self) -> str:
+        """How far a validation has come; empty when there is none."""
+        done, total = self._known.get("validated", 0), self._known.get("to_validate", 0)
+        return f"validating {done:,} of {total:,} images" if done < total else ""
 
 
 @contextmanager
