@@ -21,11 +21,11 @@ from sqlalchemy import Engine, text
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "platform"), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
-from builders import MODEL, entry, lease, new_job, scored  # noqa: E402
 from control_plane import database, started  # noqa: E402
 from jobs.database import writing  # noqa: E402
 from jobs.rows import database_clock  # noqa: E402
 from jobs.store.job_store import JobStore  # noqa: E402
+from support.builders import MODEL, entry, lease, new_job, scored  # noqa: E402
 
 from jobs.domain import ModelRef  # noqa: E402
 from jobs.screening.known_verdicts import KnownVerdicts  # noqa: E402

@@ -255,6 +255,26 @@ class ModelFailed(JobsError):
     """The model raised on this batch: the batch is at fault, or one image in it."""
 
 
+class SchemaOutdated(JobsError):
+    """The database was made by an older version of this program, and others may be using it."""
+
+    def __init__(self, revision: str, needed: str) -> None:
+        self.revision = revision
+        self.needed = needed
+        super().__init__(f"the database schema is at revision {revision}, this version of nclscreen needs {needed}")
+
+
+class SessionShared(JobsError):
+    """The upgrade of a database in use needs a session of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a pooler that deals out connections by the transaction (PgBouncer, pool_mode = transaction) is between us "
+            "and PostgreSQL: the upgrade of a database in use needs a session of its own. Give it the address of the "
+            "server itself, or of a pool with pool_mode = session"
+        )
+
+
 class SchemaTooNew(JobsError):
     """The database was made by a newer version of this program."""
 

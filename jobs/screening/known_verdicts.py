@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Engine, Select, String, column, select, text,
 
 from jobs.domain import ImageRef, Lease, Verdict
 from jobs.sql.database import reading
-from jobs.sql.rows import hash_key, verdict_from_row
+from jobs.sql.rows import hash_key, model_key, verdict_from_row
 from jobs.sql.tables import jobs, verdicts
 
 #: candidates that are looked at for each image; where a whole archive has files of one size, more would be of no use
@@ -55,9 +55,8 @@ def known_statement(fingerprint: str, entries: Sequence[ImageRef]) -> Select[Any
         found = (
             select(verdicts.c.job_id, verdicts.c.ordinal)
             .select_from(source)
-            .join(verdicts, verdicts.c.size == source.c.size)
-            .join(jobs, jobs.c.id == verdicts.c.job_id)
-            .where(jobs.c.model_fingerprint == fingerprint, _ORIGINAL, *conditions)
+            .join(verdicts, (verdicts.c.model_key == model_key(fingerprint)) & (verdicts.c.size == source.c.size))
+            .where(_ORIGINAL, *conditions)
             .limit(limit)
         )
         return select(found.subquery())
@@ -68,6 +67,7 @@ def known_statement(fingerprint: str, entries: Sequence[ImageRef]) -> Select[Any
         .select_from(places)
         .join(verdicts, (verdicts.c.job_id == places.c.job_id) & (verdicts.c.ordinal == places.c.ordinal))
         .join(jobs, jobs.c.id == verdicts.c.job_id)
+        .where(jobs.c.model_fingerprint == fingerprint)
     )
 
 

@@ -71,9 +71,16 @@ def create_database_engine(url: str) -> Engine:
     except ArgumentError as error:
         raise InvalidDatabaseUrl(f"cannot read the database URL: {error}") from None
     backend = parsed.get_backend_name()
-    if backend == "postgresql":
+    if backend in ("postgresql", "postgres"):  # libpq takes either
         server = parsed.set(drivername="postgresql+psycopg")
-        engine = create_engine(server, pool_pre_ping=True, pool_size=_POOL, max_overflow=_POOL)
+        engine = create_engine(
+            server,
+            pool_pre_ping=True,
+            pool_size=_POOL,
+            max_overflow=_POOL,
+            # a pooler that deals out connections by the transaction knows nothing of statements prepared in another one
+            connect_args={"prepare_threshold": None},
+        )
         sort_errors(engine)
         return engine
     if backend != "sqlite":

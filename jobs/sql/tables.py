@@ -224,10 +224,13 @@ verdicts = Table(
     Column("error_code", String(32)),
     Column("error_message", Text),
     Column("recorded_at", Double, nullable=False),
+    # stands for the job's model fingerprint in the index of known verdicts; null in rows that an older program wrote
+    Column("model_key", BigInteger),
     Index("ix_verdicts_job_id_key_hash", "job_id", "key_hash"),
-    # what may be taken over by later jobs: equal bytes have equal sizes
+    # what may be taken over by later jobs of the same model: equal bytes have equal sizes
     Index(
-        "ix_verdicts_known",
+        "ix_verdicts_known_by_model",
+        "model_key",
         "size",
         "key_hash",
         sqlite_where=text("score IS NOT NULL AND NOT reused"),

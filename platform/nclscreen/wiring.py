@@ -7,6 +7,8 @@ import os
 import socket
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -28,7 +30,7 @@ from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.screening.shard_screener import ScreeningLimits
 from jobs.shards.work_queue import WorkQueue
 from jobs.sql.database import create_database_engine
-from jobs.sql.migrations import upgrade
+from jobs.sql.migrations import prepare_database
 from jobs.storage import ObjectStorage, open_storage
 from jobs.verdicts import VerdictStore
 from jobs.webhooks.outbox import WebhookOutbox
@@ -71,20 +73,29 @@ class Wiring:
 
     @cached_property
     def engine(self) -> Engine:
-        """The database, at the current schema. Raises DatabaseUnusable or SchemaTooNew."""
-        url = self.settings.effective_database_url
+        """The database, at the current schema. Raises DatabaseUnusable, SchemaOutdated or SchemaTooNew."""
+        with self.telling_of_the_database():
+            prepare_database(self.unchecked_engine)
+        return self.unchecked_engine
+
+    @cached_property
+    def unchecked_engine(self) -> Engine:
+        """The database, whatever its schema."""
         if self.settings.database_url is None:
             make_folder(self.settings.home)
-        engine = create_database_engine(url)
+        return create_database_engine(self.settings.effective_database_url)
+
+    @contextmanager
+    def telling_of_the_database(self) -> Iterator[None]:
+        """Raises DatabaseUnusable for what the database or its driver says."""
         try:
-            upgrade(engine)
+            yield
         except SQLAlchemyError as error:
             why = reason(error)
             if why == "unable to open database file":  # all that SQLite says
                 why += "; its folder must be there, and this user be allowed to write into it"
-            shown = engine.url.render_as_string(hide_password=True)
+            shown = self.unchecked_engine.url.render_as_string(hide_password=True)
             raise DatabaseUnusable(f"cannot use the database {shown}: {why}") from error
-        return engine
 
     @cached_property
     def jobs(self) -> JobStore:

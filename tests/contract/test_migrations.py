@@ -70,7 +70,7 @@ def test_partial_indexes_are_partial(engine: Engine) -> None:
         "ix_verdicts_flagged",
         "ix_verdicts_flagged_of_job",
         "ix_verdicts_failed",
-        "ix_verdicts_known",
+        "ix_verdicts_known_by_model",
         "ix_webhook_deliveries_waiting",
     }
 

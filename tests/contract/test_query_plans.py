@@ -19,7 +19,7 @@ from jobs.shards.entries import pack_entries
 from jobs.shards.work_queue import WorkQueue
 from jobs.sql.database import create_database_engine, writing
 from jobs.sql.migrations import upgrade
-from jobs.sql.rows import filters_to_json
+from jobs.sql.rows import filters_to_json, model_key
 from jobs.sql.tables import jobs, shard_entries, shards, verdicts
 from jobs.verdicts import VerdictFilter, VerdictStore
 
@@ -85,6 +85,7 @@ def fill(connection: Connection) -> JobId:
                 "flagged": i % 100 > 0 and i * 7919 % VERDICTS > 0.8 * VERDICTS,
                 "size": 100_000 + i,
                 "error_code": "corrupt" if i % 100 == 0 else None,
+                "model_key": model_key(FINGERPRINT),
                 "recorded_at": 0.0,
             }
             for i in range(VERDICTS)
@@ -252,5 +253,5 @@ def test_what_is_known_of_a_shard_is_one_question_to_a_small_index(archive: Arch
     known = KnownVerdicts(archive.engine)
     ((sent, parameters),) = recorded(archive.engine, "verdicts", lambda: known.recall(held))
     plan = archive.plan(sent, parameters)
-    assert plan.count("ix_verdicts_known") >= 2, plan
+    assert plan.count("ix_verdicts_known_by_model") >= 2, plan
     assert not re.search(r"SCAN verdicts|Seq Scan on verdicts", plan), plan

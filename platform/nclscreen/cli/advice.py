@@ -7,13 +7,22 @@ from typing import Any
 
 from jobs.domain import Job
 from jobs.domain.states import JobState
-from jobs.errors import AmbiguousImage, JobNotFound, JobsError, RequestRefused, TokenReused, VerdictNotFound
+from jobs.errors import (
+    AmbiguousImage,
+    JobNotFound,
+    JobsError,
+    RequestRefused,
+    SchemaOutdated,
+    TokenReused,
+    VerdictNotFound,
+)
 from nclscreen.services.report_writing import ReportUnwritable
 
 _ADVICE: dict[type[JobsError], Callable[[Any], str | None]] = {
     JobNotFound: lambda error: "'nclscreen jobs' lists them",
     TokenReused: lambda error: f"look at it with 'nclscreen job {error.job_id}', or take a new token",
     VerdictNotFound: lambda error: f"'nclscreen flagged --job {error.job_id}' lists images",
+    SchemaOutdated: lambda error: "bring it up to date with: nclscreen db upgrade",
     AmbiguousImage: lambda error: f"say which by its number: {error.job_id}/{error.candidates[0][0]}",
     ReportUnwritable: lambda error: (
         f"write it elsewhere with: nclscreen screen --resume {error.job_id} --report FOLDER"

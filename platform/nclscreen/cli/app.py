@@ -57,7 +57,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
 def build_app() -> typer.Typer:
     """The command tree; modules with heavy imports are loaded by the commands themselves."""
-    from nclscreen.cli import confirming, control, data, demo, doctor, evaluate, query, retry, score, screen, train
+    from nclscreen.cli import confirming, control, data, db, demo, doctor, evaluate, query, retry, score, screen, train
 
     app = typer.Typer(
         name="nclscreen",
@@ -119,18 +119,13 @@ def build_app() -> typer.Typer:
         settings = {"ignore_unknown_options": command is control.prioritize}
         app.command(epilog=epilog, context_settings=settings)(command)
     app.add_typer(_data_app(data))
+    app.add_typer(_db_app(db))
     return app
 
 
 def _data_app(data: ModuleType) -> typer.Typer:
     """The commands below `data`."""
-    app = typer.Typer(
-        name="data",
-        help="Look into sets of labelled photographs, and pack them for training.",
-        epilog="Example:\n\n  nclscreen data inspect photographs",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-    )
+    app = _group("data", "Look into sets of labelled photographs, and pack them for training.", "inspect photographs")
     for command, epilog in (
         (
             data.inspect,
@@ -141,6 +136,24 @@ def _data_app(data: ModuleType) -> typer.Typer:
     ):
         app.command(epilog=epilog)(command)
     return app
+
+
+def _db_app(db: ModuleType) -> typer.Typer:
+    """The commands below `db`."""
+    app = _group("db", "Look at the schema of the database, and bring it up to date.", "check")
+    app.command(epilog="Example:\n\n  nclscreen db check --json")(db.check)
+    app.command(epilog="Example:\n\n  nclscreen db upgrade")(db.upgrade)
+    return app
+
+
+def _group(name: str, about: str, example: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
+        help=about,
+        epilog=f"Example:\n\n  nclscreen {name} {example}",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alembic import op
+from jobs.sql.migrations.operations import create_index
 
 revision = "0005"
 down_revision = "0003"
@@ -11,4 +11,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index("ix_jobs_created_at_id", "jobs", ["created_at", "id"], unique=False)
+    create_index("ix_jobs_created_at_id", "jobs", ["created_at", "id"])

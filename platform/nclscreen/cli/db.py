@@ -1,0 +1,47 @@
+"""`db check`, `db upgrade`: the schema of the database."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from nclscreen.cli import output
+from nclscreen.services.database import DatabaseStatus, database_status, upgrade_database
+from nclscreen.wiring import wire
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+def check(as_json: Json = False) -> None:
+    """Say how the database stands beside this program, and change nothing. Fails where an upgrade is needed."""
+    found = database_status(wire())
+    if as_json:
+        output.print_json({"ok": found.ok, **asdict(found)})
+    else:
+        output.out.print(f"{found.url}: {_in_words(found)}", markup=False, soft_wrap=True)
+    if not found.ok:
+        raise typer.Exit(output.FAILED)
+
+
+def upgrade(as_json: Json = False) -> None:
+    """Bring the schema up to date; jobs may run meanwhile."""
+    before = upgrade_database(wire(), lambda line: output.err.print(line, markup=False))
+    if as_json:
+        output.print_json({"before": before.revision, "now": before.head, "applied": list(before.pending)})
+    elif before.is_current:
+        output.out.print(f"nothing to do: the schema is at revision {before.head}")
+    else:
+        output.out.print(f"the schema is at revision {before.head} now, it was at {before.revision or 'none'}")
+
+
+def _in_words(found: DatabaseStatus) -> str:
+    schema = found.schema
+    pooled = ", behind a pooler by transactions ('db upgrade' needs the server itself)" if found.pooled else ""
+    if schema.is_current:
+        return f"schema is current (revision {schema.head}){pooled}"
+    if schema.is_empty:
+        return f"empty, its tables are made by the first command that uses it{pooled}"
+    what_next = "the next command upgrades it" if found.automatic else "upgrade it with: nclscreen db upgrade"
+    return f"schema is at revision {schema.revision}, {schema.head} is needed; {what_next}{pooled}"
