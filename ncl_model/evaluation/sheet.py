@@ -5,6 +5,7 @@ Maps are drawn on the fixed scale from 0 to 1, never stretched to their own maxi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -50,16 +51,18 @@ class Column:
 
 
 def chosen_cases(records: Sequence[ImageRecord], rows: int = ROWS) -> list[list[Column]]:
-    """Bands of three columns: tampered images by F1, then authentic ones by score; a band without images is left out.
+    """Bands of three columns: tampered images by F1, those without a mask by score, authentic ones by score.
 
-    With fewer images than places, the columns share them: no image is shown twice.
+    A band without images is left out. With fewer images than places, the columns share them: no image is shown twice.
     """
     read = [r for r in records if r.problem is None]
     tampered = sorted((r for r in read if r.f1 == r.f1), key=lambda r: (-r.f1, r.name))
+    unmasked = sorted((r for r in read if r.label and math.isnan(r.f1)), key=lambda r: (-r.score, r.name))
     authentic = sorted((r for r in read if not r.label), key=lambda r: (-r.score, r.name))
     bands = []
     for ordered, heads in (
         (tampered, ("best: highest F1", "median F1", "worst: lowest F1")),
+        (unmasked, ("tampered, no mask: highest score", "no mask: median score", "no mask: lowest score")),
         (authentic, ("authentic, highest score", "authentic, median score", "authentic, lowest score")),
     ):
         if ordered:

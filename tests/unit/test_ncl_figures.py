@@ -43,7 +43,19 @@ def test_no_image_is_shown_twice(count: int) -> None:
 
 def test_images_without_figures_are_not_cases() -> None:
     bad = ImageRecord(name="bad", group="g", label=True, problem="corrupt")
-    assert chosen_cases([bad, record("empty mask")]) == []
+    assert chosen_cases([bad]) == []
+
+
+def test_tampered_images_without_a_mask_are_shown_by_their_scores() -> None:
+    records = [record(f"n{i}", score=i / 20) for i in range(12)] + [record("t", f1=0.5), record("a", label=False)]
+    bands = chosen_cases(records)
+    assert [band[0].head for band in bands] == [
+        "best: highest F1",
+        "tampered, no mask: highest score",
+        "authentic, highest score",
+    ]
+    assert [r.name for r in bands[1][0].records] == ["n11", "n10", "n9"]
+    assert [r.name for r in bands[1][2].records] == ["n2", "n1", "n0"]
 
 
 # --- colours ---
