@@ -1,7 +1,8 @@
 """What asking for known verdicts costs a claim, in an archive whose files all have one size.
 
 Every row is an original verdict of one model. The question is asked for a shard of 512 images: by that model and by
-another one, for keys that are in the archive and for keys that are not. Milliseconds, medians of three.
+another one, for keys that are in the archive and for keys that are not. Milliseconds, medians of five; the floor is the
+same question about sizes that no file has.
 Run: python benchmarks/known_verdicts.py [--rows 800000] [--backends sqlite postgresql]
 """
 
@@ -22,18 +23,19 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "platform"), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 from control_plane import database, started  # noqa: E402
-from jobs.database import writing  # noqa: E402
-from jobs.rows import database_clock  # noqa: E402
-from jobs.store.job_store import JobStore  # noqa: E402
 from support.builders import MODEL, entry, lease, new_job, scored  # noqa: E402
 
 from jobs.domain import ModelRef  # noqa: E402
+from jobs.lifecycle.job_store import JobStore  # noqa: E402
 from jobs.screening.known_verdicts import KnownVerdicts  # noqa: E402
 from jobs.shards.recording import insert_verdicts  # noqa: E402
+from jobs.sql.database import writing  # noqa: E402
+from jobs.sql.rows import database_clock  # noqa: E402
 
 BATCH = 5000
 SHARD = 512
 ONE_SIZE = 1_440_054
+NOBODYS_SIZE = 77
 OTHER = ModelRef(name="other", fingerprint="0f" * 32)
 
 
@@ -62,11 +64,11 @@ def archive(engine: Engine, model: ModelRef, numbers: range, size: Callable[[int
             insert_verdicts(connection, job_id, results, database_clock)
 
 
-def asked_ms(engine: Engine, model: ModelRef, folder: str) -> tuple[float, int]:
+def asked_ms(engine: Engine, model: ModelRef, folder: str, size: int = ONE_SIZE) -> tuple[float, int]:
     """Milliseconds of one shard's question, and how many verdicts came back."""
     took, found = [], 0
-    for turn in range(3):
-        images = [entry(f"{folder}/{i:09d}.bmp", size=ONE_SIZE) for i in range(turn * SHARD, (turn + 1) * SHARD)]
+    for turn in range(5):
+        images = [entry(f"{folder}/{i:09d}.bmp", size=size) for i in range(turn * SHARD, (turn + 1) * SHARD)]
         began = time.perf_counter()
         found = len(KnownVerdicts(engine).recall(lease(images, model=model)).known)
         took.append(1000 * (time.perf_counter() - began))
@@ -78,7 +80,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=800_000)
     parser.add_argument("--backends", nargs="*", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
     arguments = parser.parse_args()
-    print(f"{'database':<12}{'verdicts':>10}{'model':>8}{'keys':>8}{'ms':>10}{'found':>8}", flush=True)
+    print(f"{'database':<12}{'verdicts':>10}{'model':>8}{'keys':>8}{'ms':>10}{'floor ms':>10}{'found':>8}", flush=True)
     for name in arguments.backends:
         with (
             tempfile.TemporaryDirectory() as folder,
@@ -89,7 +91,11 @@ def main() -> None:
             for model, said in ((MODEL, "same"), (OTHER, "other")):
                 for place, keys in (("scans", "known"), ("renamed", "new")):
                     ms, found = asked_ms(engine, model, place)
-                    print(f"{name:<12}{arguments.rows:>10,}{said:>8}{keys:>8}{ms:>10.1f}{found:>8,}", flush=True)
+                    floor, _ = asked_ms(engine, model, place, NOBODYS_SIZE)
+                    print(
+                        f"{name:<12}{arguments.rows:>10,}{said:>8}{keys:>8}{ms:>10.1f}{floor:>10.1f}{found:>8,}",
+                        flush=True,
+                    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ running <-> pausing -> paused -> running
 pausing -> completing
 every live state -> cancelling -> cancelled
 every live state -> failing -> failed
+completed -> deleting
+cancelled -> deleting
+failed -> deleting
 
 A state in brackets may be passed over. Live is what is neither over nor about to end.
 """
@@ -32,6 +35,7 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
     FAILING = "failing"
     FAILED = "failed"
+    DELETING = "deleting"
 
 
 class ShardState(StrEnum):
@@ -58,13 +62,14 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     _S.COMPLETING: frozenset({_S.COMPLETED}) | _ENDING,
     _S.CANCELLING: frozenset({_S.CANCELLED}),
     _S.FAILING: frozenset({_S.FAILED}),
-    _S.COMPLETED: frozenset(),
-    _S.CANCELLED: frozenset(),
-    _S.FAILED: frozenset(),
+    _S.COMPLETED: frozenset({_S.DELETING}),
+    _S.CANCELLED: frozenset({_S.DELETING}),
+    _S.FAILED: frozenset({_S.DELETING}),
+    _S.DELETING: frozenset(),
 }
 
-#: a job in one of these will not change any more
-FINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
+#: a job in one of these is over: nobody works on it any more
+FINAL = frozenset({_S.COMPLETED, _S.CANCELLED, _S.FAILED, _S.DELETING})
 #: shards of a job in one of these may be claimed
 CLAIMABLE = frozenset({_S.READY, _S.RUNNING})
 #: a late result of a leased shard is still recorded in these

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.lifecycle.deletions import Deletions
 from jobs.lifecycle.estimates import Estimates
 from jobs.lifecycle.lookups import JobLookups
 from jobs.lifecycle.preparation_leases import PreparationLeases
@@ -10,5 +11,5 @@ from jobs.lifecycle.submissions import Submissions
 from jobs.lifecycle.verbs import JobVerbs
 
 
-class JobStore(Submissions, PreparationLeases, JobVerbs, JobLookups, Retries, Estimates):
+class JobStore(Submissions, PreparationLeases, JobVerbs, JobLookups, Retries, Deletions, Estimates):
     """The jobs of one database."""

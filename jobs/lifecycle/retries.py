@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 
 from jobs.domain import ImageKey, ImageRef, Job, JobId, ModelRef, NewJob
-from jobs.domain.states import FINAL
+from jobs.domain.states import FINAL, JobState
 from jobs.errors import ErrorCode, RequestRefused
 from jobs.lifecycle.job_table import JobTable
 from jobs.sql.database import reading
@@ -67,6 +67,8 @@ def retry_request(
     """
     if job.state not in FINAL:
         raise RequestRefused(job.id, "retry", job.state, "its failures are known when it is over")
+    if job.state is JobState.DELETING:
+        raise RequestRefused(job.id, "retry", job.state, "its verdicts are being deleted")
     options = replace(job.options, confirm=False, retry_of=job.id, retry_codes=tuple(dict.fromkeys(codes)))
     if threshold is None:
         threshold, policy = job.threshold, job.policy if model is None else None

@@ -27,6 +27,8 @@ def move_job(
 
 def arrived(connection: Connection, job_id: JobId, state: JobState, clock: Clock) -> None:
     """What follows from a new state, in the transaction that wrote it to the job's row."""
+    if state is JobState.DELETING:
+        return  # it was over before; what there was to tell of it goes with it
     if state in FINAL:
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(finished_at=clock()))
     if state in _REPORTED:

@@ -58,8 +58,10 @@ def test_every_state_has_its_line_in_the_table() -> None:
     assert set(TRANSITIONS) == set(JobState)
 
 
-def test_a_job_is_over_when_it_completed_was_cancelled_or_failed() -> None:
-    assert {JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED} == FINAL
+def test_a_job_is_over_when_it_completed_was_cancelled_or_failed_and_may_be_deleted_then() -> None:
+    ends = {JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED}
+    assert ends | {JobState.DELETING} == FINAL
+    assert {state for state, following in TRANSITIONS.items() if JobState.DELETING in following} == ends
 
 
 def test_every_live_state_can_be_cancelled_and_can_fail() -> None:

@@ -57,7 +57,21 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
 def build_app() -> typer.Typer:
     """The command tree; modules with heavy imports are loaded by the commands themselves."""
-    from nclscreen.cli import confirming, control, data, db, demo, doctor, evaluate, query, retry, score, screen, train
+    from nclscreen.cli import (
+        confirming,
+        control,
+        data,
+        db,
+        delete,
+        demo,
+        doctor,
+        evaluate,
+        query,
+        retry,
+        score,
+        screen,
+        train,
+    )
 
     app = typer.Typer(
         name="nclscreen",
@@ -91,6 +105,7 @@ def build_app() -> typer.Typer:
         (control.prioritize, "Example:\n\n  nclscreen prioritize 1m7yxf33cw6dnp0t 10"),
         (retry.retry, "Example:\n\n  nclscreen retry 1m7yxf33cw6dnp0t --code timeout --code not_found"),
         (control.cancel, "Example:\n\n  nclscreen cancel 1m7yxf33cw6dnp0t"),
+        (delete.delete, "Example:\n\n  nclscreen delete 1m7yxf33cw6dnp0t"),
         (
             query.flagged,
             "Examples:\n\n  nclscreen flagged --min-score 0.9 --prefix 2026/ --limit 20\n\n"
