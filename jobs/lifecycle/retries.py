@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from jobs.sql.database import reading
 from jobs.sql.tables import verdicts
 
 _CHUNK = 500
+_RETRY_NAME = re.compile(r"retry(?: ([0-9]{1,6}))? of (.*)", re.DOTALL)
 
 
 class Retries(JobTable):
@@ -57,19 +59,28 @@ def retry_request(
     codes: Sequence[ErrorCode] = (),
     *,
     model: ModelRef | None = None,
+    name: str | None = None,
     threshold: float | None = None,
     policy: dict[str, Any] | None = None,
 ) -> NewJob:
     """What to submit so that the failed images of `job` are tried again, asked for as `job` was.
 
     `model` is another than the job's, `threshold` another than the job's, with the `policy` it stands for. Raises
-    RequestRefused when the job is not over: its verdicts are still coming.
+    RequestRefused when the job is not over: its verdicts are still coming. The new job has a name of its own, and never
+    gives up: all its images have failed before.
     """
     if job.state not in FINAL:
         raise RequestRefused(job.id, "retry", job.state, "its failures are known when it is over")
     if job.state is JobState.DELETING:
         raise RequestRefused(job.id, "retry", job.state, "its verdicts are being deleted")
-    options = replace(job.options, confirm=False, retry_of=job.id, retry_codes=tuple(dict.fromkeys(codes)))
+    options = replace(
+        job.options,
+        name=name or retry_name(job),
+        confirm=False,
+        failure_threshold=replace(job.options.failure_threshold, ratio=1.0),
+        retry_of=job.id,
+        retry_codes=tuple(dict.fromkeys(codes)),
+    )
     if threshold is None:
         threshold, policy = job.threshold, job.policy if model is None else None
     return NewJob(
@@ -80,3 +91,12 @@ def retry_request(
         policy=policy,
         options=options,
     )
+
+
+def retry_name(job: Job) -> str:
+    """ "retry of NAME", then "retry 2 of NAME"; a job without a name is known by its id."""
+    name = job.options.name or job.id
+    again = _RETRY_NAME.fullmatch(name) if job.options.retry_of else None
+    if again is None:
+        return f"retry of {name}"
+    return f"retry {int(again.group(1) or 1) + 1} of {again.group(2)}"

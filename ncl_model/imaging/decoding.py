@@ -21,6 +21,7 @@ from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ImageUnreadable
 from ncl_model.imaging.canvas import fit_size, pad_to_canvas
 from ncl_model.imaging.pixels import to_rgb
+from ncl_model.imaging.png_texts import without_long_texts
 
 #: formats that are opened; a short list keeps rarely tested parsers, and EPS with its interpreter, away
 #: (MPO, the format of stereo cameras, comes through JPEG)
@@ -96,7 +97,7 @@ def opened_image(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
             # Pillow opens a PNG only once its pixels begin; the size stands before them
             header_width, header_height = struct.unpack(">II", data[16:24])
             _check_size(header_width, header_height, max_pixels)
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(without_long_texts(data)), formats=FORMATS) as image:
             _check_size(*image.size, max_pixels)
             yield image
     except ImageUnreadable:

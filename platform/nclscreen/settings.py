@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
@@ -12,12 +14,19 @@ from jobs.outage import STORAGE_MAX_WAIT_S
 from jobs.storage.base import AddressingStyle, S3Options
 from jobs.webhooks.signature import secret_bytes
 
+_PREFIX = "NCLSCREEN_"
+
 
 class Settings(BaseSettings):
     """Loaded by `nclscreen.wiring` alone. The description of a field is its row in the README's table."""
 
     model_config = SettingsConfigDict(
-        env_prefix="NCLSCREEN_", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        allow_inf_nan=False,
     )
 
     home: Path = Field(
@@ -137,3 +146,13 @@ class Settings(BaseSettings):
             # every fetcher has a connection of its own, and so have the heatmaps that are written meanwhile
             max_pool_connections=max(32, 2 * self.fetchers),
         )
+
+
+def unknown_settings(environment: Iterable[str]) -> list[tuple[str, str | None]]:
+    """Names that begin like ours and are none, each with the one that may have been meant."""
+    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    aliases = [field.validation_alias for field in Settings.model_fields.values()]
+    known |= {str(name) for alias in aliases if isinstance(alias, AliasChoices) for name in alias.choices}
+    # the library takes them in any case
+    strange = sorted(name for name in environment if name.upper().startswith(_PREFIX) and name.upper() not in known)
+    return [(name, next(iter(get_close_matches(name.upper(), known, 1, 0.8)), None)) for name in strange]

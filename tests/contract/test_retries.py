@@ -57,7 +57,7 @@ def test_the_failed_images_are_the_new_corpus(bench: Bench, codes: tuple[ErrorCo
     assert job.options.retry_of == earlier.id
     assert job.options.retry_codes == codes
     assert (job.options.name, job.options.priority, job.options.webhook, job.options.report) == (
-        "n", 3, "https://x", "s3://r",
+        "retry of n", 3, "https://x", "s3://r",
     )  # fmt: skip
     # the version stays; what said which bytes failed does not
     assert corpus(bench, job_id) == [entry(f"{i}/é.png", version_id=f"v{i}") for i in again]
@@ -113,3 +113,15 @@ def test_a_retry_of_nothing_fails_with_the_reason(bench: Bench) -> None:
         f"nothing to retry: job {earlier.id} has no such failed images",
     )
     assert (job.filters, job.model.fingerprint) == (Filters(), FINGERPRINT)
+
+
+def test_a_retry_bears_a_name_of_its_own_and_never_gives_up(bench: Bench) -> None:
+    earlier = bench.store.get(finished(bench, CODES))
+    nameless = replace(earlier, options=replace(earlier.options, name=None, failure_threshold=FailureThreshold()))
+    assert retry_request(nameless).options.name == f"retry of {earlier.id}"
+    assert retry_request(nameless).options.failure_threshold.ratio == 1
+    assert retry_request(earlier, name="mine").options.name == "mine"
+    job = earlier
+    for name in ("retry of n", "retry 2 of n", "retry 3 of n"):
+        job = replace(job, options=retry_request(job).options)
+        assert job.options.name == name

@@ -26,6 +26,7 @@ from nclscreen.cli.advice import with_advice
 from nclscreen.cli.options import told
 from nclscreen.interrupts import Terminated, terminate
 from nclscreen.services.errors import InvalidRequest
+from nclscreen.settings import unknown_settings
 from nclscreen.visible_text import visible_text
 from nclscreen.wiring import InvalidSettings
 
@@ -183,6 +184,9 @@ def _options(
     ] = False,
 ) -> None:
     """Options of the program itself."""
+    for name, meant in unknown_settings(os.environ):
+        hint = f"; did you mean {meant}?" if meant else "; the README's table has all settings"
+        output.err.print(f"note: {visible_text(name)} is no setting and changes nothing{hint}", markup=False)
 
 
 def main() -> NoReturn:

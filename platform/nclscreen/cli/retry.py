@@ -26,6 +26,7 @@ def retry(
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Score from which an image is flagged; else the job's.")
     ] = None,
+    name: Annotated[str | None, typer.Option(help="The new job's name; else 'retry of' the job's.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make a job of only the failed images of a finished one, and print its id; `nclscreen up` works it off.
@@ -36,7 +37,7 @@ def retry(
     wiring = wire()
     codes = tuple(code or ())
     made = retry_failed(
-        wiring, RetryRequest(job_id=job_id, codes=codes, current_model=current_model, threshold=threshold)
+        wiring, RetryRequest(job_id=job_id, codes=codes, current_model=current_model, threshold=threshold, name=name)
     )
     if made.job_id is None:
         wanted = f" with {', '.join(codes)}" if codes else ""

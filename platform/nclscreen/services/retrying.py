@@ -25,6 +25,8 @@ class RetryRequest:
     current_model: bool = False
     #: score from which an image is flagged, in [0, 1]; None: the job's
     threshold: float | None = None
+    #: of the new job; None: one that follows from the job's
+    name: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +53,14 @@ def retry(wiring: Wiring, request: RetryRequest) -> Retry:
 def _new_job(wiring: Wiring, earlier: Job, codes: tuple[ErrorCode, ...], request: RetryRequest) -> NewJob:
     model = wiring.model.ref if request.current_model else None
     if model is None or request.threshold is not None or not earlier.policy:
-        return retry_request(earlier, codes, model=model, threshold=request.threshold)
+        return retry_request(earlier, codes, model=model, name=request.name, threshold=request.threshold)
     # a threshold that stands for a false-positive rate belongs to its model
     policy = wiring.model.policy(earlier.policy["max_fpr"])
-    return retry_request(earlier, codes, model=model, threshold=policy.threshold, policy=policy_document(policy))
+    return retry_request(
+        earlier,
+        codes,
+        model=model,
+        name=request.name,
+        threshold=policy.threshold,
+        policy=policy_document(policy),
+    )
