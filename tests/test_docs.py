@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import typer
+from PIL import Image
 
 from jobs.domain.states import TRANSITIONS, JobState
 from jobs.errors import ErrorCode
@@ -16,6 +19,7 @@ from nclscreen.settings import Settings
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 JOBS = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
+CLI = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
@@ -46,7 +50,34 @@ def examples(page: str) -> list[tuple[str, str]]:
 
 
 def test_every_command_has_an_example_and_every_example_is_a_command() -> None:
-    assert {words for words, _ in examples(README)} == set(all_commands())
+    assert {words for words, _ in examples(CLI)} == set(all_commands())
+
+
+def test_the_readme_shows_only_commands_there_are() -> None:
+    assert {words for words, _ in examples(README)} <= set(all_commands())
+
+
+def test_the_lines_of_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 96, 3), dtype=np.uint8)).save(
+        tmp_path / "suspicious.jpg"
+    )
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert 0 <= names["found"].score <= 1
+    assert names["found"].heatmap.shape == (80, 96)
+
+
+def test_the_chart_of_states_is_what_the_program_allows() -> None:
+    """All but what every state can: `cancelling` and `failing` are said in words below the chart."""
+    shown = set(re.findall(r"^    (\w+) --> (\w+)$", README.split("stateDiagram-v2")[1].split("```")[0], re.M))
+    allowed = {(before.value, after.value) for before, after in pairs() if after.value not in {"cancelling", "failing"}}
+    assert shown == allowed
+
+
+def pairs() -> list[tuple[JobState, JobState]]:
+    return [(before, after) for before, following in TRANSITIONS.items() for after in following]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
