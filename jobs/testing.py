@@ -21,7 +21,7 @@ from ncl_model.architecture.config import NclConfig
 from ncl_model.imaging.decoding import DecodedImage, decode_image
 from ncl_model.inference.scoring import AREA_CUTOFFS
 
-__all__ = ["HostedModels", "MemoryScorer", "MemoryStorage", "MovableClock"]
+__all__ = ["FixedModels", "MemoryScorer", "MemoryStorage", "MovableClock"]
 
 _SMALL = NclConfig(input_size=64, geometry="fit")
 
@@ -39,7 +39,7 @@ class MovableClock:
         self.offset_s += seconds
 
 
-class HostedModels:
+class FixedModels:
     """A `jobs.ports.ModelHost` that is told which models answer."""
 
     def __init__(self, *fingerprints: str) -> None:

@@ -153,6 +153,19 @@ webhook_deliveries = Table(
     ),
 )
 
+# which dispatcher hosts which model version on which cluster; a few rows, kept alive by their dispatchers
+hosted_models = Table(
+    "hosted_models",
+    metadata,
+    Column("cluster", String(64), primary_key=True),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("dispatcher", String(255), primary_key=True),
+    # see `jobs.registry.hosted_models.HostingState`
+    Column("state", String(16), nullable=False),
+    Column("note", Text),
+    Column("expires_at", Double, nullable=False),
+)
+
 shards = Table(
     "shards",
     metadata,

@@ -28,7 +28,7 @@ from jobs.sql.database import reading
 from jobs.sql.rows import Clock
 from jobs.sql.tables import jobs, shard_entries, shards, verdicts
 from jobs.storage import MemoryStorage, ObjectStorage, OpenStorage
-from jobs.testing import HostedModels, MemoryScorer, MovableClock
+from jobs.testing import FixedModels, MemoryScorer, MovableClock
 from ncl_model.inference.scoring import AREA_CUTOFFS
 
 FINGERPRINT = "ab" * 32
@@ -238,7 +238,7 @@ class Bench:
             queue=queue or self.queue(),
             preparer=Preparer(store, open_storage or self.open),
             runner=runner or ThreadRunner(screen or self.screener().screen),
-            models=models or HostedModels(FINGERPRINT),
+            models=models or FixedModels(FINGERPRINT),
             known=known,
             options=DispatcherOptions(**{"poll_s": 0.01, **options}),  # type: ignore[arg-type]
         )

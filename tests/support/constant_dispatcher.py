@@ -27,7 +27,7 @@ from jobs.screening.thread_runner import ThreadRunner
 from jobs.shards.work_queue import WorkQueue
 from jobs.sql.database import create_database_engine
 from jobs.storage import S3Options, open_storage
-from jobs.testing import HostedModels
+from jobs.testing import FixedModels
 from ncl_model.inference.scoring import AREA_CUTOFFS
 
 
@@ -119,7 +119,7 @@ def work(order: Order) -> Tally:
         queue=queue,
         preparer=Preparer(store, lambda container: open_storage(container, S3Options())),
         runner=ThreadRunner(screen, order.in_flight),
-        models=HostedModels(order.fingerprint),
+        models=FixedModels(order.fingerprint),
         options=DispatcherOptions(
             in_flight=order.in_flight, lease_s=order.lease_s, poll_s=0.02, only_job=JobId(order.job_id)
         ),

@@ -13,7 +13,7 @@ from jobs.domain import Lease, ModelRef, Verdict
 from jobs.domain.states import JobState
 from jobs.errors import ModelUnavailable
 from jobs.ports import ScoredImage
-from jobs.testing import HostedModels, MemoryScorer
+from jobs.testing import FixedModels, MemoryScorer
 from jobs.verdicts import VerdictStore
 from ncl_model.imaging.decoding import DecodedImage
 
@@ -25,7 +25,7 @@ OTHER = ModelRef(name="other", fingerprint="cd" * 32)
 def test_a_job_waits_while_its_model_is_not_hosted_and_goes_on_once_it_is(bench: Bench) -> None:
     other = bench.submit(20, model=OTHER)
     mine = bench.submit(20)
-    models = HostedModels(FINGERPRINT)
+    models = FixedModels(FINGERPRINT)
     with running(bench.dispatcher(models=models)):
         wait_until(lambda: bench.store.get(mine).state is JobState.COMPLETED)
         assert bench.store.get(other).state is JobState.READY
@@ -44,7 +44,7 @@ def test_one_dispatcher_works_for_several_models_at_once(bench: Bench) -> None:
         begun.add(lease.model.fingerprint)
         return gate(lease)
 
-    with running(bench.dispatcher(screen, models=HostedModels(FINGERPRINT, OTHER.fingerprint))):
+    with running(bench.dispatcher(screen, models=FixedModels(FINGERPRINT, OTHER.fingerprint))):
         gate.wait_for(2)  # a shard of each, by turns
         assert begun == {FINGERPRINT, OTHER.fingerprint}
         gate.open()
@@ -84,7 +84,7 @@ def test_a_model_that_is_away_holds_up_no_job_of_another_one(bench: Bench) -> No
                 raise ModelUnavailable("nobody there")
             return super().score(images, fingerprint)
 
-    models = HostedModels(FINGERPRINT, OTHER.fingerprint)
+    models = FixedModels(FINGERPRINT, OTHER.fingerprint)
     with running(bench.dispatcher(bench.screener(scorer=HalfAway()).screen, models=models)):
         wait_until(lambda: bench.store.get(mine).state is JobState.COMPLETED)
     assert bench.store.get(away).state is not JobState.FAILED
