@@ -96,6 +96,17 @@ class JobLookups(JobTable):
         with reading(self._engine) as connection:
             return [_demand(row) for row in connection.execute(wanted)]
 
+    def models_under_way(self) -> frozenset[str]:
+        """Fingerprints of the models that somebody holds shards for."""
+        held = (
+            select(jobs.c.model_fingerprint)
+            .join(shards, shards.c.job_id == jobs.c.id)
+            .where(shards.c.state == LEASED, shards.c.lease_expires_at >= self._clock())
+            .distinct()
+        )
+        with reading(self._engine) as connection:
+            return frozenset(connection.execute(held).scalars())
+
 
 def _newest_first(wanted: JobFilter) -> Select[Any]:
     statement = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc())

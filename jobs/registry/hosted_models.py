@@ -25,6 +25,8 @@ class HostingState(StrEnum):
     READY = "ready"
     #: it is being brought up
     STARTING = "starting"
+    #: it is hosted until no shard of it is under way any more
+    LEAVING = "leaving"
     #: this dispatcher does not host it; the note says why
     REFUSED = "refused"
 
@@ -101,7 +103,7 @@ class HostedModels:
         with reading(self._engine) as connection:
             for row in connection.execute(wanted):
                 found.setdefault(row.fingerprint, {})[row.state] = row.note or f"its model is {row.state}"
-        order = (HostingState.STARTING, HostingState.REFUSED)
+        order = (HostingState.STARTING, HostingState.LEAVING, HostingState.REFUSED)
         return {
             fingerprint: next(notes[state] for state in order if state in notes)
             for fingerprint, notes in found.items()

@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     heatmaps_uri: str | None = Field(
         default=None, description="where heatmaps are kept: a folder or `s3://bucket/prefix`; unset: the home folder"
     )
+    models_uri: str | None = Field(
+        default=None,
+        description="where copies of weights are kept: a folder or `s3://bucket/prefix`; unset: the home folder",
+    )
     s3_endpoint_url: str | None = Field(
         default=None, description="endpoint of an S3-compatible storage; unset: `AWS_ENDPOINT_URL_S3`, then AWS"
     )
@@ -74,6 +78,9 @@ class Settings(BaseSettings):
     replicas: int = Field(default=1, ge=1, description="replicas of the model on Ray Serve")
     max_replicas: int | None = Field(
         default=None, ge=1, description="replicas when there is much to do; unset: always `NCLSCREEN_REPLICAS` of them"
+    )
+    max_hosted_models: int = Field(
+        default=2, ge=1, description="models one dispatcher hosts at once; jobs of further ones wait"
     )
     replica_cpus: float = Field(default=1.0, gt=0, description="CPUs Ray reserves for a replica")
     replica_gpus: float = Field(default=0.0, ge=0, description="GPUs Ray reserves for a replica; 0: the CPU computes")
@@ -134,6 +141,11 @@ class Settings(BaseSettings):
     def effective_heatmaps_uri(self) -> str:
         """A source string as `jobs.storage.parse_source` takes it."""
         return self.heatmaps_uri or str(self.home / "heatmaps")
+
+    @property
+    def effective_models_uri(self) -> str:
+        """A source string as `jobs.storage.parse_source` takes it."""
+        return self.models_uri or str(self.home / "models")
 
     @property
     def s3(self) -> S3Options:

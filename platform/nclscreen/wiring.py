@@ -26,17 +26,19 @@ from jobs.lifecycle.job_store import JobStore
 from jobs.outage import reason
 from jobs.ports import ShardRunner
 from jobs.preparation.preparer import Preparer
+from jobs.registry.hosted_models import HostedModels
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.screening.shard_screener import ScreeningLimits
 from jobs.shards.work_queue import WorkQueue
 from jobs.sql.database import create_database_engine
 from jobs.sql.migrations import prepare_database
-from jobs.storage import ObjectStorage, open_storage
+from jobs.storage import ObjectStorage, open_storage, parse_source
 from jobs.verdicts import VerdictStore
 from jobs.webhooks.outbox import WebhookOutbox
 from jobs.webhooks.sender import WebhookSender
-from nclscreen.catalog import InstalledModel
-from nclscreen.hosting.applications import HostedHere, Hosting
+from nclscreen.catalog import InstalledModel, ModelLibrary, ModelVersions
+from nclscreen.hosting.applications import HostingOptions, ServeApps
+from nclscreen.hosting.model_host import ModelHost
 from nclscreen.hosting.ray_connection import RayOptions
 from nclscreen.hosting.scorer import ServeScorer
 from nclscreen.hosting.screener_plan import ScreenerPlan
@@ -110,6 +112,17 @@ class Wiring:
         """The model that jobs submitted here are pinned to."""
         return InstalledModel(self.settings.weights, self.settings.precision, self.settings.threshold)
 
+    @cached_property
+    def versions(self) -> ModelVersions:
+        """Every model version that can be hosted from here."""
+        parsed = parse_source(self.settings.effective_models_uri)
+        library = ModelLibrary(self.open_storage(parsed.container), parsed.prefix)
+        return ModelVersions(self.model, library, self.settings.s3)
+
+    @cached_property
+    def hosted_models(self) -> HostedModels:
+        return HostedModels(self.engine)
+
     def open_storage(self, container: str) -> ObjectStorage:
         return open_storage(container, self.settings.s3)
 
@@ -117,13 +130,13 @@ class Wiring:
     def preparer(self) -> Preparer:
         return Preparer(self.jobs, self.open_storage, storage_max_wait_s=self.settings.storage_max_wait_s)
 
-    def dispatcher(self, runner: ShardRunner, *, only_job: JobId | None = None) -> Dispatcher:
+    def dispatcher(self, runner: ShardRunner, models: ModelHost, *, only_job: JobId | None = None) -> Dispatcher:
         return Dispatcher(
             store=self.jobs,
             queue=WorkQueue(self.engine, worker_name()),
             preparer=self.preparer,
             runner=runner,
-            models=HostedHere(self.model.fingerprint),
+            models=models,
             known=KnownVerdicts(self.engine),
             options=DispatcherOptions(
                 in_flight=self.settings.shards_in_flight,
@@ -165,7 +178,9 @@ class Wiring:
     def screener_plan(self) -> ScreenerPlan:
         """What the screening workers build."""
         return ScreenerPlan(
-            scorer=ServeScorer(self.model.checkpoint.config, max_pixels=self.settings.max_pixels),
+            scorer=ServeScorer(
+                {self.model.fingerprint: self.model.checkpoint.config}, max_pixels=self.settings.max_pixels
+            ),
             s3=self.settings.s3,
             heatmaps_uri=self.settings.effective_heatmaps_uri,
             heatmaps=self.settings.heatmaps,
@@ -176,13 +191,25 @@ class Wiring:
             ),
         )
 
-    def hosting(self) -> Hosting:
+    def model_host(self, cluster: str, *, only_job: JobId | None = None) -> ModelHost:
+        """Hosts models on the Ray cluster this process is connected to."""
+        return ModelHost(
+            apps=ServeApps(self.hosting_options()),
+            register=self.hosted_models,
+            jobs=self.jobs,
+            versions=self.versions,
+            cluster=cluster,
+            dispatcher=worker_name(),
+            most=self.settings.max_hosted_models,
+            spare=[self.model.fingerprint] if only_job is None else [],
+            only_job=only_job,
+        )
+
+    def hosting_options(self) -> HostingOptions:
         settings = self.settings
         local = settings.ray_address is None
         threads = settings.replica_threads or ((os.cpu_count() or 1) if local else max(1, round(settings.replica_cpus)))
-        return Hosting(
-            weights=str(settings.weights) if settings.weights else None,
-            precision=settings.precision,
+        return HostingOptions(
             replicas=settings.replicas,
             max_replicas=max(settings.replicas, settings.max_replicas or 0),
             cpus=settings.replica_cpus,
@@ -190,11 +217,12 @@ class Wiring:
             threads=threads,
         )
 
-    def ray_options(self) -> RayOptions:
+    def ray_options(self, *, models: int = 1) -> RayOptions:
+        """Which Ray to use, with CPUs for so many hosted models."""
         settings = self.settings
         # whole workers
         shards = math.ceil(settings.shards_in_flight / settings.shards_per_worker) * settings.shards_per_worker
-        replicas = max(settings.replicas, settings.max_replicas or 0)
+        replicas = models * max(settings.replicas, settings.max_replicas or 0)
         wanted = replicas * settings.replica_cpus + shards * settings.shard_cpus
         return RayOptions(address=settings.ray_address, needed_cpus=wanted)
 

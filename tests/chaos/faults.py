@@ -46,12 +46,12 @@ def kill_all_dispatchers(system: System, chance: random.Random) -> str:
 
 
 def stop_dispatcher(system: System, chance: random.Random) -> str:
-    """The one that brought the model up takes it down; the other must bring it up again, and alone at that."""
+    """The other one keeps the model hosted, and works on alone for a while."""
     owner = system.dispatchers[0]
     owner.terminate()
     owner.wait(60)
     system.dispatchers.remove(owner)
-    system.wait(system.hosted, "the model to be hosted again by the other dispatcher")
+    system.wait(system.hosted, "the model to be hosted by the other dispatcher")
     system.start_dispatcher()
     return f"SIGTERM of dispatcher {owner.pid}, the other one left alone for a while"
 

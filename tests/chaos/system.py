@@ -67,7 +67,7 @@ class System:
         self._start_ray()
         self.dispatchers: list[subprocess.Popen[bytes]] = []
         self._stack.callback(self._stop_dispatchers)
-        self.start_dispatcher()  # the first one alone, so that one and not two bring the model up
+        self.start_dispatcher()
         self.wait(self.hosted, "the hosted model")
         self.start_dispatcher()
 

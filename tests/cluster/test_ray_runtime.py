@@ -13,7 +13,10 @@ import pytest
 from support.flow_program import wait_until
 from support.tiny_model import save_tiny_model
 
-from nclscreen.hosting.applications import APP_NAME, Hosting, keep_hosted, ray_runtime, take_down
+from jobs.storage import S3Options
+from ncl_model.inference.checkpoint import load_checkpoint
+from nclscreen.catalog import ModelVersion
+from nclscreen.hosting.applications import AppState, HostingOptions, ServeApps, app_name
 from nclscreen.hosting.ray_connection import RayOptions, connected_ray
 
 pytestmark = pytest.mark.cluster
@@ -42,39 +45,58 @@ def test_ending_ray_ends_nothing_else() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # Ray's own
-def test_a_model_that_another_program_took_down_is_hosted_again(tmp_path: Path) -> None:
-    """As on a cluster with two dispatchers, when the one that brought the model up ends."""
-    from ray import serve
+def test_an_application_is_taken_down_at_once_also_when_somebody_brings_it_up_again(tmp_path: Path) -> None:
+    """As on a cluster with two dispatchers, when one of them ends."""
+    weights = save_tiny_model(tmp_path / "tiny.safetensors")
+    fingerprint = load_checkpoint(weights).fingerprint("float32")
+    version = ModelVersion(fingerprint=fingerprint, places=(str(weights),), s3=S3Options())
+    apps, name = ServeApps(HostingOptions(threads=1)), app_name(fingerprint)
 
-    hosting = Hosting(weights=str(save_tiny_model(tmp_path / "tiny.safetensors")), precision="float32", threads=1)
-    with ray_runtime(RayOptions(address=None, needed_cpus=2), hosting):
-        keep_hosted(hosting)  # nothing to do
-        take_down(serve)
-        assert APP_NAME not in serve.status().applications
-        keep_hosted(hosting)
-        assert _running()
+    def running() -> bool:
+        app = apps.found().get(name)
+        return app is not None and app.state is AppState.RUNNING
+
+    with connected_ray(RayOptions(address=None, needed_cpus=2)):
+        assert apps.found() == {}
+        apps.bring_up(version)
+        wait_until(running, "the hosted model")
+        apps.take_down([name, "localizer-of-nobody"], wait=True)
+        assert apps.found() == {}
 
         # the other dispatcher is quick: there is hardly a moment without a model
+        apps.bring_up(version)
+        wait_until(running, "the model hosted again")
         over = threading.Event()
 
         def keep() -> None:
             while not over.wait(0.05):
-                keep_hosted(hosting)
+                if name not in apps.found():
+                    apps.bring_up(version)
 
         other = threading.Thread(target=keep)
         other.start()
         try:
             began = time.monotonic()
-            take_down(serve)
+            apps.take_down([name], wait=True)
             assert time.monotonic() - began < 30
-            wait_until(_running, "the model hosted again")  # the other may notice only after we did
+            wait_until(running, "the model hosted by the other")  # it may notice only after we did
         finally:
             over.set()
             other.join()
 
 
-def _running() -> bool:
-    from ray import serve
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # Ray's own
+def test_weights_that_are_nowhere_are_told(tmp_path: Path) -> None:
+    version = ModelVersion(fingerprint="f" * 64, places=("/no/such.safetensors",), s3=S3Options())
+    apps = ServeApps(HostingOptions(threads=1))
 
-    app = serve.status().applications.get(APP_NAME)
-    return app is not None and app.status == "RUNNING"
+    def failed() -> bool:
+        app = apps.found().get(app_name(version.fingerprint))
+        return app is not None and app.state is AppState.FAILED
+
+    with connected_ray(RayOptions(address=None, needed_cpus=2)):
+        apps.bring_up(version)
+        wait_until(failed, "the model that cannot be hosted")
+        message = apps.found()[app_name(version.fingerprint)].message
+        assert "/no/such.safetensors" in message
+        assert "\n" not in message

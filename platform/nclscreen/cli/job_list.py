@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
-from jobs.domain import Job
+from jobs.domain import Job, JobId
 from nclscreen.cli import output
 from nclscreen.documents import instant
 from nclscreen.visible_text import shorten_middle, visible_text
 
-_HEADINGS = ("job", "state", "images", "flagged", "failed", "submitted", "finished", "model", "name", "tags", "source")
+_HEADINGS = (
+    "job",
+    "state",
+    "waits",
+    "images",
+    "flagged",
+    "failed",
+    "submitted",
+    "finished",
+    "model",
+    "name",
+    "tags",
+    "source",
+)
 _NUMBERS = frozenset({"images", "flagged", "failed"})
 #: characters of a column; the source comes last, whole
 _LONGEST = 28
 
 
-def print_jobs(jobs: Sequence[Job]) -> None:
-    """Columns as wide as this page needs; names and tags that nobody gave take no room."""
-    rows = [_cells(job) for job in jobs]
+def print_jobs(jobs: Sequence[Job], waiting: Mapping[JobId, str]) -> None:
+    """Columns as wide as this page needs; names and tags that nobody gave take no room.
+
+    `waiting`: why jobs wait for their model, of those that do.
+    """
+    rows = [_cells(job, waiting.get(job.id, "")) for job in jobs]
     widths = {name: max(len(row[name]) for row in rows) for name in _HEADINGS}
     shown = [name for name in _HEADINGS if widths[name]]
     heading = {name: name for name in shown}
@@ -29,11 +45,12 @@ def print_jobs(jobs: Sequence[Job]) -> None:
         _print([Text(_padded(name, row, widths), style=style if name == "state" else "") for name in shown])
 
 
-def _cells(job: Job) -> dict[str, str]:
+def _cells(job: Job, waits_for: str) -> dict[str, str]:
     counts = job.counts
     return {
         "job": job.id,
         "state": job.state.value,
+        "waits": _short(waits_for),
         "images": f"{counts.done:,}/{counts.total:,}",
         "flagged": f"{counts.flagged:,}",
         "failed": f"{counts.failed:,}",

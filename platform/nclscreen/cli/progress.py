@@ -48,9 +48,11 @@ class Rate:
 class Attendance:
     """Notices when nobody works on a job, so that a watcher does not wait for nothing."""
 
-    def __init__(self, store: JobStore, job_id: JobId) -> None:
+    def __init__(self, store: JobStore, job_id: JobId, waits_for: Callable[[], str | None] | None = None) -> None:
+        """`waits_for` says what is in the job's way; else what the job's own rows say."""
         self._store = store
         self._job_id = job_id
+        self._waits_for = waits_for or (lambda: store.waits_for(job_id))
         self._alone_since: float | None = None
         self._told = False
 
@@ -63,7 +65,7 @@ class Attendance:
         self._alone_since = self._alone_since or now
         if not self._told and now - self._alone_since > _ALONE_S:
             self._told = True
-            trouble = self._store.waits_for(self._job_id)
+            trouble = self._waits_for()
             waits = "" if trouble is None else f", it waits: {visible_text(trouble)}"
             how = "it goes on once 'nclscreen up' runs on this database and it is its turn"
             err.print(f"nobody works on this job now{waits}; {how}", markup=False)

@@ -19,7 +19,7 @@ from nclscreen.cli.progress import Attendance, follow
 from nclscreen.cli.ranking import mixed_scores, print_ranking
 from nclscreen.documents import job_document, verdict_document
 from nclscreen.quantities import moment
-from nclscreen.services.job_view import job_view
+from nclscreen.services.job_view import job_view, models_waited_for, waits_for
 from nclscreen.visible_text import visible_text
 from nclscreen.wiring import wire
 
@@ -59,11 +59,14 @@ def jobs(
         created_after=_moment(submitted_after),
         created_before=_moment(submitted_before),
     )
-    page = wire().jobs.page(wanted, limit, cursor)
+    wiring = wire()
+    page = wiring.jobs.page(wanted, limit, cursor)
+    waiting = models_waited_for(wiring, page.items)
     if as_json:
-        output.print_json({"jobs": [job_document(job) for job in page.items], "next_cursor": page.next_cursor})
+        documents = [job_document(job) | {"model_waits_for": waiting.get(job.id)} for job in page.items]
+        output.print_json({"jobs": documents, "next_cursor": page.next_cursor})
     elif page.items:
-        print_jobs(page.items)
+        print_jobs(page.items, waiting)
         _tell_more(page.next_cursor)
     elif wanted != JobFilter() or cursor is not None:
         output.err.print("no job is like that; 'nclscreen jobs' lists all")
@@ -114,7 +117,8 @@ def watch(job_id: JobArgument, as_json: Json = False) -> None:
     """Follow a job until it is over; Ctrl-C ends the watching, not the job."""
     wiring = wire()
     known = wiring.jobs.get(job_id).id
-    found = follow(wiring.jobs, known, Attendance(wiring.jobs, known))
+    attendance = Attendance(wiring.jobs, known, lambda: waits_for(wiring, wiring.jobs.get(known)))
+    found = follow(wiring.jobs, known, attendance)
     job(found.id, as_json=as_json)
     if found.state is not JobState.COMPLETED:
         raise typer.Exit(output.FAILED)

@@ -11,7 +11,6 @@ import typer
 
 from jobs.domain import Job, JobId
 from jobs.domain.states import FINAL, JobState
-from jobs.errors import ModelMismatch
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
@@ -122,10 +121,7 @@ def _submitted(wiring: Wiring, source: str, asked: Asked) -> Submission:
 
 
 def _interrupted_job(wiring: Wiring, job_id: str) -> JobId:
-    job = wiring.jobs.get(job_id)
-    if job.state not in FINAL and job.model.fingerprint != wiring.model.fingerprint:
-        raise ModelMismatch(job.model.fingerprint, wiring.model.fingerprint)
-    return job.id
+    return wiring.jobs.get(job_id).id
 
 
 def print_result(wiring: Wiring, job: Job) -> None:

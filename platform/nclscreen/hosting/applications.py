@@ -1,4 +1,4 @@
-"""The model on Ray Serve: up and down."""
+"""The Serve applications of one cluster: one for each model version, brought up and taken down by its name."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-from jobs.errors import JobsError
-from nclscreen.hosting.ray_connection import RayOptions, connected_ray
+from nclscreen.catalog import ModelVersion
 from nclscreen.hosting.replica import Localizer
 
 logger = logging.getLogger(__name__)
 
-APP_NAME = "localizer"
-#: how long a replica may take to finish what it was given
+_PREFIX = "localizer-"
+#: how long replicas may take to finish what they were given
 _TAKE_DOWN_S = 30.0
 #: batches a replica has accepted and not answered; more wait at the callers
 MAX_ONGOING_REQUESTS = 4
@@ -26,16 +25,35 @@ MAX_ONGOING_REQUESTS = 4
 _TARGET_ONGOING_REQUESTS = 2
 
 
-class HostingFailed(JobsError):
-    """Ray Serve could not bring the model up."""
+def app_name(fingerprint: str) -> str:
+    """The name of the application that hosts this version."""
+    return f"{_PREFIX}{fingerprint[:12]}"
+
+
+class AppState(StrEnum):
+    """An application, as far as those care who need its model."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    #: a replica does not answer; Serve replaces it
+    ILL = "ill"
+    FAILED = "failed"
+    GOING = "going"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hosting:
-    """How the model is hosted."""
+class App:
+    """What the cluster says of one application."""
 
-    weights: str | None
-    precision: str
+    state: AppState
+    #: in Serve's words
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostingOptions:
+    """How each model is hosted."""
+
     replicas: int = 1
     #: above `replicas`: Serve adds replicas up to this while batches wait, and takes them away again
     max_replicas: int = 1
@@ -45,112 +63,93 @@ class Hosting:
     threads: int = os.cpu_count() or 1
 
 
-def _replicas(hosting: Hosting) -> dict[str, Any]:
-    if hosting.max_replicas <= hosting.replicas:
-        return {"num_replicas": hosting.replicas}
-    autoscaling = {
-        "min_replicas": hosting.replicas,
-        "max_replicas": hosting.max_replicas,
-        "target_ongoing_requests": _TARGET_ONGOING_REQUESTS,
+class ServeApps:
+    """The applications on the cluster that this process is connected to."""
+
+    def __init__(self, options: HostingOptions) -> None:
+        self._options = options
+
+    def found(self) -> dict[str, App]:
+        """Every application of ours, by name, whoever brought it up."""
+        from ray import serve
+
+        applications = serve.status().applications
+        return {name: _app(each) for name, each in applications.items() if name.startswith(_PREFIX)}
+
+    def bring_up(self, version: ModelVersion) -> None:
+        """Host this version; returns at once, `found` tells how it goes."""
+        from ray import serve
+
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # no HTTP: screening workers use handles
+            serve.start(proxy_location="Disabled", logging_config={"log_level": "ERROR"})
+            app = serve.RunTarget(
+                build_app(version, self._options), name=app_name(version.fingerprint), route_prefix=None
+            )
+            serve.run_many([app], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
+
+    def take_down(self, names: Collection[str], *, wait: bool = False) -> None:
+        """Host these no more; `wait` until they are gone, or somebody else has brought them up again already.
+
+        `serve.delete` by itself looks for their absence once a second, for a minute in vain where one came back in
+        between.
+        """
+        from ray import serve
+
+        before = self._deployed_at(names)
+        for name in before:
+            serve.delete(name, _blocking=False)
+        deadline = time.monotonic() + _TAKE_DOWN_S
+        while wait and (left := {name for name, at in self._deployed_at(names).items() if before.get(name) == at}):
+            if time.monotonic() > deadline:
+                logger.warning("%s takes long to end; Ray goes on with that", ", ".join(sorted(left)))
+                return
+            time.sleep(0.1)
+
+    @staticmethod
+    def _deployed_at(names: Collection[str]) -> dict[str, float]:
+        """When those of them that are there were deployed, in seconds since the epoch."""
+        from ray import serve
+
+        applications = serve.status().applications
+        return {name: float(applications[name].last_deployed_time_s) for name in names if name in applications}
+
+
+def _app(overview: Any) -> App:
+    states = {
+        "RUNNING": AppState.RUNNING,
+        "UNHEALTHY": AppState.ILL,
+        "DEPLOY_FAILED": AppState.FAILED,
+        "DELETING": AppState.GOING,
     }
-    return {"autoscaling_config": autoscaling}
+    return App(state=states.get(str(overview.status.value), AppState.STARTING), message=str(overview.message))
 
 
-def build_app(hosting: Hosting) -> Any:
-    """The Serve application, ready for `serve.run`."""
+def build_app(version: ModelVersion, options: HostingOptions) -> Any:
+    """The Serve application, ready to be run."""
     from ray import serve
 
     deployment = serve.deployment(Localizer).options(
         name="Localizer",
-        **_replicas(hosting),
+        **_replicas(options),
         max_ongoing_requests=MAX_ONGOING_REQUESTS,
-        ray_actor_options={"num_cpus": hosting.cpus, "num_gpus": hosting.gpus},
-        user_config={
-            "weights": hosting.weights,
-            "precision": hosting.precision,
-            "threads": hosting.threads,
-            "device": "cuda" if hosting.gpus else "cpu",
-        },
+        ray_actor_options={"num_cpus": options.cpus, "num_gpus": options.gpus},
+        user_config={"threads": options.threads, "device": "cuda" if options.gpus else "cpu"},
         health_check_period_s=5,
         health_check_timeout_s=30,
         graceful_shutdown_timeout_s=2,
     )
-    return deployment.bind()
+    return deployment.bind(version)
 
 
-class HostedHere:
-    """A `jobs.ports.ModelHost` of one model that is up all the time."""
-
-    def __init__(self, fingerprint: str) -> None:
-        self._fingerprint = fingerprint
-
-    def ready(self) -> tuple[str]:
-        return (self._fingerprint,)
-
-
-@contextmanager
-def ray_runtime(options: RayOptions, hosting: Hosting) -> Iterator[None]:
-    """Connect to Ray, host the model, and take both down again as far as they are ours.
-
-    Raises ClusterUnreachable when the address does not answer, HostingFailed when the model does not come up.
-    """
-    from ray import serve
-
-    with connected_ray(options):
-        ours = options.address is None or APP_NAME not in serve.status().applications
-        try:
-            _host(serve, hosting)
-            yield
-        finally:
-            if options.address is not None and ours:
-                take_down(serve)  # a local Ray ends as a whole, with everything on it
-
-
-def keep_hosted(hosting: Hosting) -> None:
-    """Bring the model up again where it is not hosted any more; what goes wrong is logged, for the next look.
-
-    On a cluster with several dispatchers, the one that brought the model up takes it down when it ends.
-    """
-    from ray import serve
-    from ray.exceptions import RayError
-    from ray.serve.exceptions import RayServeException
-
-    try:
-        if APP_NAME not in serve.status().applications:
-            logger.warning("the model is not hosted any more; bringing it up again")
-            _host(serve, hosting)
-    except (HostingFailed, RayError, RayServeException) as error:
-        logger.warning("the model cannot be looked after: %s", error)
-
-
-def take_down(serve: Any) -> None:
-    """Host the model no more; wait until it is gone, or another dispatcher has brought it up again already.
-
-    `serve.delete` by itself looks for its absence once a second, for a minute in vain where it came back in between.
-    """
-    before = _hosted_since(serve)
-    serve.delete(APP_NAME, _blocking=False)
-    deadline = time.monotonic() + _TAKE_DOWN_S
-    while before is not None and _hosted_since(serve) == before:
-        if time.monotonic() > deadline:
-            logger.warning("the model takes long to end; Ray goes on with that")
-            return
-        time.sleep(0.1)
-
-
-def _hosted_since(serve: Any) -> float | None:
-    """When the model that is hosted now was deployed, in seconds since the epoch; None where none is."""
-    app = serve.status().applications.get(APP_NAME)
-    return None if app is None else float(app.last_deployed_time_s)
-
-
-def _host(serve: Any, hosting: Hosting) -> None:
-    logging.getLogger("ray.serve").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # no HTTP: shard workers use handles
-        serve.start(proxy_location="Disabled", logging_config={"log_level": "ERROR"})
-        try:
-            serve.run(build_app(hosting), name=APP_NAME, route_prefix=None)
-        except RuntimeError as error:
-            raise HostingFailed(f"Ray Serve could not start the model: {error}; 'nclscreen doctor' may tell") from error
+def _replicas(options: HostingOptions) -> dict[str, Any]:
+    if options.max_replicas <= options.replicas:
+        return {"num_replicas": options.replicas}
+    autoscaling = {
+        "min_replicas": options.replicas,
+        "max_replicas": options.max_replicas,
+        "target_ongoing_requests": _TARGET_ONGOING_REQUESTS,
+    }
+    return {"autoscaling_config": autoscaling}

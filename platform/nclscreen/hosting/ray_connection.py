@@ -62,6 +62,14 @@ def connected_ray(options: RayOptions) -> Iterator[None]:
             _see_off(started)
 
 
+def cluster_id() -> str:
+    """What all that are connected to this cluster call it, and no other one; another one once its head is new."""
+    import ray
+
+    heads = [node["NodeID"] for node in ray.nodes() if "node:__internal_head__" in node["Resources"]]
+    return heads[0] if heads else str(ray.get_runtime_context().gcs_address)
+
+
 def _connect(ray: Any, options: RayOptions) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a screening recorder's machines do not phone home
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default; silences its warning

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nclscreen.catalog import ModelVersion
+
 #: images that a CPU replica scores at once: each needs memory of its own, some hundred megabytes at 1024 pixels
 _MOST_STREAMS = 4
 
@@ -47,27 +49,26 @@ class Streams:
 
 
 class Localizer:
-    """One replica: loads weights by `user_config`, scores uint8 batches. The forward pass is off the event loop.
+    """One replica of one version: loads its weights, scores uint8 batches. The forward pass is off the event loop.
 
     On a CPU the images of a batch are spread over streams, each with its share of the threads. Threads that work on
     one image wait for each other after every layer, and lose much when decoding takes a core away; streams do not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, version: ModelVersion) -> None:
+        self._version = version
         self._streams = Streams(device="cpu", threads=1)
         self._predictor: Any = None
 
     async def reconfigure(self, config: dict[str, Any]) -> None:
-        """`config`: weights (path or None for the shipped ones), precision, threads, device."""
-        from ncl_model.inference.predictor import Predictor
+        """`config`: threads, device. Nothing that would move a score: that would be another version.
 
+        Raises WeightsNotFound.
+        """
         device = config.get("device", "cpu")
         streams = Streams(device=device, threads=config["threads"])
-
-        def load() -> Any:
-            return Predictor.setup(config["weights"], config["precision"], streams.threads_each, device=device)
-
-        predictor = await asyncio.get_running_loop().run_in_executor(streams.pool, load)
+        loop = asyncio.get_running_loop()
+        predictor = await loop.run_in_executor(streams.pool, self._version.predictor, device)
         before, self._streams, self._predictor = self._streams, streams, predictor
         before.pool.shutdown(wait=False)
 
@@ -75,6 +76,12 @@ class Localizer:
         """Ray Serve calls this; an exception takes the replica out."""
         if self._predictor is None:
             raise RuntimeError("no weights are loaded yet")
+
+    def config(self) -> str:
+        """Shape and preprocessing of the network, as JSON: what is needed to make batches for it."""
+        self.check_health()
+        text: str = self._predictor.config.to_json()
+        return text
 
     async def __call__(self, batch: NDArray[np.uint8], valid_sizes: list[tuple[int, int]], fingerprint: str) -> Reply:
         """`batch` (B, H, W, 3) uint8; `valid_sizes` B times (height, width); `fingerprint`: the job's model."""

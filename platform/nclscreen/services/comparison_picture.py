@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.domain import Job
-from jobs.errors import JobsError, ModelMismatch
+from jobs.errors import JobsError
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
 from nclscreen.pictures import comparison, upright_photo
@@ -29,7 +29,7 @@ class NoPicture(JobsError):
 def comparison_picture(wiring: Wiring, job: Job, found: FoundVerdict) -> Image:
     """The photograph, and its heatmap on a fixed scale from 0 to 1.
 
-    Raises NoPicture, StorageError, ImageUnreadable, ModelMismatch.
+    Raises NoPicture, StorageError, ImageUnreadable, WeightsNotFound.
     """
     verdict = found.verdict
     if verdict.score is None:
@@ -50,8 +50,6 @@ def comparison_picture(wiring: Wiring, job: Job, found: FoundVerdict) -> Image:
 
 def _computed_heatmap(wiring: Wiring, job: Job, data: bytes) -> NDArray[np.uint8]:
     """Heatmaps are not kept for every image; the same model computes the same one again."""
-    if job.model.fingerprint != wiring.model.fingerprint:
-        raise ModelMismatch(job.model.fingerprint, wiring.model.fingerprint)
-    predictor = wiring.model.predictor()
+    predictor = wiring.versions.version(job.model.fingerprint).predictor()
     image = predictor.decode(data, max_pixels=wiring.settings.max_pixels)
     return predictor.localize([image])[0].heatmap

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.domain import Job
+from jobs.domain import Job, JobId
+from jobs.domain.states import CLAIMABLE
 from nclscreen.documents import job_document
 from nclscreen.wiring import Wiring
 
@@ -43,6 +45,22 @@ def job_view(wiring: Wiring, job_id: str) -> JobView:
     return JobView(
         job=job,
         error_codes=wiring.verdicts.error_counts(job.id),
-        waits_for=wiring.jobs.waits_for(job.id),
+        waits_for=waits_for(wiring, job),
         webhook=wiring.webhooks.summary(job.id) if job.options.webhook else None,
     )
+
+
+def waits_for(wiring: Wiring, job: Job) -> str | None:
+    """What is in the way of a job that is not over: its model, a storage, or what its shards met. None: nothing."""
+    if job.state in CLAIMABLE:
+        obstacles = wiring.hosted_models.obstacles([job.model.fingerprint])
+        if job.model.fingerprint in obstacles:
+            return obstacles[job.model.fingerprint]
+    return wiring.jobs.waits_for(job.id)
+
+
+def models_waited_for(wiring: Wiring, jobs: Sequence[Job]) -> dict[JobId, str]:
+    """Why jobs wait for their models, of those that do; one question for all."""
+    open_jobs = [job for job in jobs if job.state in CLAIMABLE]
+    obstacles = wiring.hosted_models.obstacles({job.model.fingerprint for job in open_jobs}) if open_jobs else {}
+    return {job.id: obstacles[job.model.fingerprint] for job in open_jobs if job.model.fingerprint in obstacles}

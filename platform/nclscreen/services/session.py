@@ -1,30 +1,27 @@
-"""A running system in this process: Ray, the hosted model, and a dispatcher in a thread of its own."""
+"""A running system in this process: Ray, the hosted models, and a dispatcher in a thread of its own."""
 
 from __future__ import annotations
 
+import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from functools import partial
 
 from jobs.dispatcher import Dispatcher
 from jobs.domain import JobId
-from nclscreen.hosting.applications import keep_hosted, ray_runtime
+from nclscreen.hosting.hosting_thread import hosting
+from nclscreen.hosting.ray_connection import cluster_id, connected_ray
 from nclscreen.interrupts import heed_termination, uninterrupted
 from nclscreen.wiring import Wiring
 
-#: seconds between two looks whether the model is still hosted
-_LOOK_S = 5.0
+logger = logging.getLogger(__name__)
 
 
 class Session:
     """The dispatcher's thread as others see it."""
 
-    def __init__(self, dispatcher: Dispatcher, keep_hosted: Callable[[], None]) -> None:
+    def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._keep_hosted = keep_hosted
-        self._next_look = time.monotonic() + _LOOK_S
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher")
 
@@ -42,12 +39,9 @@ class Session:
         return self._thread.is_alive()
 
     def check(self) -> None:
-        """Raise what ended the dispatcher, if an error did. Now and then, see that the model is still hosted."""
+        """Raise what ended the dispatcher, if an error did."""
         if self._error is not None:
             raise self._error
-        if self.running and time.monotonic() >= self._next_look:
-            self._keep_hosted()
-            self._next_look = time.monotonic() + _LOOK_S
 
     def wait(self) -> None:
         """Wait until the dispatcher ends by itself, as one for a single job does. Raises what ended it otherwise."""
@@ -71,11 +65,16 @@ def running_session(
 
     `starting` is entered while Ray and the model come up.
     """
-    hosting = wiring.hosting()
+    models = 1 if only_job is not None else wiring.settings.max_hosted_models
     with ExitStack() as stack:
         with starting():
-            stack.enter_context(ray_runtime(wiring.ray_options(), hosting))
-            session = Session(wiring.dispatcher(wiring.runner(), only_job=only_job), partial(keep_hosted, hosting))
+            if (note := wiring.versions.keep_installed()) is not None:
+                logger.warning("%s", note)
+            stack.enter_context(connected_ray(wiring.ray_options(models=models)))
+            host = wiring.model_host(cluster_id(), only_job=only_job)
+            # a Ray of our own ends as a whole, with everything on it
+            stack.enter_context(hosting(host, take_down=wiring.settings.ray_address is not None))
+            session = Session(wiring.dispatcher(wiring.runner(), host, only_job=only_job))
         session.start()
         try:
             yield session

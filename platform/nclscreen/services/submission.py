@@ -48,6 +48,8 @@ def submit(wiring: Wiring, request: SubmissionRequest) -> Submission:
     rule = flag_rule(wiring.model, request.threshold, request.max_fpr)
     if rule.policy is not None:
         notes.append(str(rule.policy))
+    if (note := wiring.versions.keep_installed()) is not None:
+        notes.append(f"note: {note}")
     source = absolute(request.source)
     Corpus(source, filters, wiring.open_storage).check()
     submitted = wiring.jobs.request(

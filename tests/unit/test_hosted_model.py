@@ -7,6 +7,7 @@ import pickle
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,24 @@ from support.odd_images import encoded, photo
 from support.tiny_model import save_tiny_model
 
 from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
+from jobs.storage import S3Options
+from ncl_model.inference.checkpoint import load_checkpoint
 from ncl_model.inference.predictor import Predictor
-from nclscreen.hosting.applications import Hosting, build_app
+from nclscreen.catalog import ModelVersion, WeightsNotFound
+from nclscreen.hosting.applications import HostingOptions, build_app
 from nclscreen.hosting.replica import Localizer, Reply, Streams
 from nclscreen.hosting.scorer import ServeScorer
 
 # Serve builds its local handle with calls that newer Pythons call outdated
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+OTHER = "f" * 64
+
+
+def version_of(weights: Path) -> ModelVersion:
+    fingerprint = load_checkpoint(weights).fingerprint("float32")
+    return ModelVersion(fingerprint=fingerprint, places=(str(weights),), s3=S3Options())
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +46,8 @@ def predictor(weights: Path) -> Predictor:
 def handle(weights: Path) -> Any:
     from ray import serve
 
-    hosting = Hosting(weights=str(weights), precision="float32", threads=1)
-    made = serve.run(build_app(hosting), name="local", route_prefix=None, _local_testing_mode=True)
+    app = build_app(version_of(weights), HostingOptions(threads=1))
+    made = serve.run(app, name="local", route_prefix=None, _local_testing_mode=True)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:  # the local mode, unlike the real one, does not wait for the weights
         with suppress(RuntimeError):
@@ -46,8 +58,8 @@ def handle(weights: Path) -> Any:
 
 @pytest.fixture
 def scorer(predictor: Predictor, handle: Any) -> ServeScorer:
-    made = ServeScorer(predictor.config, max_pixels=1_000_000, timeout_s=30, attempts=1)
-    made._handle = handle
+    made = ServeScorer(max_pixels=1_000_000, timeout_s=30, attempts=1)
+    made._handles = dict.fromkeys((predictor.fingerprint, OTHER), handle)
     return made
 
 
@@ -65,7 +77,7 @@ def test_the_hosted_model_says_what_the_predictor_says(scorer: ServeScorer, pred
 def test_another_model_than_the_pinned_one_is_refused(scorer: ServeScorer, predictor: Predictor) -> None:
     image = scorer.decode(encoded(photo(), "PNG"), predictor.fingerprint)
     with pytest.raises(ModelMismatch) as raised:
-        scorer.score([image], "f" * 64)
+        scorer.score([image], OTHER)
     assert raised.value.served == predictor.fingerprint
 
 
@@ -94,26 +106,35 @@ class _Dead:
 def test_a_host_that_does_not_answer_is_unavailable(
     scorer: ServeScorer, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dead = _Dead()
-    monkeypatch.setattr(scorer, "_connected", lambda: dead)
+    dead, image = _Dead(), scorer.decode(encoded(photo(), "PNG"), predictor.fingerprint)
+    monkeypatch.setattr(scorer, "_connected", lambda fingerprint: dead)
     monkeypatch.setattr(scorer, "_attempts", 3)
     monkeypatch.setattr("nclscreen.hosting.scorer.time.sleep", lambda seconds: None)
     with pytest.raises(ModelUnavailable, match="nobody there"):
-        scorer.score([scorer.decode(encoded(photo(), "PNG"), predictor.fingerprint)], predictor.fingerprint)
+        scorer.score([image], predictor.fingerprint)
     assert dead.calls == 3
 
 
-def test_a_replica_is_ill_until_it_has_weights_and_takes_new_ones(weights: Path, tmp_path: Path) -> None:
-    replica = Localizer()
+def test_a_replica_is_ill_until_it_has_weights_and_takes_none_but_those_of_its_version(
+    weights: Path, tmp_path: Path
+) -> None:
+    other = save_tiny_model(tmp_path / "other.safetensors", seed=1)
+    version = version_of(weights)
+    replica = Localizer(replace(version, places=("/no/such/file", str(other), str(weights))))
     with pytest.raises(RuntimeError, match="weights"):
         replica.check_health()
-    config = {"weights": str(weights), "precision": "float32", "threads": 1}
-    asyncio.run(replica.reconfigure(config))
+    asyncio.run(replica.reconfigure({"threads": 1}))
     replica.check_health()
-    first = replica._predictor.fingerprint
-    other = save_tiny_model(tmp_path / "other.safetensors", seed=1)
-    asyncio.run(replica.reconfigure(config | {"weights": str(other)}))
-    assert replica._predictor.fingerprint != first
+    assert replica._predictor.fingerprint == version.fingerprint
+    wrong = Localizer(replace(version, places=("/no/such/file", str(other))))
+    with pytest.raises(WeightsNotFound, match=r"/no/such/file.*no such file.*other\.safetensors holds other weights"):
+        asyncio.run(wrong.reconfigure({"threads": 1}))
+
+
+def test_the_arithmetic_follows_from_the_fingerprint(weights: Path) -> None:
+    half = load_checkpoint(weights).fingerprint("bfloat16")
+    predictor = replace(version_of(weights), fingerprint=half).predictor()
+    assert (predictor.fingerprint, predictor.precision) == (half, "bfloat16")
 
 
 @pytest.mark.parametrize(
@@ -139,8 +160,8 @@ def test_threads_are_shared_out_among_images(device: str, threads: int, at_once:
 
 
 def test_an_error_of_one_image_is_the_batchs_and_answers_keep_their_order(weights: Path, predictor: Predictor) -> None:
-    replica = Localizer()
-    asyncio.run(replica.reconfigure({"weights": str(weights), "precision": "float32", "threads": 3}))
+    replica = Localizer(version_of(weights))
+    asyncio.run(replica.reconfigure({"threads": 3}))
     images = [predictor.decode(encoded(photo(seed=seed), "PNG")) for seed in range(7)]
     batch = np.stack([image.pixels for image in images])
     sizes = [(image.valid_height, image.valid_width) for image in images]
@@ -158,7 +179,8 @@ def test_an_error_of_one_image_is_the_batchs_and_answers_keep_their_order(weight
 
 @pytest.mark.parametrize(("most", "scaled"), [(1, False), (2, False), (5, True)])
 def test_replicas_scale_when_there_may_be_more(most: int, scaled: bool) -> None:
-    app = build_app(Hosting(weights=None, precision="float32", replicas=2, max_replicas=most))
+    version = ModelVersion(fingerprint=OTHER, places=(), s3=S3Options())
+    app = build_app(version, HostingOptions(replicas=2, max_replicas=most))
     config = app._bound_deployment._deployment_config
     if scaled:
         assert (config.autoscaling_config.min_replicas, config.autoscaling_config.max_replicas) == (2, 5)
@@ -166,9 +188,10 @@ def test_replicas_scale_when_there_may_be_more(most: int, scaled: bool) -> None:
         assert (config.autoscaling_config, config.num_replicas) == (None, 2)
 
 
-def test_the_scorer_travels_without_its_connection(scorer: ServeScorer) -> None:
-    travelled = pickle.loads(pickle.dumps(scorer))
-    assert travelled._handle is None
-    assert scorer._handle is not None
+def test_the_scorer_travels_without_its_connections(scorer: ServeScorer, predictor: Predictor) -> None:
     data = encoded(photo(), "PNG")
-    assert np.array_equal(travelled.decode(data, "f").pixels, scorer.decode(data, "f").pixels)
+    here = scorer.decode(data, predictor.fingerprint)  # asks the model for its geometry
+    travelled = pickle.loads(pickle.dumps(scorer))
+    assert travelled._handles == {}
+    assert scorer._handles != {}
+    assert np.array_equal(travelled.decode(data, predictor.fingerprint).pixels, here.pixels)

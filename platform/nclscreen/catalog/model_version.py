@@ -1,0 +1,88 @@
+"""One model version: the fingerprint says what it is, and its weights are taken from wherever they still are."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from jobs.errors import JobsError
+from jobs.storage import S3Options, open_storage, split_object_uri
+from ncl_model.errors import NclModelError
+from nclscreen.catalog.model_library import MAX_WEIGHTS_BYTES
+
+if TYPE_CHECKING:
+    from ncl_model.inference.checkpoint import Checkpoint, Precision
+    from ncl_model.inference.predictor import Predictor
+
+#: stands for the weights that came with the package, on whatever node that is
+SHIPPED = "shipped"
+
+
+class WeightsNotFound(JobsError):
+    """The weights of a model version are in none of the places where they may be."""
+
+    def __init__(self, fingerprint: str, reasons: str) -> None:
+        self.fingerprint = fingerprint
+        self.reasons = reasons
+        super().__init__(f"the weights of model {fingerprint[:12]} were not found: {reasons}")
+
+    def __reduce__(self) -> tuple[type[WeightsNotFound], tuple[str, str]]:
+        return type(self), (self.fingerprint, self.reasons)  # survives the way back from a replica
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelVersion:
+    """What is hosted. Plain data, for any node."""
+
+    #: sha256 hex over weights, preprocessing and arithmetic
+    fingerprint: str
+    #: paths and URIs of files that may hold its weights, or `SHIPPED`; the first that does counts
+    places: tuple[str, ...]
+    #: how to talk to the storage of those in buckets
+    s3: S3Options
+
+    def load(self) -> tuple[Checkpoint, Precision]:
+        """Weights and arithmetic, found by the fingerprint. Raises WeightsNotFound, with what is wrong where."""
+        from ncl_model.inference.checkpoint import Precision, load_checkpoint
+
+        reasons = []
+        for place in self.places:
+            try:
+                with self._file(place) as path:
+                    checkpoint = load_checkpoint(path)
+            except (JobsError, NclModelError, OSError) as error:
+                reasons.append(str(error))
+                continue
+            for precision in get_args(Precision):
+                if checkpoint.fingerprint(precision) == self.fingerprint:
+                    return checkpoint, precision
+            reasons.append(f"{place} holds other weights")
+        raise WeightsNotFound(self.fingerprint, "; ".join(reasons) or "no place is known")
+
+    def predictor(self, device: str = "cpu") -> Predictor:
+        """The network, in this process. Raises WeightsNotFound."""
+        from ncl_model.inference.predictor import Predictor
+
+        checkpoint, precision = self.load()
+        return Predictor(checkpoint.build(), checkpoint, precision, device)
+
+    @contextmanager
+    def _file(self, place: str) -> Iterator[Path]:
+        """The file of a place, on this node."""
+        if place == SHIPPED:
+            from ncl_model.inference.checkpoint import shipped_weights
+
+            yield shipped_weights()
+        elif "://" not in place:
+            yield Path(place)
+        else:
+            container, key = split_object_uri(place)
+            data = open_storage(container, self.s3).read(key, max_bytes=MAX_WEIGHTS_BYTES)
+            with tempfile.TemporaryDirectory(prefix="nclscreen-weights-") as folder:
+                path = Path(folder) / "weights.safetensors"
+                path.write_bytes(data)
+                yield path

@@ -1,0 +1,48 @@
+"""All model versions that can be hosted from here: the installed one, and those that copies were kept of."""
+
+from __future__ import annotations
+
+from jobs.errors import StorageError
+from jobs.storage import S3Options
+from nclscreen.catalog.installed_model import InstalledModel
+from nclscreen.catalog.model_library import ModelLibrary
+from nclscreen.catalog.model_version import SHIPPED, ModelVersion
+
+
+class ModelVersions:
+    """The catalog of versions, by fingerprint."""
+
+    def __init__(self, installed: InstalledModel, library: ModelLibrary, s3: S3Options) -> None:
+        self._installed = installed
+        self._library = library
+        self._s3 = s3
+
+    def keep_installed(self) -> str | None:
+        """Keep a copy of the installed weights, for jobs that are pinned to them when others are installed.
+
+        Gives what is wrong where that cannot be: it is no reason not to work.
+        """
+        try:
+            self._library.keep(self._installed.fingerprint, self._installed.weights)
+        except (StorageError, OSError) as error:
+            return f"no copy of the model's weights can be kept, jobs will need these very ones: {error}"
+        return None
+
+    def version(self, fingerprint: str) -> ModelVersion:
+        """The version of this fingerprint, with every place where its weights may be."""
+        places = [self._library.place(fingerprint)]
+        if fingerprint == self._installed.fingerprint:
+            places.append(str(self._installed.weights))
+        # a node of a cluster may have neither, but the package
+        return ModelVersion(fingerprint=fingerprint, places=(*places, SHIPPED), s3=self._s3)
+
+    def obstacle(self, fingerprint: str) -> str | None:
+        """Why this version cannot be hosted from here; None where it can be."""
+        try:
+            if fingerprint == self._installed.fingerprint or self._library.has(fingerprint):
+                return None
+        except StorageError as error:
+            return f"model versions cannot be looked up: {error}"
+        return (
+            f"the weights of its model are not known here: neither installed, nor at {self._library.place(fingerprint)}"
+        )

@@ -1,0 +1,47 @@
+"""A cluster in memory: applications that come up when they are told to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from jobs.storage import S3Options
+from nclscreen.catalog import ModelVersion
+from nclscreen.hosting.applications import App, AppState, app_name
+
+
+class MemoryApps:
+    """What several dispatchers see of one cluster; see `nclscreen.hosting.model_host.Apps`."""
+
+    def __init__(self) -> None:
+        self.apps: dict[str, App] = {}
+        #: every call so far: "up NAME", "down NAME"
+        self.calls: list[str] = []
+
+    def found(self) -> dict[str, App]:
+        return dict(self.apps)
+
+    def bring_up(self, version: ModelVersion) -> None:
+        name = app_name(version.fingerprint)
+        self.calls.append(f"up {name}")
+        self.apps[name] = App(state=AppState.STARTING)
+
+    def take_down(self, names: Collection[str], *, wait: bool = False) -> None:
+        for name in names:
+            self.calls.append(f"down {name}")
+            self.apps.pop(name, None)
+
+    def set(self, fingerprint: str, state: AppState, message: str = "") -> None:
+        self.apps[app_name(fingerprint)] = App(state=state, message=message)
+
+
+class KnownVersions:
+    """Versions whose weights are known; see `nclscreen.hosting.model_host.Versions`."""
+
+    def __init__(self, *fingerprints: str) -> None:
+        self.fingerprints = set(fingerprints)
+
+    def version(self, fingerprint: str) -> ModelVersion:
+        return ModelVersion(fingerprint=fingerprint, places=(), s3=S3Options())
+
+    def obstacle(self, fingerprint: str) -> str | None:
+        return None if fingerprint in self.fingerprints else "weights not known"
