@@ -124,7 +124,15 @@ def _app(overview: Any) -> App:
         "DEPLOY_FAILED": AppState.FAILED,
         "DELETING": AppState.GOING,
     }
-    return App(state=states.get(str(overview.status.value), AppState.STARTING), message=str(overview.message))
+    state = states.get(str(overview.status.value), AppState.STARTING)
+    return App(state=state, message=_reason(overview) if state is AppState.FAILED else str(overview.message))
+
+
+def _reason(overview: Any) -> str:
+    """Why it failed, in a line: Serve's message of a deployment ends with the error of its replica."""
+    told = [*(str(each.message) for each in overview.deployments.values()), str(overview.message)]
+    lines = [line.strip() for line in next((each for each in told if each.strip()), "").splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
 
 
 def build_app(version: ModelVersion, options: HostingOptions) -> Any:
