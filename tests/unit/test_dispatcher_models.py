@@ -87,5 +87,5 @@ def test_a_model_that_is_away_holds_up_no_job_of_another_one(bench: Bench) -> No
     models = FixedModels(FINGERPRINT, OTHER.fingerprint)
     with running(bench.dispatcher(bench.screener(scorer=HalfAway()).screen, models=models)):
         wait_until(lambda: bench.store.get(mine).state is JobState.COMPLETED)
+        wait_until(lambda: bench.store.waits_for(away) == "nobody there")
     assert bench.store.get(away).state is not JobState.FAILED
-    assert bench.store.waits_for(away) == "nobody there"
