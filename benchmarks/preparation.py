@@ -31,6 +31,8 @@ def write_manifest(path: Path, lines: int) -> None:
 def prepare(folder: Path, lines: int, database_url: str | None) -> dict[str, float]:
     """Prepare one manifest in this process; gives seconds, processor seconds and peak memory in MB."""
     from jobs.domain import ModelRef, NewJob
+    from jobs.leased_work.held import HeldWork
+    from jobs.leased_work.task import WorkTask
     from jobs.lifecycle.job_store import JobStore
     from jobs.preparation.preparer import Preparer
     from jobs.sql.database import create_database_engine
@@ -45,9 +47,8 @@ def prepare(folder: Path, lines: int, database_url: str | None) -> dict[str, flo
     job_id = store.submit(NewJob(source=str(manifest), model=ModelRef(name="m", fingerprint="0" * 64), threshold=0.5))
     before_mb = peak_mb()
     started, cpu = time.perf_counter(), time.process_time()
-    preparation = store.claim_preparation(60.0, job_id)
-    assert preparation is not None
-    Preparer(store, lambda container: open_storage(container, S3Options())).run(preparation, threading.Event())
+    preparer = Preparer(store, lambda container: open_storage(container, S3Options()))
+    assert WorkTask(preparer, HeldWork(store.work), only=job_id).step(threading.Event())
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     job = store.get(job_id)
     assert job.counts.total == lines, job

@@ -10,27 +10,23 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 
 from jobs.background import MaintenanceTask, in_background
 from jobs.domain import JobId, Lease
 from jobs.domain.states import FINAL
 from jobs.errors import ErrorCode, LeaseLost
+from jobs.leased_work.held import HeldWork
+from jobs.leased_work.keeper import keeping
 from jobs.lifecycle.job_store import JobStore
-from jobs.lifecycle.preparation_leases import Preparation, PreparationLost
 from jobs.outage import STORAGE_MAX_WAIT_S, BackOff, Outage, StorageOutage, reason
 from jobs.ports import ModelHost, Outcome, OutcomeKind, ShardRunner
-from jobs.preparation.preparer import PREPARATION_LEASE_S, Preparer
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.shards.work_queue import WorkQueue
 from jobs.sql.errors import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
 
-#: jobs whose corpora are read at once: a small one does not wait until the listing of a large one is over
-PREPARATIONS_AT_ONCE = 4
 _DATABASE_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 #: how soon a cancelled job's shards are let go
@@ -54,35 +50,34 @@ class DispatcherOptions:
 
 
 class Dispatcher:
-    """Prepares jobs, leases their shards, has them run, records the outcomes."""
+    """Leases shards, has them run, records the outcomes; slow work goes on beside that."""
 
     def __init__(
         self,
         *,
         store: JobStore,
         queue: WorkQueue,
-        preparer: Preparer,
         runner: ShardRunner,
         models: ModelHost,
         options: DispatcherOptions,
+        held_work: HeldWork,
         maintenance: Sequence[MaintenanceTask] = (),
         known: KnownVerdicts | None = None,
     ) -> None:
         """`models`: jobs pinned to one that does not answer now wait for it, or for another dispatcher.
 
-        `maintenance` tasks run in threads of their own: completion reports, webhooks. Without `known`, every image is
-        scored, also those whose verdict an earlier job has.
+        `maintenance` tasks run in threads of their own: preparing, completion reports, webhooks; what they hold is in
+        `held_work`. Without `known`, every image is scored, also those whose verdict an earlier job has.
         """
         self._store = store
         self._queue = queue
-        self._preparer = preparer
         self._runner = runner
         self._models = models
         self._options = options
+        self._held_work = held_work
         self._maintenance = maintenance
         self._known = known
         self._stop = threading.Event()
-        self._preparing: list[tuple[Preparation, Future[None]]] = []
         self._unrecorded: list[Outcome] = []
         self._next_heartbeat = 0.0
         self._pause_s = 0.0
@@ -98,19 +93,19 @@ class Dispatcher:
     def run(self) -> None:
         """Work until `stop`, or until the only job is over; then give everything held back to the queue."""
         with (
-            ThreadPoolExecutor(PREPARATIONS_AT_ONCE, thread_name_prefix="prepare") as pool,
+            keeping([self._held_work], lease_s=self._options.lease_s),
             in_background(self._maintenance, self._stop),
         ):
             try:
                 while not self._stop.is_set():
-                    self._step(pool)
+                    self._step()
             finally:
                 self._stop.set()
                 self._give_back()
 
-    def _step(self, pool: ThreadPoolExecutor) -> None:
+    def _step(self) -> None:
         try:
-            self.tick(pool)
+            self.tick()
         except DATABASE_AWAY as error:
             # leases live on for a while; what was finished meanwhile is recorded when the database is back
             self._outage.record_failure(reason(error))
@@ -118,13 +113,12 @@ class Dispatcher:
         else:
             self._outage.over()
 
-    def tick(self, pool: ThreadPoolExecutor) -> None:
-        """One round: record, keep alive, rescue, prepare, claim, close; then wait for the next outcome."""
+    def tick(self) -> None:
+        """One round: record, keep alive, rescue, claim, close; then wait for the next outcome."""
         self._record_outcomes()
         if time.monotonic() >= self._next_heartbeat:
             self._keep_alive()
             self._next_heartbeat = time.monotonic() + min(_BEAT_S, self._options.lease_s / 4)
-        self._prepare(pool)
         self._claim()
         self._close_jobs()
         if self._runner.running:
@@ -142,23 +136,6 @@ class Dispatcher:
         rescued = self._queue.rescue()
         if rescued:
             logger.warning("took %d shards back from workers that vanished", rescued)
-
-    def _prepare(self, pool: ThreadPoolExecutor) -> None:
-        self._preparing = [each for each in self._preparing if not self._has_ended(*each)]
-        while len(self._preparing) < PREPARATIONS_AT_ONCE:
-            claimed = self._store.claim_preparation(PREPARATION_LEASE_S, self._options.only_job)
-            if claimed is None:
-                return
-            self._preparing.append((claimed, pool.submit(self._preparer.run, claimed, self._stop)))
-
-    def _has_ended(self, preparation: Preparation, ended: Future[None]) -> bool:
-        if not ended.done():
-            return False
-        if (error := ended.exception()) is not None:
-            logger.warning("preparing job %s broke off, it starts over: %s", preparation.job.id, reason(error))
-            with suppress(PreparationLost):
-                self._store.release_preparation(preparation)
-        return True
 
     def _claim(self) -> None:
         free = self._options.in_flight - len(self._runner.running)

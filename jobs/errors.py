@@ -235,6 +235,18 @@ class LeaseLost(JobsError):
         super().__init__(f"shard {shard_id} is no longer held with fence {fence}")
 
 
+class WorkLost(JobsError):
+    """Somebody else has this piece of work now, or nobody wants it any more: whoever had it must stop."""
+
+    def __init__(self, kind: str, subject: str) -> None:
+        self.kind = kind
+        self.subject = subject
+        super().__init__(f"the {kind.replace('_', ' ')} of {subject} was taken over or is not wanted any more")
+
+    def __reduce__(self) -> tuple[type[WorkLost], tuple[str, str]]:
+        return type(self), (self.kind, self.subject)
+
+
 class ModelUnavailable(JobsError):
     """The hosted model cannot be reached now; trying again later can help."""
 

@@ -12,15 +12,15 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from datetime import UTC, datetime
 from typing import Any
 
 from jobs.completion_reports.report_queue import ReportClaim, ReportQueue
 from jobs.completion_reports.report_rows import FORMAT, PART_BYTES, SCHEMA, ResultsFile, ResultsPart
-from jobs.domain import ImageKey, Job, JobId
+from jobs.domain import ImageKey, Job, JobId, Work, WorkKind
 from jobs.domain.states import JobState
-from jobs.errors import InvalidSource, StorageError
+from jobs.errors import InvalidSource, StorageError, WorkLost
+from jobs.leased_work.held import Hold, WorkStopped
 from jobs.lifecycle.job_store import JobStore
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.storage import ObjectStorage, OpenStorage, parse_source
@@ -28,12 +28,14 @@ from jobs.verdicts import VerdictStore
 
 logger = logging.getLogger(__name__)
 
-REPORT_LEASE_S = 60.0
-_BEAT_S = 10.0
+#: reports that are written at once: one whose storage hangs does not hold up the others
+REPORTS_AT_ONCE = 2
 
 
 class ReportWriter:
-    """Writes the reports that are due, one after the other; a `jobs.background.MaintenanceTask`."""
+    """Writes completion reports; a `jobs.leased_work.task.Handler`."""
+
+    kind = WorkKind.COMPLETION_REPORT
 
     def __init__(
         self,
@@ -42,61 +44,58 @@ class ReportWriter:
         queue: ReportQueue,
         verdicts: VerdictStore,
         open_storage: OpenStorage,
-        only: JobId | None = None,
         part_bytes: int = PART_BYTES,
     ) -> None:
-        """`only`: the one job whose report is written; None for those of all jobs."""
         self._store = store
         self._queue = queue
         self._verdicts = verdicts
         self._open_storage = open_storage
-        self._only = only
         self._part_bytes = part_bytes
 
-    def pending(self, job_id: JobId) -> bool:
-        """Whether the job's report is still to be written and no attempt has failed."""
-        return self._queue.untried(job_id)
-
-    def step(self, stop: threading.Event) -> bool:
-        """Write one report, if one is due; gives whether there was one. Raises one of DATABASE_AWAY."""
-        claim = self._queue.claim(REPORT_LEASE_S, self._only)
-        if claim is None:
-            return False
+    def handle(self, work: Work, hold: Hold, stop: threading.Event) -> None:
+        """Write one report. Raises WorkStopped, WorkLost, or one of DATABASE_AWAY."""
+        claim = self._queue.begin(work)
         try:
-            uri = self._write(claim, stop)
-        except _Stopped:
-            self._queue.release(claim)
-        except _TakenOver:
-            logger.info("the report of job %s is written by somebody else", claim.job.id)
-        except DATABASE_AWAY:
+            uri = self._write(claim, hold, stop)
+        except (WorkStopped, WorkLost, *DATABASE_AWAY):
             raise
         except StorageError as error:
             logger.warning("the report of job %s cannot be written: %s", claim.job.id, error)
-            (self._queue.delay if error.transient else self._queue.give_up)(claim, str(error))
+            if error.transient:
+                self._queue.delay(claim, str(error))
+            else:
+                self._queue.give_up(work, str(error))
         except Exception as error:
             logger.exception("the report of job %s cannot be written", claim.job.id)
-            self._queue.give_up(claim, str(error) if isinstance(error, InvalidSource) else repr(error))
+            self._queue.give_up(work, str(error) if isinstance(error, InvalidSource) else repr(error))
         else:
             self._queue.written(claim, uri)
-        if not self._queue.get(claim.job.id).report_due:
-            self._store.complete(claim.job.id)  # it waited for this, if it was to be completed
-        return True
+        self._close(claim.job.id)
 
-    def _write(self, claim: ReportClaim, stop: threading.Event) -> str:
+    def give_up(self, work: Work, why: str) -> None:
+        """Nobody could write it; the job goes on without it."""
+        self._queue.give_up(work, why)
+        self._close(JobId(work.subject))
+
+    def _close(self, job_id: JobId) -> None:
+        if not self._queue.get(job_id).report_due:
+            self._store.complete(job_id)  # it waited for this, if it was to be completed
+
+    def _write(self, claim: ReportClaim, hold: Hold, stop: threading.Event) -> str:
         job = claim.job
         place = _Place(self._open_storage, job)
         entries = []
-        heart = LeaseKeeper(self._queue, claim, stop)
         parts = {status: ResultsPart(status, self._part_bytes) for status in ("succeeded", "failed")}
         for batch in self._verdicts.batches(job.id):
+            hold.check(stop)
             for verdict in batch:
                 full = parts["succeeded" if verdict.error_code is None else "failed"].add(verdict)
                 if full is not None:
                     entries.append(place.write(full))
-                    heart.beat()
-            heart.beat()
+                    hold.check(stop)
         entries += [place.write(rest) for part in parts.values() if (rest := part.close()) is not None]
-        heart.beat(at_once=True)
+        hold.check(stop)
+        self._queue.check(claim)  # a job that was cancelled meanwhile has another end to report
         entries.sort(key=lambda entry: (entry["TaskExecutionStatus"] != "succeeded", entry["Key"]))
         return place.write_manifest(manifest(job, claim.due_at, entries))
 
@@ -150,30 +149,3 @@ class _Place:
         """Gives its URI."""
         data = json.dumps(document, indent=2).encode()
         return self._storage.write(ImageKey(f"{self._folder}/manifest.json"), data, content_type="application/json")
-
-
-class _Stopped(Exception):
-    """The process is about to stop."""
-
-
-class _TakenOver(Exception):
-    """Another writer has the report."""
-
-
-class LeaseKeeper:
-    """Keeps the lease while a long report is written."""
-
-    def __init__(self, queue: ReportQueue, claim: ReportClaim, stop: threading.Event) -> None:
-        self._queue = queue
-        self._claim = claim
-        self._stop = stop
-        self._due = time.monotonic() + _BEAT_S
-
-    def beat(self, *, at_once: bool = False) -> None:
-        """Raises _Stopped or _TakenOver."""
-        if self._stop.is_set():
-            raise _Stopped
-        if at_once or time.monotonic() >= self._due:
-            if not self._queue.extend(self._claim, REPORT_LEASE_S):
-                raise _TakenOver
-            self._due = time.monotonic() + _BEAT_S

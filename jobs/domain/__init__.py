@@ -6,6 +6,7 @@ from jobs.domain.jobs import Counts, FailureThreshold, Job, JobOptions, NewJob, 
 from jobs.domain.models import ModelDemand, ModelRef
 from jobs.domain.shards import Lease
 from jobs.domain.verdicts import Verdict, VerdictRef
+from jobs.domain.work import Work, WorkId, WorkKind, WorkState
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -28,4 +29,8 @@ __all__ = [
     "ShardId",
     "Verdict",
     "VerdictRef",
+    "Work",
+    "WorkId",
+    "WorkKind",
+    "WorkState",
 ]

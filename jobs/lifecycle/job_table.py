@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, Row, Select, false, select
 
 from jobs.domain import Job
 from jobs.errors import JobNotFound
+from jobs.leased_work.leases import WorkLeases
 from jobs.sql.database import reading
 from jobs.sql.rows import Clock, database_clock, job_from_row
 from jobs.sql.tables import jobs
@@ -23,6 +24,8 @@ class JobTable:
     def __init__(self, engine: Engine, clock: Clock = database_clock) -> None:
         self._engine = engine
         self._clock = clock
+        #: of the slow work of these jobs
+        self.work = WorkLeases(engine, clock)
 
     def get(self, job_id: str) -> Job:
         """The job of this id. Raises JobNotFound."""

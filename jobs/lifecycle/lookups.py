@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, exists, func, or_, select, tuple_
 
-from jobs.domain import Job, JobId, ModelDemand, ModelRef
+from jobs.domain import Job, JobId, ModelDemand, ModelRef, WorkKind
 from jobs.domain.pages import Page, decode_cursor, encode_cursor
 from jobs.domain.states import CLAIMABLE, FINAL, JobState
 from jobs.lifecycle.job_filters import JobFilter
@@ -14,11 +14,13 @@ from jobs.lifecycle.job_table import JobTable
 from jobs.sql.database import json_texts, reading
 from jobs.sql.matching import model_is
 from jobs.sql.rows import job_from_row
-from jobs.sql.tables import LEASED, QUEUED, jobs, shards
+from jobs.sql.tables import LEASED, QUEUED, jobs, leased_work, shards
 from jobs.stored_text import storable
 
 #: jobs that somebody may claim shards of, or holds some of
 _WITH_SHARDS = CLAIMABLE | {JobState.PAUSING}
+#: what a job in one of these states waits for
+_SLOW_WORK = {JobState.PREPARING: WorkKind.PREPARATION, JobState.COMPLETING: WorkKind.COMPLETION_REPORT}
 
 
 class JobLookups(JobTable):
@@ -50,21 +52,26 @@ class JobLookups(JobTable):
     def attended(self, job_id: JobId) -> bool:
         """Whether somebody works on the job now: prepares it, or holds a shard of it."""
         now = self._clock()
-        prepared = exists().where(jobs.c.id == job_id, jobs.c.preparation_expires_at >= now)
+        prepared = exists().where(
+            leased_work.c.job_id == job_id,
+            leased_work.c.kind == WorkKind.PREPARATION.value,
+            leased_work.c.state == LEASED,
+            leased_work.c.lease_expires_at >= now,
+        )
         held = exists().where(shards.c.job_id == job_id, shards.c.state == LEASED, shards.c.lease_expires_at >= now)
         with reading(self._engine) as connection:
             return bool(connection.execute(select(or_(prepared, held))).scalar_one())
 
     def waits_for(self, job_id: JobId) -> str | None:
-        """Why it does not go on: what preparing it met, or the first shard that was tried in vain and waits.
+        """Why it does not go on: what its slow work met, or the first shard that was tried in vain and waits.
 
         None where nothing is in its way, or it is over. Raises JobNotFound.
         """
         job = self.get(job_id)
-        if job.state is JobState.PREPARING:
-            return job.preparation_error
         if job.state in FINAL:
             return None
+        if job.state in _SLOW_WORK:
+            return job.preparation_error or job.report_error or self._met(job_id, _SLOW_WORK[job.state])
         tried = (
             select(shards.c.error)
             .where(shards.c.job_id == job_id, shards.c.state == QUEUED, shards.c.error.is_not(None))
@@ -73,6 +80,11 @@ class JobLookups(JobTable):
         )
         with reading(self._engine) as connection:
             return connection.execute(tried).scalar_one_or_none()
+
+    def _met(self, job_id: JobId, kind: WorkKind) -> str | None:
+        met = select(leased_work.c.error).where(leased_work.c.job_id == job_id, leased_work.c.kind == kind.value)
+        with reading(self._engine) as connection:
+            return connection.execute(met).scalar_one_or_none()
 
     def models_in_demand(self, only: JobId | None = None) -> list[ModelDemand]:
         """The models that jobs with shards to be screened are pinned to, urgent ones first, then by their first job.

@@ -6,16 +6,18 @@ from that place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, literal, or_, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from jobs.domain import Cursor, ImageRef, Job, JobId, ManifestProblem, Preparing
+from jobs.domain import Cursor, ImageRef, Job, JobId, ManifestProblem, Preparing, Work, WorkKind
 from jobs.domain.states import JobState, check_transition
-from jobs.errors import JobsError
-from jobs.lifecycle.job_table import ERROR_LIMIT, JobTable
+from jobs.errors import WorkLost
+from jobs.leased_work.enqueueing import withdraw
+from jobs.lifecycle.job_table import ERROR_LIMIT, JobTable, by_id, locked
 from jobs.shards.shard_rows import insert_shard
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import job_from_row
@@ -34,62 +36,48 @@ _NOTHING_FOUND: dict[str, Any] = {
 }
 
 
-class PreparationLost(JobsError):
-    """Somebody else prepares the job now, or it was cancelled: this preparation must stop."""
-
-    def __init__(self, job_id: JobId) -> None:
-        self.job_id = job_id
-        super().__init__(f"the preparation of job {job_id} was taken over or the job was cancelled")
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preparation:
     """A job in the hands of the one who freezes its corpus."""
 
     #: with the counts that belong to the cursor
     job: Job
-    fence: int
+    work: Work
     #: where an earlier preparer got to; None at the beginning
     cursor: Cursor | None = None
 
 
 class PreparationLeases(JobTable):
-    """The operations of preparing. All but the claim raise PreparationLost."""
+    """The operations of preparing. All but the claim raise WorkLost."""
 
     def claim_preparation(self, lease_s: float, job_id: JobId | None = None) -> Preparation | None:
-        """Take the most urgent job, then the oldest, that waits to be prepared or whose preparer vanished.
+        """Take the most urgent job, then the oldest, that waits to be prepared or whose preparer vanished."""
+        for work in self.work.claim(WorkKind.PREPARATION, 1, lease_s, job_id=job_id):
+            return self.begin_preparation(work)
+        return None
 
-        What that one left is kept when it is known where it got to in the source, else removed.
+    def begin_preparation(self, work: Work) -> Preparation:
+        """The job of a piece of work that was claimed.
+
+        What an earlier preparer left is kept when it is known where that one got to in the source, else removed.
+        Raises WorkLost.
         """
-        waiting = (
-            select(jobs.c.id, jobs.c.preparation_cursor)
-            .where(jobs.c.state == JobState.PREPARING.value)
-            .where(or_(jobs.c.preparation_expires_at.is_(None), jobs.c.preparation_expires_at < self._clock()))
-            .order_by(jobs.c.priority.desc(), jobs.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        if job_id is not None:
-            waiting = waiting.where(jobs.c.id == job_id)
+        job_id = JobId(work.subject)
         with writing(self._engine) as connection:
-            found = connection.execute(waiting).one_or_none()
-            if found is None:
-                return None
-            kept = {"bad_lines": 0} if found.preparation_cursor else _NOTHING_FOUND
-            _forget(connection, found.id, shards_too=not found.preparation_cursor)
-            taken = connection.execute(
-                update(jobs)
-                .where(jobs.c.id == found.id)
-                .values(
-                    preparation_fence=jobs.c.preparation_fence + 1,
-                    **self._held_for(lease_s),
-                    **kept,
-                )
-                .returning(*jobs.c)
-            ).one()
-            return Preparation(
-                job=job_from_row(taken), fence=taken.preparation_fence, cursor=taken.preparation_cursor or None
-            )
+            before = locked(connection, job_id)
+            if before.state == JobState.PREPARING.value:
+                return self._begin(connection, before, work)
+            withdraw(connection, WorkKind.PREPARATION, job_id)  # nobody needs to take it again
+        raise WorkLost(work.kind, work.subject)
+
+    def _begin(self, connection: Connection, before: Row[Any], work: Work) -> Preparation:
+        job_id = JobId(before.id)
+        kept = {"bad_lines": 0} if before.preparation_cursor else _NOTHING_FOUND
+        self._change(connection, job_id, work, **kept)
+        self.work.hold_in(connection, work)
+        _forget(connection, job_id, shards_too=not before.preparation_cursor)
+        row = connection.execute(by_id(job_id)).one()
+        return Preparation(job=job_from_row(row), work=work, cursor=row.preparation_cursor or None)
 
     def extend_preparation(
         self,
@@ -103,14 +91,13 @@ class PreparationLeases(JobTable):
         cursor: Cursor | None = None,
         problems: Sequence[ManifestProblem] = (),
     ) -> None:
-        """Say that the preparer lives, and keep what it found: one more shard, counts, problems, the place reached."""
-        values = self._held_for(lease_s)
+        """Keep what was found, and the job with it: one more shard, counts, problems, the place reached."""
+        values: dict[str, Any] = {}
         if shard:
             values["total"] = jobs.c.total + len(shard)
         if cursor is not None:
             values["preparation_cursor"] = cursor
-        with writing(self._engine) as connection:
-            self._hold(connection, preparation, **values, **_counts(ignored, found))
+        with self._holding(preparation, lease_s, **values, **_counts(ignored, found)) as connection:
             if shard:
                 insert_shard(connection, preparation.job.id, first_ordinal, shard)
             if problems:
@@ -119,41 +106,42 @@ class PreparationLeases(JobTable):
     def rest_preparation(self, preparation: Preparation, rest_s: float, reason: str) -> None:
         """Nobody goes on with it before `rest_s` seconds are over, for this reason, which is shown meanwhile."""
         error = storable(reason, limit=ERROR_LIMIT)
-        with writing(self._engine) as connection:
-            self._hold(connection, preparation, **self._held_for(rest_s), preparation_error=error)
+        with self._holding(preparation, preparation_error=error) as connection:
+            self.work.release_in(connection, preparation.work, after_s=rest_s, reason=reason)
 
     def finish_preparation(self, preparation: Preparation, *, ignored: int, found: Preparing | None = None) -> None:
         """The corpus is frozen; its shards may be claimed, once a person agreed where that was asked for."""
         after = JobState.AWAITING_CONFIRMATION if preparation.job.options.confirm else JobState.READY
         check_transition(JobState.PREPARING, after)
-        with writing(self._engine) as connection:
-            self._hold(
-                connection,
-                preparation,
-                state=after.value,
-                preparation_expires_at=None,
-                preparation_cursor=None,
-                **_counts(ignored, found),
-            )
+        values = {"state": after.value, "preparation_cursor": None, **_counts(ignored, found)}
+        with self._holding(preparation, **values) as connection:
+            self.work.finish_in(connection, preparation.work)
+            arrived(connection, preparation.job.id, after, self._clock)
 
     def restart_preparation(self, preparation: Preparation) -> None:
         """Forget what was prepared so far: the source is another one now."""
-        with writing(self._engine) as connection:
-            self._hold(connection, preparation, **_NOTHING_FOUND)
+        with self._holding(preparation, **_NOTHING_FOUND) as connection:
             _forget(connection, preparation.job.id, shards_too=True)
 
     def release_preparation(self, preparation: Preparation) -> None:
         """Give the job back unprepared, so that the next one may start at once."""
-        with writing(self._engine) as connection:
-            self._hold(connection, preparation, preparation_expires_at=None)
+        with self._holding(preparation) as connection:
+            self.work.release_in(connection, preparation.work)
 
     def fail_preparation(self, preparation: Preparation, reason: str) -> None:
         """The corpus cannot be frozen: fail the job, unless somebody else prepares it."""
+        self.fail_preparing(preparation.work, reason)
+
+    def fail_preparing(self, work: Work, reason: str) -> None:
+        """The same for a job that was not begun with. Raises WorkLost."""
         check_transition(JobState.PREPARING, JobState.FAILING)
-        error = storable(reason, limit=ERROR_LIMIT)
+        job_id = JobId(work.subject)
+        values = {"state": JobState.FAILING.value, "error": storable(reason, limit=ERROR_LIMIT)}
         with writing(self._engine) as connection:
-            self._hold(connection, preparation, state=JobState.FAILING.value, error=error, preparation_cursor=None)
-            settle_job(connection, preparation.job.id, self._clock)
+            self._change(connection, job_id, work, **values, preparation_cursor=None)
+            self.work.fail_in(connection, work, reason, again_after_s=None)
+            arrived(connection, job_id, JobState.FAILING, self._clock)
+            settle_job(connection, job_id, self._clock)
 
     def problems(self, job_id: str) -> list[ManifestProblem]:
         """The first lines of the job's manifest that name no image, in their order. Raises JobNotFound."""
@@ -162,21 +150,24 @@ class PreparationLeases(JobTable):
         with reading(self._engine) as connection:
             return [ManifestProblem(line=row.line, reason=row.reason) for row in connection.execute(wanted)]
 
-    def _held_for(self, lease_s: float) -> dict[str, Any]:
-        return {"preparation_expires_at": self._clock() + literal(lease_s)}
+    @contextmanager
+    def _holding(self, preparation: Preparation, lease_s: float | None = None, **values: Any) -> Iterator[Connection]:
+        """A transaction that changes the job while it is being prepared by the holder of this work."""
+        with writing(self._engine) as connection:
+            self._change(connection, preparation.job.id, preparation.work, **values)
+            self.work.hold_in(connection, preparation.work, lease_s)
+            yield connection
 
-    def _hold(self, connection: Connection, preparation: Preparation, **values: Any) -> None:
-        held = (
+    @staticmethod
+    def _change(connection: Connection, job_id: JobId, work: Work, **values: Any) -> None:
+        """The job first, then the work: everybody locks them in this order."""
+        changed = (
             update(jobs)
-            .where(jobs.c.id == preparation.job.id)
-            .where(jobs.c.state == JobState.PREPARING.value)
-            .where(jobs.c.preparation_fence == preparation.fence)
+            .where(jobs.c.id == job_id, jobs.c.state == JobState.PREPARING.value)
             .values(**{"preparation_error": None} | values)  # it goes on, unless it is said that it waits
         )
-        if connection.execute(held).rowcount != 1:
-            raise PreparationLost(preparation.job.id)
-        if "state" in values:
-            arrived(connection, preparation.job.id, JobState(values["state"]), self._clock)
+        if connection.execute(changed).rowcount != 1:
+            raise WorkLost(work.kind, work.subject)
 
 
 def _forget(connection: Connection, job_id: str, *, shards_too: bool) -> None:

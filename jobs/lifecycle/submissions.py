@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from jobs.domain import Job, JobId, NewJob
+from jobs.domain import Job, JobId, NewJob, WorkKind
 from jobs.domain.states import CONFIRMED, JobState
 from jobs.errors import InvalidSource, NotAwaitingConfirmation, TokenReused
+from jobs.leased_work.enqueueing import enqueue_new
 from jobs.lifecycle.job_table import JobTable, locked
 from jobs.sql.database import writing
 from jobs.sql.rows import filters_to_json, job_from_row, options_to_row
@@ -91,6 +92,7 @@ class Submissions(JobTable):
             **options_to_row(new.options),
         }
         connection.execute(insert(jobs).values(**row, created_at=self._clock()))
+        enqueue_new(connection, WorkKind.PREPARATION, job_id, job_id=job_id, priority=new.options.priority)
         return job_id
 
     def confirm(self, job_id: str) -> Job:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, update
 from jobs.domain import Job, JobId
 from jobs.domain.states import CLAIMABLE, FINAL, JobState
 from jobs.errors import RequestRefused
+from jobs.leased_work.enqueueing import prioritize as prioritize_work
 from jobs.lifecycle.job_table import ERROR_LIMIT, JobTable, locked
 from jobs.sql.database import writing
 from jobs.sql.rows import job_from_row
@@ -63,6 +64,7 @@ class JobVerbs(JobTable):
             if job.state in FINAL | _STOPPING:
                 raise RequestRefused(job.id, "prioritize", job.state, "it is over")
             connection.execute(update(jobs).where(jobs.c.id == job.id).values(priority=priority))
+            prioritize_work(connection, job.id, priority)
         return self.get(job_id)
 
     def cancel(self, job_id: str) -> Job:

@@ -19,6 +19,7 @@ from urllib.parse import unquote_plus
 from jobs.domain import ImageKey, ImageRef
 from jobs.errors import InvalidInventory, InvalidSource
 from jobs.preparation.manifest import Listed, moment_in, size_in
+from jobs.progress import report_progress
 from jobs.storage import ObjectStorage, parse_source
 from jobs.storage.lines import iterate_lines
 from jobs.stored_text import is_storable
@@ -124,6 +125,7 @@ class InventoryReader:
         with tempfile.TemporaryFile(prefix="nclscreen-") as file:
             with storage.open(each.key) as body:
                 while chunk := body.read(_CHUNK_BYTES):
+                    report_progress()  # a file of gigabytes comes over a slow line, too
                     digest.update(chunk)
                     file.write(chunk)
             if digest.hexdigest() != each.md5:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import suppress
 
-from jobs.domain import ImageRef, JobId, ManifestProblem, Preparing
-from jobs.errors import BadManifestLines, EmptyCorpus, JobsError, NothingToRetry, StorageUnavailable
+from jobs.domain import ImageRef, JobId, ManifestProblem, Preparing, Work, WorkKind
+from jobs.errors import BadManifestLines, EmptyCorpus, JobsError, NothingToRetry, StorageUnavailable, WorkLost
+from jobs.leased_work.held import LEASE_S, Hold, WorkStopped
 from jobs.lifecycle.job_store import JobStore
-from jobs.lifecycle.preparation_leases import Preparation, PreparationLost
+from jobs.lifecycle.preparation_leases import Preparation
 from jobs.outage import STORAGE_MAX_WAIT_S, StorageOutage
 from jobs.preparation.corpus import Corpus
 from jobs.preparation.shard_plan import cut, shard_sizes
@@ -19,8 +19,8 @@ from jobs.storage import OpenStorage
 
 logger = logging.getLogger(__name__)
 
-#: how long a preparer may be silent before another one goes on in its place
-PREPARATION_LEASE_S = 60.0
+#: jobs whose corpora are read at once: a small one does not wait until the listing of a large one is over
+PREPARATIONS_AT_ONCE = 4
 #: bad lines kept word by word; all are counted
 PROBLEMS_KEPT = 1000
 _BEAT_S = 2.0
@@ -28,7 +28,9 @@ _NAMED = 3
 
 
 class Preparer:
-    """Freezes corpora into shards."""
+    """Freezes corpora into shards; a `jobs.leased_work.task.Handler`."""
+
+    kind = WorkKind.PREPARATION
 
     def __init__(
         self, store: JobStore, open_storage: OpenStorage, *, storage_max_wait_s: float = STORAGE_MAX_WAIT_S
@@ -39,30 +41,32 @@ class Preparer:
         self._storage_max_wait_s = storage_max_wait_s
         self._outages: dict[JobId, StorageOutage] = {}
 
-    def run(self, preparation: Preparation, stop: threading.Event) -> None:
-        """Prepare one claimed job. A corpus that cannot be read, or is empty, fails the job with the reason.
+    def handle(self, work: Work, hold: Hold, stop: threading.Event) -> None:
+        """Prepare the job of a piece of work. Raises WorkStopped, WorkLost, or one of DATABASE_AWAY.
 
-        A storage that is away, and `stop`, interrupt: the job then waits for the next claim, which goes on where this
-        one got to. Raises one of DATABASE_AWAY.
+        A corpus that cannot be read, or is empty, fails the job with the reason. A storage that is away, and `stop`,
+        interrupt: the next one goes on where this one got to.
         """
-        with suppress(PreparationLost):
-            try:
-                self._freeze(preparation, stop)
-            except _Interrupted:
-                self._store.release_preparation(preparation)
-            except StorageUnavailable as error:
-                self._rest_or_fail(preparation, error)
-            else:
-                if preparation.job.id in self._outages:
-                    self._outages.pop(preparation.job.id).answered()
+        preparation = self._store.begin_preparation(work)
+        try:
+            self._freeze(preparation, hold, stop)
+        except StorageUnavailable as error:
+            self._rest_or_fail(preparation, error)
+        else:
+            if preparation.job.id in self._outages:
+                self._outages.pop(preparation.job.id).answered()
 
-    def _freeze(self, preparation: Preparation, stop: threading.Event) -> None:
+    def give_up(self, work: Work, why: str) -> None:
+        """Whoever prepares this job comes to an end: it fails."""
+        self._store.fail_preparing(work, f"preparing it was {why}")
+
+    def _freeze(self, preparation: Preparation, hold: Hold, stop: threading.Event) -> None:
         try:
             if (earlier := preparation.job.options.retry_of) is not None:
-                self._freeze_failed(preparation, earlier, stop)
+                self._freeze_failed(preparation, earlier, hold, stop)
             else:
-                _Freezing(self._store, preparation, self._open_storage, stop).run()
-        except (_Interrupted, PreparationLost, StorageUnavailable, *DATABASE_AWAY):
+                _Freezing(self._store, preparation, self._open_storage, hold, stop).run()
+        except (WorkStopped, WorkLost, StorageUnavailable, *DATABASE_AWAY):
             raise
         except JobsError as error:
             self._store.fail_preparation(preparation, str(error))
@@ -82,33 +86,34 @@ class Preparer:
             del self._outages[job.id]
             self._store.fail_preparation(preparation, str(error))
 
-    def _freeze_failed(self, preparation: Preparation, earlier: JobId, stop: threading.Event) -> None:
+    def _freeze_failed(self, preparation: Preparation, earlier: JobId, hold: Hold, stop: threading.Event) -> None:
         """The corpus is what failed in an earlier job: its verdicts say it, nothing is listed."""
         failed = self._store.failed_images(earlier, preparation.job.options.retry_codes)
         images = 0
         for shard in cut(failed, shard_sizes()):
-            if stop.is_set():
-                raise _Interrupted
-            self._store.extend_preparation(preparation, PREPARATION_LEASE_S, shard=shard, first_ordinal=images)
+            hold.check(stop)
+            self._store.extend_preparation(preparation, LEASE_S, shard=shard, first_ordinal=images)
             images += len(shard)
         if images == 0:
             raise NothingToRetry(earlier)
         self._store.finish_preparation(preparation, ignored=0, found=Preparing(seen=images, unsized=images))
 
 
-class _Interrupted(Exception):
-    """The process is about to stop."""
-
-
 class _Freezing:
     """One corpus on its way into shards."""
 
     def __init__(
-        self, store: JobStore, preparation: Preparation, open_storage: OpenStorage, stop: threading.Event
+        self,
+        store: JobStore,
+        preparation: Preparation,
+        open_storage: OpenStorage,
+        hold: Hold,
+        stop: threading.Event,
     ) -> None:
         self._store = store
         self._preparation = preparation
         self._job = preparation.job
+        self._hold = hold
         self._stop = stop
         self._corpus = Corpus(
             self._job.source, self._job.filters, open_storage, on_object=self._beat, on_problem=self._note
@@ -122,7 +127,7 @@ class _Freezing:
         self._unsaved: list[ManifestProblem] = []
 
     def run(self) -> None:
-        """Read the corpus to its end and let the job go. Raises JobsError, _Interrupted."""
+        """Read the corpus to its end and let the job go. Raises JobsError, WorkStopped."""
         corpus = self._corpus
         corpus.check()
         cursor = self._preparation.cursor
@@ -168,8 +173,7 @@ class _Freezing:
 
     def _beat(self) -> None:
         """Show that the preparer lives, also while a listing passes millions of objects that are no images."""
-        if self._stop.is_set():
-            raise _Interrupted
+        self._hold.check(self._stop)
         if time.monotonic() >= self._due:
             self._save()
 
@@ -177,7 +181,7 @@ class _Freezing:
         """Write what was found; the place reached only together with the shard up to there."""
         self._store.extend_preparation(
             self._preparation,
-            PREPARATION_LEASE_S,
+            LEASE_S,
             shard=shard or (),
             first_ordinal=self._images,
             ignored=self._corpus.ignored,

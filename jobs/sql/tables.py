@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -58,9 +59,6 @@ jobs = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
-    # who prepares the job: the same lease and fence idea as for shards
-    Column("preparation_fence", BigInteger, nullable=False, server_default="0"),
-    Column("preparation_expires_at", Double),
     # what the submitter asked for beside the corpus
     Column("name", Text),
     Column("tags", JSON),
@@ -89,12 +87,8 @@ jobs = Table(
     Column("preparation_error", Text),
     # when shards of it were claimed last, 0 = never: the turn goes round among jobs of equal priority
     Column("claimed_at", Double, nullable=False, server_default="0"),
-    # the completion report: since when it is to be written, who writes it, what went wrong, where it is
+    # the completion report: since when it is to be written, what went wrong, where it is
     Column("report_due_at", Double),
-    Column("report_attempt", Integer, nullable=False, server_default="0"),
-    Column("report_not_before", Double, nullable=False, server_default="0"),
-    Column("report_fence", BigInteger, nullable=False, server_default="0"),
-    Column("report_expires_at", Double),
     Column("report_error", Text),
     Column("report_uri", Text),
     # error codes of the images of `retry_of` that are tried again; null = all
@@ -103,12 +97,6 @@ jobs = Table(
     # the order in which jobs are listed
     Index("ix_jobs_created_at_id", "created_at", "id"),
     Index("ix_jobs_token", "token", unique=True),
-    Index(
-        "ix_jobs_report_due",
-        "report_not_before",
-        sqlite_where=text("report_due_at IS NOT NULL"),
-        postgresql_where=text("report_due_at IS NOT NULL"),
-    ),
     # the jobs with shards to give out, in the order in which it is their turn
     Index(
         "ix_jobs_turn",
@@ -129,6 +117,43 @@ manifest_problems = Table(
     Column("reason", Text, nullable=False),
 )
 
+# whatever is slow and no shard, and who does it now; see `jobs.leased_work`
+leased_work = Table(
+    "leased_work",
+    metadata,
+    Column("id", _RowId, Identity(), primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE")),
+    Column("state", Text, nullable=False),
+    Column("priority", BigInteger, nullable=False, server_default="0"),
+    # attempts that were started and failed on their own account; and those whose holder was never heard of again
+    Column("attempt", BigInteger, nullable=False, server_default="0"),
+    Column("vanished", BigInteger, nullable=False, server_default="0"),
+    Column("not_before", Double, nullable=False, server_default="0"),
+    Column("fence", BigInteger, nullable=False, server_default="0"),
+    Column("lease_expires_at", Double),
+    Column("error", Text),
+    Index("ix_leased_work_kind_subject", "kind", "subject", unique=True),
+    Index("ix_leased_work_job_id", "job_id"),
+    Index(
+        "ix_leased_work_queued",
+        "kind",
+        text("priority DESC"),
+        "not_before",
+        "id",
+        sqlite_where=text("state = 'queued'"),
+        postgresql_where=text("state = 'queued'"),
+    ),
+    # without the time: what is held is little, and prolonging a lease touches no index
+    Index(
+        "ix_leased_work_leased",
+        "kind",
+        sqlite_where=text("state = 'leased'"),
+        postgresql_where=text("state = 'leased'"),
+    ),
+)
+
 # one row for each change of state that somebody wants to hear of; written in the transaction that makes the change
 webhook_deliveries = Table(
     "webhook_deliveries",
@@ -139,18 +164,21 @@ webhook_deliveries = Table(
     Column("changed_at", Double, nullable=False),
     # what is sent, the same at every attempt
     Column("body", Text, nullable=False),
-    Column("attempt", Integer, nullable=False, server_default="0"),
-    Column("not_before", Double, nullable=False, server_default="0"),
-    Column("lease_expires_at", Double),
     Column("delivered_at", Double),
     Column("given_up", Boolean, nullable=False, server_default=false()),
     Column("error", Text),
-    Index(
-        "ix_webhook_deliveries_waiting",
-        "not_before",
-        sqlite_where=text("delivered_at IS NULL AND NOT given_up"),
-        postgresql_where=text("delivered_at IS NULL AND NOT given_up"),
-    ),
+    Index("ix_webhook_deliveries_job_id", "job_id"),
+)
+
+# who works on this database; a row whose time stands still is of one that vanished
+dispatchers = Table(
+    "dispatchers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("started_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    # what its cluster lacks, while it does
+    Column("lacks", Text),
 )
 
 # which dispatcher hosts which model version on which cluster; a few rows, kept alive by their dispatchers
@@ -174,9 +202,13 @@ shards = Table(
     Column("first_ordinal", BigInteger, nullable=False),
     Column("image_count", Integer, nullable=False),
     Column("state", String(16), nullable=False),
+    # attempts that were started and failed on their own account; and those whose worker was never heard of again
     Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("vanished", BigInteger, nullable=False, server_default="0"),
     Column("fence", BigInteger, nullable=False, server_default="0"),
     Column("lease_expires_at", Double),
+    # whether a worker has begun with it since it was claimed
+    Column("started", Boolean, nullable=False, server_default=false()),
     Column("not_before", Double, nullable=False, server_default="0"),
     Column("worker", Text),
     Column("error", Text),
@@ -189,10 +221,10 @@ shards = Table(
         sqlite_where=text("state = 'queued'"),
         postgresql_where=text("state = 'queued'"),
     ),
+    # without the time: what is held is little, and prolonging a lease touches no index
     Index(
         "ix_shards_leased",
         "job_id",
-        "lease_expires_at",
         sqlite_where=text("state = 'leased'"),
         postgresql_where=text("state = 'leased'"),
     ),

@@ -6,12 +6,14 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, select, update
 
-from jobs.domain import JobId
+from jobs.domain import JobId, WorkKind
 from jobs.domain.states import FINAL, JobState, ShardState, check_transition, settled
+from jobs.leased_work.enqueueing import enqueue, withdraw
 from jobs.sql.rows import Clock
 from jobs.sql.tables import LEASED, QUEUED, jobs, shards
 from jobs.webhooks.outbox import announce
 
+_STOPPING = frozenset({JobState.CANCELLING, JobState.FAILING})
 #: the verdicts are what they will be: the completion report can be written
 _REPORTED = frozenset({JobState.COMPLETING, JobState.CANCELLED, JobState.FAILED})
 
@@ -31,20 +33,13 @@ def arrived(connection: Connection, job_id: JobId, state: JobState, clock: Clock
         return  # it was over before; what there was to tell of it goes with it
     if state in FINAL:
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(finished_at=clock()))
+    if state in _STOPPING:
+        withdraw(connection, WorkKind.PREPARATION, job_id)
     if state in _REPORTED:
-        connection.execute(
-            update(jobs)
-            .where(jobs.c.id == job_id, jobs.c.report_prefix.is_not(None))
-            .values(
-                report_due_at=clock(),
-                report_attempt=0,
-                report_not_before=0,
-                report_error=None,
-                # whoever writes one now writes about a state that is past
-                report_fence=jobs.c.report_fence + 1,
-                report_expires_at=None,
-            )
-        )
+        due = update(jobs).where(jobs.c.id == job_id, jobs.c.report_prefix.is_not(None))
+        if connection.execute(due.values(report_due_at=clock(), report_error=None)).rowcount:
+            # whoever writes one now writes about a state that is past
+            enqueue(connection, WorkKind.COMPLETION_REPORT, job_id, job_id=job_id)
     if state in (JobState.CANCELLED, JobState.FAILED):
         _clear_queue(connection, job_id)
     announce(connection, job_id, state, clock)

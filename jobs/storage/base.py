@@ -31,6 +31,11 @@ class S3Options:
     max_attempts: int = 4
     max_pool_connections: int = 32
 
+    @property
+    def longest_silence_s(self) -> float:
+        """So long a request may be tried without a byte, pauses between the tries included, and be in order."""
+        return self.max_attempts * (self.connect_timeout_s + self.read_timeout_s) + 20.0 * (self.max_attempts - 1)
+
 
 class ObjectStorage(Protocol):
     """A container of objects. Implementations are thread-safe and raise only the errors of `jobs.errors`."""

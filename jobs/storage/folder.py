@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jobs.domain import ImageKey, ObjectInfo
 from jobs.errors import JobsError, ObjectNotFound, ObjectTooLarge, StorageError
+from jobs.progress import report_progress
 from jobs.storage.folder_errors import container_error, object_error
 from jobs.storage.folder_keys import path_of
 from jobs.storage.folder_walk import check_open, object_info, walk
@@ -142,6 +143,7 @@ def _read_up_to(file: FileIO, limit: int) -> bytes:
     """Up to `limit` bytes; the buffer grows with the file, not with the limit."""
     parts = bytearray()
     while len(parts) < limit and (part := file.read(min(limit - len(parts), 1 << 20))):
+        report_progress()
         parts += part
     return bytes(parts)
 

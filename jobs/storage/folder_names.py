@@ -10,15 +10,18 @@ from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 
+from jobs.progress import report_progress
+
 #: up to so many names are sorted in memory
 IN_MEMORY = 100_000
 _CACHE_KIB = 8_192
+_NOTED_EVERY = 10_000
 
 
 def sorted_names(path: bytes) -> Iterator[bytes]:
     """Names by their bytes. Raises OSError, before the first name, when the directory cannot be read."""
     with os.scandir(path) as entries:
-        names = (entry.name for entry in entries)
+        names = _noted(entry.name for entry in entries)
         first = list(islice(names, IN_MEMORY + 1))
         if len(first) <= IN_MEMORY:
             return iter(sorted(first))
@@ -26,6 +29,14 @@ def sorted_names(path: bytes) -> Iterator[bytes]:
         database = Path(folder.name) / "names.sqlite"
         _write(database, chain(first, names))
     return _read(folder, database)
+
+
+def _noted(names: Iterator[bytes]) -> Iterator[bytes]:
+    """The names, with a sign of life now and then: a directory of millions takes minutes before its first one."""
+    for number, name in enumerate(names):
+        if number % _NOTED_EVERY == 0:
+            report_progress()
+        yield name
 
 
 def _write(database: Path, names: Iterable[bytes]) -> None:

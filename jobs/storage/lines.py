@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from jobs.errors import InvalidSource, ObjectTooLarge
+from jobs.progress import report_progress
 
 #: a manifest line beyond this is a mistake (a binary file, a missing line end), and must not fill the memory
 MAX_LINE_BYTES = 1 << 20
@@ -37,6 +38,7 @@ def iterate_lines(raw: io.RawIOBase | io.BytesIO, uri: str) -> Iterator[bytes]:
 
 def _bounded_lines(stream: BinaryIO | io.BufferedReader, uri: str) -> Iterator[bytes]:
     while line := stream.readline(MAX_LINE_BYTES + 1):
+        report_progress()
         if len(line) > MAX_LINE_BYTES:
             raise ObjectTooLarge(uri, f"a line has more than {MAX_LINE_BYTES} bytes")
         yield line

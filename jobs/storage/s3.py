@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.domain import ImageKey, ObjectInfo
 from jobs.errors import ListingUnordered, ObjectNotFound, ObjectTooLarge, StorageError
+from jobs.progress import report_progress
 from jobs.storage.base import S3Options
 from jobs.storage.lines import iterate_lines
 from jobs.storage.s3_body import ObjectBody
@@ -78,6 +79,7 @@ class S3Storage:
         """Put the object; S3 itself makes it whole or not at all."""
         with self._errors(self._uri(key)):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
+        report_progress()
         return self._uri(key)
 
     def check(self, prefix: str = "") -> None:

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import StorageUnavailable
+from jobs.progress import report_progress
 from jobs.storage.s3_errors import BOTO_ERRORS, storage_error
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class ObjectBody(io.RawIOBase):
                 break
             except BOTO_ERRORS as error:
                 self._reopen(error)
+        report_progress()
         self._position += len(chunk)
         view[: len(chunk)] = chunk
         return len(chunk)

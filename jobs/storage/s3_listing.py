@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.domain import ImageKey, ObjectInfo
 from jobs.errors import JobsError
+from jobs.progress import report_progress
 from jobs.storage.s3_ranges import KeyRange, divide
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def list_bucket(ask: Ask, prefix: str, after: str) -> Iterator[ObjectInfo]:
     last = after
     with _RangeFinder(ask, prefix) as finder:
         for number, page in enumerate(_pages(ask, KeyRange(prefix=prefix, after=after)), start=1):
+            report_progress()
             yield from page
             last = page[-1].key if page else last
             if number == HEAD_PAGES:
@@ -147,6 +149,7 @@ def _side_by_side(ask: Ask, ranges: list[KeyRange]) -> Iterator[ObjectInfo]:
                 spool = under_way.popleft()
                 with closing(spool):
                     for page in spool.pages():
+                        report_progress()
                         yield from page
                 under_way.extend(start(wanted) for wanted in islice(waiting, 1))
         finally:

@@ -7,15 +7,19 @@ rolled back.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, literal, or_, select, text, update
+from sqlalchemy import Connection, Engine, insert, select, update
 
-from jobs.domain import JobId
+from jobs.domain import JobId, Work, WorkId, WorkKind
 from jobs.domain.states import JobState
+from jobs.errors import WorkLost
 from jobs.job_document import instant, job_document
+from jobs.leased_work.enqueueing import enqueue_new
+from jobs.leased_work.leases import WorkLeases
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import Clock, database_clock, job_from_row
 from jobs.sql.tables import jobs, webhook_deliveries
@@ -23,9 +27,6 @@ from jobs.stored_text import storable
 
 #: seconds before the second, third, ... attempt; after the last one the message is given up
 PAUSES_S = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
-
-# as the partial index says it, letter for letter
-_WAITING = text("delivered_at IS NULL AND NOT given_up")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +37,12 @@ class Delivery:
     job_id: JobId
     url: str
     body: str
-    #: counts from 1, and tells a late sender from the present one
-    attempt: int
+    work: Work
+
+    @property
+    def attempt(self) -> int:
+        """From 1."""
+        return self.work.attempt
 
     @property
     def message_id(self) -> str:
@@ -64,9 +69,9 @@ def announce(connection: Connection, job_id: JobId, state: JobState, clock: Cloc
         return
     message = {"type": f"job.{state.value}", "timestamp": instant(row.now), "data": job_document(job_from_row(row))}
     body = json.dumps(message, separators=(",", ":"))
-    connection.execute(
-        insert(webhook_deliveries).values(job_id=job_id, state=state.value, changed_at=row.now, body=body)
-    )
+    delivery = insert(webhook_deliveries).values(job_id=job_id, state=state.value, changed_at=row.now, body=body)
+    subject = str(connection.execute(delivery.returning(webhook_deliveries.c.id)).scalar_one())
+    enqueue_new(connection, WorkKind.WEBHOOK, subject, job_id=job_id)
 
 
 class WebhookOutbox:
@@ -75,66 +80,49 @@ class WebhookOutbox:
     def __init__(self, engine: Engine, clock: Clock = database_clock) -> None:
         self._engine = engine
         self._clock = clock
+        self.work = WorkLeases(engine, clock)
 
-    def claim(self, limit: int, lease_s: float, only: JobId | None = None) -> list[Delivery]:
-        """Take up to `limit` messages that are due, oldest first; the attempt counts from here on."""
-        now = self._clock()
-        waiting = (
-            select(webhook_deliveries.c.id)
-            .where(_WAITING, webhook_deliveries.c.not_before <= now)
-            .where(or_(webhook_deliveries.c.lease_expires_at.is_(None), webhook_deliveries.c.lease_expires_at < now))
-            .order_by(webhook_deliveries.c.not_before, webhook_deliveries.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
+    def claim(
+        self, limit: int, lease_s: float, only: JobId | None = None, held: Collection[WorkId] = ()
+    ) -> list[Delivery]:
+        """Take up to `limit` messages that are due, oldest first; none that this process has `held` already."""
+        works = self.work.claim(WorkKind.WEBHOOK, limit, lease_s, job_id=only, held=held)
+        by_id = {int(work.subject): work for work in works}
+        if not by_id:
+            return []
+        taken = (
+            select(webhook_deliveries, jobs.c.webhook)
+            .join(jobs, jobs.c.id == webhook_deliveries.c.job_id)
+            .where(webhook_deliveries.c.id.in_(by_id))
+            .order_by(webhook_deliveries.c.id)
         )
-        if only is not None:
-            waiting = waiting.where(webhook_deliveries.c.job_id == only)
-        with writing(self._engine) as connection:
-            found = list(connection.execute(waiting).scalars())
-            if not found:
-                return []
-            connection.execute(
-                update(webhook_deliveries)
-                .where(webhook_deliveries.c.id.in_(found))
-                .values(attempt=webhook_deliveries.c.attempt + 1, lease_expires_at=self._clock() + literal(lease_s))
-            )
-            taken = (
-                select(webhook_deliveries, jobs.c.webhook)
-                .join(jobs, jobs.c.id == webhook_deliveries.c.job_id)
-                .where(webhook_deliveries.c.id.in_(found))
-                .order_by(webhook_deliveries.c.id)
-            )
+        with reading(self._engine) as connection:
             return [
-                Delivery(id=row.id, job_id=JobId(row.job_id), url=row.webhook, body=row.body, attempt=row.attempt)
+                Delivery(id=row.id, job_id=JobId(row.job_id), url=row.webhook, body=row.body, work=by_id[row.id])
                 for row in connection.execute(taken)
             ]
 
     def delivered(self, delivery: Delivery) -> None:
         """The receiver took it."""
-        self._change(delivery, delivered_at=self._clock(), error=None)
+        with self._ending(delivery, delivered_at=self._clock(), error=None) as connection:
+            self.work.finish_in(connection, delivery.work)
 
     def failed(self, delivery: Delivery, reason: str, *, for_good: bool = False) -> None:
         """The receiver did not take it: again after a pause, until the attempts are used up."""
-        if for_good or delivery.attempt > len(PAUSES_S):
-            self._change(delivery, given_up=True, error=storable(reason))
-        else:
-            pause = literal(PAUSES_S[delivery.attempt - 1])
-            self._change(delivery, not_before=self._clock() + pause, error=storable(reason))
+        given_up = for_good or delivery.attempt > len(PAUSES_S)
+        pause_s = None if given_up else PAUSES_S[delivery.attempt - 1]
+        with self._ending(delivery, given_up=given_up, error=storable(reason)) as connection:
+            self.work.fail_in(connection, delivery.work, reason, again_after_s=pause_s)
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Give messages back unsent; the attempt does not count."""
         for delivery in deliveries:
-            self._change(delivery, attempt=delivery.attempt - 1)
+            with suppress(WorkLost):
+                self.work.release(delivery.work)
 
     def untried(self, job_id: JobId) -> bool:
         """Whether a message of this job was never sent, or is being sent."""
-        found = select(func.count()).where(
-            _WAITING,
-            webhook_deliveries.c.job_id == job_id,
-            or_(webhook_deliveries.c.attempt == 0, webhook_deliveries.c.lease_expires_at.is_not(None)),
-        )
-        with reading(self._engine) as connection:
-            return bool(connection.execute(found.select_from(webhook_deliveries)).scalar_one())
+        return self.work.untried(WorkKind.WEBHOOK, job_id)
 
     def summary(self, job_id: JobId) -> Deliveries:
         """How the messages of the job fared."""
@@ -149,12 +137,11 @@ class WebhookOutbox:
             error=next((row.error for row in reversed(rows) if row.error), None),
         )
 
-    def _change(self, delivery: Delivery, **values: Any) -> None:
-        held = (
-            update(webhook_deliveries)
-            .where(webhook_deliveries.c.id == delivery.id, webhook_deliveries.c.attempt == delivery.attempt)
-            .where(webhook_deliveries.c.lease_expires_at.is_not(None))
-            .values(lease_expires_at=None, **values)
-        )
-        with writing(self._engine) as connection:
-            connection.execute(held)
+    @contextmanager
+    def _ending(self, delivery: Delivery, **values: Any) -> Iterator[Connection]:
+        """A transaction that writes how it went; nothing is written when somebody else has the message by now."""
+        with suppress(WorkLost), writing(self._engine) as connection:
+            yield connection
+            connection.execute(
+                update(webhook_deliveries).where(webhook_deliveries.c.id == delivery.id).values(**values)
+            )

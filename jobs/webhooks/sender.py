@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from jobs.domain import JobId
+from jobs.domain import JobId, WorkKind
+from jobs.leased_work.held import HeldWork, Hold
+from jobs.leased_work.task import MAX_VANISHED
 from jobs.webhooks.outbox import Delivery, WebhookOutbox
 from jobs.webhooks.post import NotDelivered, post
 from jobs.webhooks.signature import signed_headers
@@ -20,17 +22,19 @@ TIMEOUT_S = 10.0
 _BATCH = 4
 #: jobs whose receivers are talked to at once, so that one that hangs does not hold up the others
 _AT_ONCE = 4
-#: longer than a batch takes when every receiver hangs
-LEASE_S = 2 * _BATCH * TIMEOUT_S
 
 
 class WebhookSender:
     """Empties the outbox; a `jobs.background.MaintenanceTask`."""
 
+    name = WorkKind.WEBHOOK.value
+    at_once = 1
+
     def __init__(
         self,
         queue: WebhookOutbox,
         *,
+        held: HeldWork | None = None,
         key: bytes | None,
         hosts: Collection[str] = (),
         only: JobId | None = None,
@@ -38,10 +42,21 @@ class WebhookSender:
     ) -> None:
         """`key` signs the messages; without one nothing is sent. `only`: the one job of which is told."""
         self._queue = queue
+        self._held = held or HeldWork(queue.work)
         self._key = key
         self._hosts = frozenset(hosts)
         self._only = only
         self._timeout_s = timeout_s
+
+    @property
+    def busy(self) -> int:
+        """It has threads of its own."""
+        return 0
+
+    @property
+    def stuck(self) -> int:
+        """Nothing it does can hang: every request has its limit."""
+        return 0
 
     def pending(self, job_id: JobId) -> bool:
         """Whether a message of this job was never sent."""
@@ -49,23 +64,33 @@ class WebhookSender:
 
     def step(self, stop: threading.Event) -> bool:
         """Send a few messages that are due; gives whether there were any. Raises one of DATABASE_AWAY."""
-        claimed = self._queue.claim(_BATCH, LEASE_S, self._only)
+        claimed = self._queue.claim(_BATCH, self._held.lease_s, self._only, self._held.ids)
         if not claimed:
             return False
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="webhook") as pool:
-            # those of one job one after the other, as they came about
-            for _ in pool.map(lambda messages: self._send_all(messages, stop), by_job(claimed)):
-                pass
+        holds = {delivery.id: self._held.hold(delivery.work) for delivery in claimed}
+        try:
+            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="webhook") as pool:
+                # those of one job one after the other, as they came about
+                for _ in pool.map(lambda messages: self._send_all(messages, holds, stop), by_job(claimed)):
+                    pass
+        finally:
+            for hold in holds.values():
+                self._held.drop(hold)
         return True
 
-    def _send_all(self, deliveries: Sequence[Delivery], stop: threading.Event) -> None:
+    def _send_all(self, deliveries: Sequence[Delivery], holds: Mapping[int, Hold], stop: threading.Event) -> None:
         for position, delivery in enumerate(deliveries):
             if stop.is_set():
                 self._queue.release(deliveries[position:])
                 return
+            for waiting in deliveries[position:]:
+                holds[waiting.id].progress()
             self._send(delivery)
 
     def _send(self, delivery: Delivery) -> None:
+        if delivery.work.vanished >= MAX_VANISHED:
+            self._queue.failed(delivery, f"given up: {delivery.work.vanished} times its sender vanished", for_good=True)
+            return
         try:
             if self._key is None:
                 raise NotDelivered("NCLSCREEN_WEBHOOK_SECRET is not set where the dispatcher runs")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import socket
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,16 +15,20 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.background import MaintenanceTask
-from jobs.completion_reports.completion_report import ReportWriter
+from jobs.background import MaintenanceTask, finish_pending
+from jobs.completion_reports.completion_report import REPORTS_AT_ONCE, ReportWriter
 from jobs.completion_reports.report_queue import ReportQueue
 from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import JobId
 from jobs.errors import JobsError
+from jobs.leased_work.held import MAX_SILENCE_S, HeldWork
+from jobs.leased_work.keeper import keeping
+from jobs.leased_work.leases import WorkLeases
+from jobs.leased_work.task import WorkTask
 from jobs.lifecycle.job_store import JobStore
 from jobs.outage import reason
 from jobs.ports import ShardRunner
-from jobs.preparation.preparer import Preparer
+from jobs.preparation.preparer import PREPARATIONS_AT_ONCE, Preparer
 from jobs.registry.hosted_models import HostedModels
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.screening.shard_screener import ScreeningLimits
@@ -134,7 +137,6 @@ class Wiring:
         return Dispatcher(
             store=self.jobs,
             queue=WorkQueue(self.engine, worker_name()),
-            preparer=self.preparer,
             runner=runner,
             models=models,
             known=KnownVerdicts(self.engine),
@@ -144,15 +146,30 @@ class Wiring:
                 storage_max_wait_s=self.settings.storage_max_wait_s,
                 only_job=only_job,
             ),
-            maintenance=self._maintenance(only_job),
+            held_work=self.held_work,
+            maintenance=[self.preparing(only_job), *self._maintenance(only_job)],
         )
 
+    @cached_property
+    def held_work(self) -> HeldWork:
+        """The slow work in the hands of this process."""
+        silence_s = max(MAX_SILENCE_S, self.settings.s3.longest_silence_s)
+        return HeldWork(WorkLeases(self.engine), lease_s=self.settings.lease_s, max_silence_s=silence_s)
+
+    def preparing(self, only: JobId | None) -> WorkTask:
+        """Freezes corpora, that of one job or of all."""
+        return WorkTask(self.preparer, self.held_work, at_once=PREPARATIONS_AT_ONCE, only=only)
+
     def _maintenance(self, only: JobId | None) -> list[MaintenanceTask]:
-        return [self._report_writer(only), self._webhook_sender(only)]
+        return [self._report_writing(only), self._webhook_sender(only)]
 
     def _webhook_sender(self, only: JobId | None) -> WebhookSender:
         return WebhookSender(
-            self.webhooks, key=self.settings.webhook_key, hosts=self.settings.webhook_host_names, only=only
+            self.webhooks,
+            held=self.held_work,
+            key=self.settings.webhook_key,
+            hosts=self.settings.webhook_host_names,
+            only=only,
         )
 
     @cached_property
@@ -161,19 +178,14 @@ class Wiring:
 
     def do_maintenance(self, job_id: JobId) -> None:
         """Tell of the end of a job for which no dispatcher runs: its report and whatever else was not tried yet."""
-        stop = threading.Event()
-        for task in self._maintenance(job_id):
-            while task.pending(job_id) and task.step(stop):
-                pass
+        with keeping([self.held_work], lease_s=self.settings.lease_s):
+            finish_pending(self._maintenance(job_id), job_id)
 
-    def _report_writer(self, only: JobId | None) -> ReportWriter:
-        return ReportWriter(
-            store=self.jobs,
-            queue=ReportQueue(self.engine),
-            verdicts=self.verdicts,
-            open_storage=self.open_storage,
-            only=only,
+    def _report_writing(self, only: JobId | None) -> WorkTask:
+        writer = ReportWriter(
+            store=self.jobs, queue=ReportQueue(self.engine), verdicts=self.verdicts, open_storage=self.open_storage
         )
+        return WorkTask(writer, self.held_work, at_once=REPORTS_AT_ONCE, only=only)
 
     def screener_plan(self) -> ScreenerPlan:
         """What the screening workers build."""

@@ -11,9 +11,10 @@ from support.builders import Bench, entries, entry, ready_job, results_of
 from support.queueing import claim
 from support.reporting import OPTIONS, STORE, ReportBench, read_report
 
-from jobs.completion_reports.completion_report import REPORT_LEASE_S
 from jobs.completion_reports.report_queue import ReportQueue
 from jobs.domain.states import JobState
+from jobs.errors import WorkLost
+from jobs.leased_work.held import LEASE_S, Hold
 
 ODD = ["a b,c\"'\n=1.png", "é/写真 😀+%.png", "-2+3.png", "x" * 900 + ".png"]
 
@@ -131,7 +132,7 @@ def test_who_takes_over_from_a_killed_writer_writes_the_same_files(reports: Repo
     reports.storage.before = lambda key: None  # type: ignore[method-assign]
     assert not reports.step()  # the lease of the dead one
     assert reports.bench.store.get(job_id).state is JobState.COMPLETING
-    reports.bench.clock.advance(REPORT_LEASE_S + 1)
+    reports.bench.clock.advance(LEASE_S + 1)
     assert reports.step()
     whole = reports.objects()
     assert {key: whole[key] for key in half} == half
@@ -141,15 +142,16 @@ def test_who_takes_over_from_a_killed_writer_writes_the_same_files(reports: Repo
 def test_the_report_written_twice_is_the_same_to_the_byte(reports: ReportBench) -> None:
     job_id = reports.finish_shards(entries(400), failed=30)
     queue = ReportQueue(reports.bench.engine, reports.bench.clock)
-    late = queue.claim(REPORT_LEASE_S)
+    late = queue.claim(LEASE_S)
     assert late is not None
-    reports.writer()._write(late, reports.stop)
+    reports.handler()._write(late, Hold(late.work), reports.stop)
     first = reports.objects()
-    reports.bench.clock.advance(REPORT_LEASE_S + 1)
+    reports.bench.clock.advance(LEASE_S + 1)
     assert reports.step()
     assert reports.objects() == first
-    assert not queue.written(late, "memory://elsewhere")
-    assert not queue.extend(late, REPORT_LEASE_S)
+    with pytest.raises(WorkLost):
+        queue.written(late, "memory://elsewhere")
+    assert reports.bench.store.work.extend([late.work], LEASE_S) == [late.work]
     assert reports.bench.store.get(job_id).report_uri == f"{STORE}/weekly/job-{job_id}/manifest.json"
 
 

@@ -118,9 +118,7 @@ def test_on_a_real_store(reports: ReportBench, s3_bucket: S3Bucket) -> None:
         reports.bench.engine, entries(4), options=JobOptions(report=f"{s3_bucket.container}/weekly reports/é")
     )
     reports.bench.store.cancel(job_id)
-    writer = reports.writer()
-    writer._open_storage = lambda container: storage
-    assert writer.step(reports.stop)
+    assert reports.writer(open_storage=lambda container: storage).step(reports.stop)
     job = reports.bench.store.get(job_id)
     assert job.report_uri == f"{s3_bucket.container}/weekly reports/é/job-{job_id}/manifest.json", job.report_error
     assert read_report(storage, f"weekly reports/é/job-{job_id}/manifest.json").manifest["Job"]["Id"] == job_id
@@ -131,9 +129,7 @@ def test_in_a_folder(reports: ReportBench, tmp_path: Path) -> None:
     job_id = ready_job(reports.bench.engine, entries(4), options=JobOptions(report=place.as_uri()))
     (lease,) = claim(reports.bench.queue(), 1)
     reports.bench.queue().finish(lease, results_of(lease))
-    writer = reports.writer()
-    writer._open_storage = lambda container: open_storage(container, S3Options())
-    assert writer.step(reports.stop)
+    assert reports.writer(open_storage=lambda container: open_storage(container, S3Options())).step(reports.stop)
     job = reports.bench.store.get(job_id)
     assert job.report_uri == (place / f"job-{job_id}" / "manifest.json").as_uri(), job.report_error
     report = read_report(open_storage(place.as_uri(), S3Options()), f"job-{job_id}/manifest.json")

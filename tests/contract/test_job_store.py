@@ -13,7 +13,6 @@ from support.builders import (
     MODEL,
     Bench,
     entries,
-    job_row,
     new_job,
     ready_job,
     results_of,
@@ -22,9 +21,9 @@ from support.builders import (
 
 from jobs.domain import Filters, JobId, JobOptions, ModelDemand, ModelRef
 from jobs.domain.states import TRANSITIONS, JobState
-from jobs.errors import IllegalTransition, InvalidSource, JobNotFound
+from jobs.errors import IllegalTransition, InvalidSource, JobNotFound, WorkLost
 from jobs.lifecycle import submissions
-from jobs.lifecycle.preparation_leases import Preparation, PreparationLost
+from jobs.lifecycle.preparation_leases import Preparation
 from jobs.lifecycle.submissions import new_job_id
 from jobs.sql.database import writing
 from jobs.sql.tables import jobs
@@ -164,7 +163,7 @@ def test_the_next_preparer_starts_over_and_the_late_one_is_shut_out(bench: Bench
         lambda: bench.store.release_preparation(late),
         lambda: bench.store.fail_preparation(late, "too late"),
     ):
-        with pytest.raises(PreparationLost):
+        with pytest.raises(WorkLost):
             late_step()
     bench.store.extend_preparation(again, 60, shard=entries(1))
     bench.store.finish_preparation(again, ignored=0)
@@ -184,7 +183,7 @@ def test_a_sign_of_life_keeps_the_job(bench: Bench) -> None:
 def test_a_released_job_can_be_taken_at_once(bench: Bench) -> None:
     bench.store.submit(new_job())
     bench.store.release_preparation(take(bench))
-    assert take(bench).fence == 2
+    assert take(bench).work.fence == 2
 
 
 @pytest.mark.parametrize("reason", ["no such bucket", "odd \0\ud800 text", "x" * 100_000])
@@ -203,7 +202,7 @@ def test_a_job_cancelled_during_preparation_stops_at_once(bench: Bench) -> None:
     job_id = bench.store.submit(new_job())
     preparation = take(bench)
     assert bench.store.cancel(job_id).state is JobState.CANCELLED
-    with pytest.raises(PreparationLost):
+    with pytest.raises(WorkLost):
         bench.store.extend_preparation(preparation, 60, shard=entries(1))
     assert bench.store.claim_preparation(60) is None
 
@@ -271,9 +270,9 @@ def test_preparation_can_only_end_once(bench: Bench) -> None:
     job_id = bench.store.submit(new_job())
     preparation = take(bench)
     bench.store.finish_preparation(preparation, ignored=0)
-    with pytest.raises((PreparationLost, IllegalTransition)):
+    with pytest.raises((WorkLost, IllegalTransition)):
         bench.store.finish_preparation(preparation, ignored=0)
-    assert job_row(bench.engine, job_id)["preparation_expires_at"] is None
+    assert bench.store.claim_preparation(60, job_id) is None
 
 
 def test_the_models_that_jobs_wait_for(bench: Bench) -> None:

@@ -43,9 +43,11 @@ def test_the_second_time_nothing_happens(empty: Engine) -> None:
     assert JobStore(empty).get(job_id).counts.total == 1
 
 
-def comparable(item: object, name: str | None, *rest: object) -> bool:
-    """Alembic cannot compare an index with a descending column; tests/contract/test_turns.py sees this one used."""
-    return name != "ix_jobs_turn"
+def comparable(item: object, name: str | None, kind: str, *rest: object) -> bool:
+    """Alembic cannot compare descending columns of an index (other tests see these two used), nor SQLite's row ids."""
+    if kind == "column" and getattr(item, "identity", None) is not None:
+        return False
+    return name not in ("ix_jobs_turn", "ix_leased_work_queued")
 
 
 def test_the_migrations_give_what_the_program_expects(engine: Engine) -> None:
@@ -63,7 +65,6 @@ def test_partial_indexes_are_partial(engine: Engine) -> None:
         if any(option.endswith("_where") for option in index.get("dialect_options", {}))
     }
     assert found == {
-        "ix_jobs_report_due",
         "ix_jobs_turn",
         "ix_shards_queued",
         "ix_shards_leased",
@@ -71,7 +72,8 @@ def test_partial_indexes_are_partial(engine: Engine) -> None:
         "ix_verdicts_flagged_of_job",
         "ix_verdicts_failed",
         "ix_verdicts_known_by_model",
-        "ix_webhook_deliveries_waiting",
+        "ix_leased_work_leased",
+        "ix_leased_work_queued",
     }
 
 

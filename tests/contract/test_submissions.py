@@ -11,9 +11,9 @@ from support.builders import CONTAINER, Bench, entries, job_row, new_job, ready_
 
 from jobs.domain import FailureThreshold, Filters, JobId, JobOptions, ManifestProblem, ModelRef, Preparing
 from jobs.domain.states import JobState
-from jobs.errors import JobNotFound, NotAwaitingConfirmation, TokenReused
+from jobs.errors import JobNotFound, NotAwaitingConfirmation, TokenReused, WorkLost
 from jobs.lifecycle.job_filters import JobFilter
-from jobs.lifecycle.preparation_leases import Preparation, PreparationLost
+from jobs.lifecycle.preparation_leases import Preparation
 
 OPTIONS = JobOptions(
     name="wöchentlich 'x'",
@@ -147,7 +147,7 @@ def test_the_place_reached_is_kept_with_the_shards_and_the_next_preparer_gets_it
     second = take(bench)
     assert second.cursor == {"key": "é'", "seen": 9}
     assert second.job.counts.total == 3
-    with pytest.raises(PreparationLost):
+    with pytest.raises(WorkLost):
         bench.store.extend_preparation(first, 60, shard=entries(1), cursor={"key": "late"})
     bench.store.restart_preparation(second)
     assert bench.store.get(job_id).counts.total == 0

@@ -16,7 +16,7 @@ from jobs.domain.states import JobState
 from jobs.lifecycle.job_store import JobStore
 from jobs.sql.database import create_database_engine, reading, writing
 from jobs.sql.migrations import upgrade
-from jobs.sql.tables import jobs, verdicts
+from jobs.sql.tables import leased_work, verdicts
 
 pytestmark = pytest.mark.postgres
 
@@ -102,7 +102,7 @@ def test_a_dispatcher_killed_while_it_prepares_is_followed_by_another(
     assert 0 < before.counts.total < len(names)
 
     with writing(postgres) as connection:  # the minute of its lease goes by
-        connection.execute(update(jobs).where(jobs.c.id == job_id).values(preparation_expires_at=0))
+        connection.execute(update(leased_work).where(leased_work.c.job_id == job_id).values(lease_expires_at=0))
     other = start(job_id, "other")
     other.go()
     other.result()

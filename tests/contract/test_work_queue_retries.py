@@ -18,7 +18,7 @@ from jobs.domain import FailureThreshold, JobOptions
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
 from jobs.shards.work_queue import MAX_ATTEMPTS, MAX_VANISHED, RETRY_AFTER_S
-from jobs.verdicts import VerdictStore
+from jobs.verdicts import VerdictFilter, VerdictStore
 
 #: never gives up, however much fails
 GOES_ON = JobOptions(failure_threshold=FailureThreshold(ratio=1.0))
@@ -74,7 +74,7 @@ def test_an_image_that_keeps_failing_is_set_aside_and_accounted_for(bench: Bench
     bench.store.complete(job_id)
     job = check_completed(bench.engine, job_id, 1)
     assert job.counts.failed == 1
-    (match,) = VerdictStore(bench.engine).failed(job_id)
+    (match,) = VerdictStore(bench.engine).stream(VerdictFilter(job_id=job_id, failed=True))
     assert match.verdict.error_code is ErrorCode.MODEL_ERROR
     assert match.verdict.error_message == "set aside after 3 attempts: a reason"
     (row,) = shard_rows(bench.engine, job_id)
@@ -108,7 +108,7 @@ def test_the_culprit_stands_alone_in_the_end(bench: Bench) -> None:
     bench.store.complete(job_id)
     job = check_completed(bench.engine, job_id, 13)
     assert (job.counts.scored, job.counts.failed) == (12, 1)
-    (failed,) = VerdictStore(bench.engine).failed(job_id)
+    (failed,) = VerdictStore(bench.engine).stream(VerdictFilter(job_id=job_id, failed=True))
     assert failed.verdict.ordinal == culprit
 
 

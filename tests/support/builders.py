@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,9 @@ from sqlalchemy import Engine, select
 from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import Filters, ImageKey, ImageRef, Job, JobId, Lease, ModelRef, NewJob, ShardId, Verdict
 from jobs.errors import ErrorCode
+from jobs.leased_work.held import HeldWork
+from jobs.leased_work.leases import WorkLeases
+from jobs.leased_work.task import WorkTask
 from jobs.lifecycle.job_store import JobStore
 from jobs.ports import HeatmapStorage, ModelHost, Scorer, ShardRunner
 from jobs.preparation.preparer import Preparer
@@ -233,10 +237,14 @@ class Bench:
         **options: object,
     ) -> Dispatcher:
         store = store or self.store
+        held = HeldWork(WorkLeases(self.engine, self.clock))
+        only = cast("JobId | None", options.get("only_job"))
+        preparing = WorkTask(Preparer(store, open_storage or self.open), held, at_once=4, only=only)
         return Dispatcher(
             store=store,
             queue=queue or self.queue(),
-            preparer=Preparer(store, open_storage or self.open),
+            held_work=held,
+            maintenance=[preparing],
             runner=runner or ThreadRunner(screen or self.screener().screen),
             models=models or FixedModels(FINGERPRINT),
             known=known,

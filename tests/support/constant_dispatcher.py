@@ -21,6 +21,8 @@ from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import JobId, Lease, Verdict
 from jobs.domain.states import JobState
 from jobs.errors import LeaseLost
+from jobs.leased_work.held import HeldWork
+from jobs.leased_work.task import WorkTask
 from jobs.lifecycle.job_store import JobStore
 from jobs.preparation.preparer import Preparer
 from jobs.screening.thread_runner import ThreadRunner
@@ -114,10 +116,13 @@ def work(order: Order) -> Tally:
     store = JobStore(engine)
     queue = CountingQueue(engine, order.worker)
     queue.tally, queue.stop_before_result = tally, order.stop_before_result
+    preparer = Preparer(store, lambda container: open_storage(container, S3Options()))
+    held = HeldWork(store.work)
     dispatcher = Dispatcher(
         store=store,
         queue=queue,
-        preparer=Preparer(store, lambda container: open_storage(container, S3Options())),
+        held_work=held,
+        maintenance=[WorkTask(preparer, held, only=JobId(order.job_id))],
         runner=ThreadRunner(screen, order.in_flight),
         models=FixedModels(order.fingerprint),
         options=DispatcherOptions(

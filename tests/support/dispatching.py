@@ -16,7 +16,10 @@ from support.builders import (
 
 from jobs.dispatcher import Dispatcher
 from jobs.domain import JobId, Lease, Verdict
+from jobs.leased_work.held import HeldWork
+from jobs.leased_work.task import WorkTask
 from jobs.ports import Outcome, OutcomeKind
+from jobs.preparation.preparer import Preparer
 from jobs.shards.work_queue import WorkQueue
 from jobs.testing import MovableClock
 
@@ -115,9 +118,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def prepare(bench: Bench, job_id: JobId) -> None:
-    preparation = bench.store.claim_preparation(60, job_id)
-    assert preparation is not None
-    bench.dispatcher()._preparer.run(preparation, threading.Event())
+    task = WorkTask(Preparer(bench.store, bench.open), HeldWork(bench.store.work), only=job_id)
+    assert task.step(threading.Event())
 
 
 def prepared_lease(bench: Bench) -> Lease:

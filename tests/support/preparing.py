@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from support.builders import CONTAINER, Bench, new_job
 
 from jobs.domain import ImageKey, JobId, ObjectInfo
+from jobs.leased_work.held import HeldWork
+from jobs.leased_work.task import WorkTask
 from jobs.lifecycle.job_store import JobStore
 from jobs.lifecycle.preparation_leases import Preparation
 from jobs.preparation.preparer import Preparer
@@ -36,8 +38,13 @@ def prepared(bench: Bench, storage: MemoryStorage, *, stop: threading.Event | No
     """Submit and prepare a job; a storage that is away is not waited for."""
     job_id = bench.store.submit(new_job(**fields))
     preparer = Preparer(bench.store, lambda container: storage, storage_max_wait_s=0.0)
-    preparer.run(taken(bench.store), stop or threading.Event())
+    prepare_one(bench.store, preparer, stop)
     return job_id
+
+
+def prepare_one(store: JobStore, preparer: Preparer, stop: threading.Event | None = None) -> None:
+    """Prepare the job whose turn it is, as a thread of a dispatcher does."""
+    assert WorkTask(preparer, HeldWork(store.work)).step(stop or threading.Event())
 
 
 def taken(store: JobStore) -> Preparation:
@@ -46,7 +53,7 @@ def taken(store: JobStore) -> Preparation:
     return preparation
 
 
-def raising(error: Exception) -> Callable[[], None]:
+def raising(error: BaseException) -> Callable[[], None]:
     def action() -> None:
         raise error
 

@@ -18,7 +18,9 @@ from jobs.completion_reports.completion_report import ReportWriter
 from jobs.completion_reports.report_queue import ReportQueue
 from jobs.domain import FailureThreshold, ImageKey, ImageRef, JobId, JobOptions
 from jobs.errors import ErrorCode
-from jobs.storage import MemoryStorage, ObjectStorage
+from jobs.leased_work.held import HeldWork
+from jobs.leased_work.task import WorkTask
+from jobs.storage import MemoryStorage, ObjectStorage, OpenStorage
 from jobs.verdicts import VerdictStore
 
 STORE = "s3://reports"
@@ -72,13 +74,19 @@ class ReportBench:
         self.storage = ReportStorage(STORE)
         self.stop = threading.Event()
 
-    def writer(self, only: JobId | None = None, part_bytes: int = 10_000) -> ReportWriter:
+    def writer(
+        self, only: JobId | None = None, *, part_bytes: int = 10_000, open_storage: OpenStorage | None = None
+    ) -> WorkTask:
+        """What a thread of a dispatcher does about reports."""
+        writer = self.handler(part_bytes=part_bytes, open_storage=open_storage)
+        return WorkTask(writer, HeldWork(self.bench.store.work), only=only)
+
+    def handler(self, *, part_bytes: int = 10_000, open_storage: OpenStorage | None = None) -> ReportWriter:
         return ReportWriter(
             store=self.bench.store,
             queue=ReportQueue(self.bench.engine, self.bench.clock),
             verdicts=VerdictStore(self.bench.engine),
-            open_storage=lambda container: self.storage,
-            only=only,
+            open_storage=open_storage or (lambda container: self.storage),
             part_bytes=part_bytes,
         )
 

@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 from support.builders import Bench
 from support.tiny_model import save_tiny_model
 
-from jobs import dispatcher
+from jobs import background, dispatcher
+from jobs.leased_work import task
 from jobs.screening import shard_screener
 from jobs.sql.database import create_database_engine
 from jobs.sql.migrations import upgrade
@@ -95,3 +96,6 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher, "_DATABASE_PAUSE_S", 0.001)
     monkeypatch.setattr(dispatcher, "_LONGEST_PAUSE_S", 0.001)
     monkeypatch.setattr(dispatcher, "_BEAT_S", 0.0)
+    monkeypatch.setattr(background, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(background, "_PAUSE_AFTER_ERROR_S", 0.01)
+    monkeypatch.setattr(task, "_DATABASE_PAUSE_S", 0.001)

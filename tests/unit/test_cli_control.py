@@ -98,7 +98,7 @@ def test_what_preparing_waits_for_is_shown_until_it_goes_on(wiring: Wiring, caps
     job_id = wiring.jobs.submit(new_job())
     preparation = wiring.jobs.claim_preparation(60)
     assert preparation is not None
-    wiring.jobs.rest_preparation(preparation, 30, "s3://photos: \x1b[2J503 Slow Down")
+    wiring.jobs.rest_preparation(preparation, 0, "s3://photos: \x1b[2J503 Slow Down")
     line = progress.progress_line(wiring.jobs.get(job_id), None)
     assert line.startswith("preparing: 0 images found, 0 objects looked at; it waits: s3://photos: ")
     assert "\x1b" not in line
@@ -106,7 +106,7 @@ def test_what_preparing_waits_for_is_shown_until_it_goes_on(wiring: Wiring, caps
     assert "503 Slow Down" in capsys.readouterr().out
     assert run(["job", job_id, "--json"]) == 0
     assert "503 Slow Down" in json.loads(capsys.readouterr().out)["waits_for"]
-    wiring.jobs.extend_preparation(preparation, 60)
+    assert wiring.jobs.claim_preparation(60) is not None
     assert wiring.jobs.get(job_id).preparation_error is None
 
 

@@ -8,9 +8,9 @@ from itertools import islice
 
 import pytest
 from support.builders import CONTAINER, Bench, fill, new_job, shard_images, shard_rows
-from support.preparing import Scripted, prepared, raising, taken
+from support.preparing import Scripted, prepare_one, prepared, raising, taken
 
-from jobs.domain import Filters, ImageKey, JobOptions, ObjectInfo
+from jobs.domain import Filters, ImageKey, JobOptions, ObjectInfo, WorkKind
 from jobs.domain.states import JobState
 from jobs.errors import AccessDenied, StorageUnavailable
 from jobs.lifecycle.preparation_leases import Preparation
@@ -19,6 +19,10 @@ from jobs.preparation.preparer import Preparer
 from jobs.preparation.shard_plan import FIRST_SHARD, shard_sizes
 from jobs.sql.errors import DatabaseAway
 from jobs.testing import MemoryStorage
+
+
+class Killed(BaseException):
+    """Nothing of the preparer runs after this."""
 
 
 def test_a_store_that_is_away_is_waited_for_and_the_listing_goes_on_where_it_was(
@@ -34,14 +38,14 @@ def test_a_store_that_is_away_is_waited_for_and_the_listing_goes_on_where_it_was
     preparer = Preparer(bench.store, lambda container: storage, storage_max_wait_s=1000.0)
     job_id = bench.store.submit(new_job())
     for _ in range(3):
-        preparer.run(taken(bench.store), threading.Event())
+        prepare_one(bench.store, preparer)
         waiting = bench.store.get(job_id)
         assert (waiting.state, waiting.error) == (JobState.PREPARING, None)
         assert "slow down" in str(waiting.preparation_error)
         assert 0 < waiting.counts.total <= 150
         assert bench.store.claim_preparation(60) is None  # it rests
         bench.clock.advance(31)
-    preparer.run(taken(bench.store), threading.Event())
+    prepare_one(bench.store, preparer)
     ready = bench.store.get(job_id)
     assert (ready.state, ready.preparation_error, ready.counts.total) == (JobState.READY, None, 200)
     found = [image.key for row in shard_rows(bench.engine, job_id) for image in shard_images(bench.engine, row)]
@@ -58,15 +62,14 @@ def test_a_killed_preparer_s_shards_are_kept_and_the_next_one_goes_on(bench: Ben
             asked.append(after)
             return super().list_objects(prefix, after)
 
-    killed = DatabaseAway("SELECT 1", {}, Exception("killed"))
-    with pytest.raises(DatabaseAway):
-        prepared(bench, Told(300, 150, raising(killed)))
+    with pytest.raises(Killed):
+        prepared(bench, Told(300, 150, raising(Killed())))
     job_id = bench.store.latest()[0].id
     before = shard_rows(bench.engine, job_id)
     assert bench.store.get(job_id).found.seen == 144
     bench.clock.advance(61)
 
-    Preparer(bench.store, lambda container: Told(300)).run(taken(bench.store), threading.Event())
+    prepare_one(bench.store, Preparer(bench.store, lambda container: Told(300)))
 
     assert asked == [None, "000143.jpg"]
     rows = shard_rows(bench.engine, job_id)
@@ -87,13 +90,13 @@ def test_a_list_is_gone_on_with_only_while_it_is_the_same(bench: Bench, changed:
         def open_lines(self, key: ImageKey) -> Iterator[bytes]:
             for number, line in enumerate(super().open_lines(key)):
                 if number == self.stop_at:
-                    raise DatabaseAway("SELECT 1", {}, Exception("killed"))
+                    raise Killed
                 yield line
 
     storage = Stopping(CONTAINER)
     lines = ["key,size", "bad,x", *(f"{i % 150:03d}.jpg,1" for i in range(200))]
     fill(storage, [("list.csv", "\n".join(lines).encode())])
-    with pytest.raises(DatabaseAway):
+    with pytest.raises(Killed):
         prepared(bench, storage, source=f"{CONTAINER}/list.csv", options=JobOptions(skip_bad_lines=True))
     job_id = bench.store.latest()[0].id
     assert 0 < bench.store.get(job_id).counts.total < 98
@@ -102,7 +105,7 @@ def test_a_list_is_gone_on_with_only_while_it_is_the_same(bench: Bench, changed:
     storage.stop_at = 1000
     bench.clock.advance(61)
 
-    Preparer(bench.store, lambda container: storage).run(taken(bench.store), threading.Event())
+    prepare_one(bench.store, Preparer(bench.store, lambda container: storage))
 
     job = bench.store.get(job_id)
     found = [image.key for row in shard_rows(bench.engine, job_id) for image in shard_images(bench.engine, row)]
@@ -113,26 +116,27 @@ def test_a_list_is_gone_on_with_only_while_it_is_the_same(bench: Bench, changed:
 
 def test_a_sample_is_prepared_anew(bench: Bench) -> None:
     filters = Filters(sample=30, sample_seed=7)
-    with pytest.raises(DatabaseAway):
-        prepared(bench, Scripted(200, 150, raising(DatabaseAway("", {}, Exception()))), filters=filters)
+    with pytest.raises(Killed):
+        prepared(bench, Scripted(200, 150, raising(Killed())), filters=filters)
     bench.clock.advance(61)
-    Preparer(bench.store, lambda container: Scripted(200)).run(taken(bench.store), threading.Event())
+    prepare_one(bench.store, Preparer(bench.store, lambda container: Scripted(200)))
     job = bench.store.latest()[0]
     assert (job.state, job.counts.total, job.ignored, job.found.seen) == (JobState.READY, 30, 170, 200)
 
 
-def test_a_database_that_is_away_is_left_to_the_dispatcher(bench: Bench) -> None:
+def test_a_database_that_was_away_costs_nothing_and_the_next_one_goes_on(bench: Bench) -> None:
     away = DatabaseAway("SELECT 1", {}, Exception("gone"))
-    with pytest.raises(DatabaseAway):
-        prepared(bench, Scripted(200, 150, raising(away)))
-    assert bench.store.latest()[0].state is JobState.PREPARING
+    job_id = prepared(bench, Scripted(200, 150, raising(away)))
+    assert bench.store.get(job_id).state is JobState.PREPARING
+    (work,) = bench.store.work.claim(WorkKind.PREPARATION, 1, 60)
+    assert (work.attempt, work.vanished) == (1, 0)
 
 
 def test_an_interrupted_preparation_waits_for_the_next_preparer(bench: Bench) -> None:
     stop = threading.Event()
     job_id = prepared(bench, Scripted(200, 150, stop.set), stop=stop)
     assert bench.store.get(job_id).state is JobState.PREPARING
-    Preparer(bench.store, lambda container: Scripted(200)).run(taken(bench.store), threading.Event())
+    prepare_one(bench.store, Preparer(bench.store, lambda container: Scripted(200)))
     assert (bench.store.get(job_id).state, bench.store.get(job_id).counts.total) == (JobState.READY, 200)
     assert sum(int(str(row["image_count"])) for row in shard_rows(bench.engine, job_id)) == 200
 

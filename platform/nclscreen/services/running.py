@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Container
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from jobs.background import in_background
 from jobs.domain import Job, JobId
 from jobs.domain.states import FINAL, JobState
-from jobs.preparation.preparer import PREPARATION_LEASE_S
+from jobs.leased_work.keeper import keeping
 from nclscreen.services.session import running_session
 from nclscreen.wiring import Wiring
-
-_PREPARING_PAUSE_S = 0.5
 
 
 class RunObserver(Protocol):
@@ -60,26 +58,9 @@ def run_to_the_end(wiring: Wiring, job_id: JobId, observer: RunObserver) -> Job:
 def _prepare(wiring: Wiring, job_id: JobId, observer: RunObserver) -> Job:
     """Freeze the corpus here and now, or wait for who does so already."""
     stop = threading.Event()
-    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
-        prepared = pool.submit(_keep_preparing, wiring, job_id, stop)
-        try:
-            observer.follow(job_id, lambda: _check(prepared), frozenset(JobState) - {JobState.PREPARING})
-        finally:
-            stop.set()
+    with (
+        keeping([wiring.held_work], lease_s=wiring.settings.lease_s),
+        in_background([wiring.preparing(job_id)], stop),
+    ):
+        observer.follow(job_id, lambda: None, frozenset(JobState) - {JobState.PREPARING})
     return wiring.jobs.get(job_id)
-
-
-def _keep_preparing(wiring: Wiring, job_id: JobId, stop: threading.Event) -> None:
-    """Prepare the job whenever nobody else does: a storage that was away, or a preparer that died, is no end."""
-    preparer = wiring.preparer
-    while not stop.is_set() and wiring.jobs.get(job_id).state is JobState.PREPARING:
-        if (claimed := wiring.jobs.claim_preparation(PREPARATION_LEASE_S, job_id)) is not None:
-            preparer.run(claimed, stop)
-        else:
-            stop.wait(_PREPARING_PAUSE_S)
-
-
-def _check(ended: Future[None]) -> None:
-    """Raise what ended it, if an error did."""
-    if ended.done():
-        ended.result()
