@@ -185,11 +185,11 @@ dispatchers = Table(
 hosted_models = Table(
     "hosted_models",
     metadata,
-    Column("cluster", String(64), primary_key=True),
-    Column("fingerprint", String(64), primary_key=True),
-    Column("dispatcher", String(255), primary_key=True),
+    Column("cluster", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("dispatcher", Text, primary_key=True),
     # see `jobs.registry.hosted_models.HostingState`
-    Column("state", String(16), nullable=False),
+    Column("state", Text, nullable=False),
     Column("note", Text),
     Column("expires_at", Double, nullable=False),
 )

@@ -14,10 +14,10 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "hosted_models",
-        sa.Column("cluster", sa.String(64), nullable=False),
-        sa.Column("fingerprint", sa.String(64), nullable=False),
-        sa.Column("dispatcher", sa.String(255), nullable=False),
-        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("cluster", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("dispatcher", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("cluster", "fingerprint", "dispatcher", name=op.f("pk_hosted_models")),
