@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Double, Engine, Text, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -73,15 +74,9 @@ def create_database_engine(url: str) -> Engine:
     backend = parsed.get_backend_name()
     if backend in ("postgresql", "postgres"):  # libpq takes either
         server = parsed.set(drivername="postgresql+psycopg")
-        engine = create_engine(
-            server,
-            pool_pre_ping=True,
-            pool_size=_POOL,
-            max_overflow=_POOL,
-            # a pooler that deals out connections by the transaction knows nothing of statements prepared in another one
-            connect_args={"prepare_threshold": None},
-        )
+        engine = create_engine(server, pool_pre_ping=True, pool_size=_POOL, max_overflow=_POOL)
         sort_errors(engine)
+        event.listen(engine, "connect", _mind_poolers)
         return engine
     if backend != "sqlite":
         raise InvalidDatabaseUrl(f"cannot use {backend!r} as database: give a sqlite:/// or postgresql:// URL")
@@ -90,6 +85,21 @@ def create_database_engine(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite_connection)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _mind_poolers(connection: Any, record: object) -> None:
+    """Prepare no statements behind a pooler: the next transaction may be in another session, which knows none of them.
+
+    A pooler names itself at the beginning (PgBouncer: a number of its own for cancelling), and PostgreSQL answers.
+    """
+    try:
+        with connection.cursor() as cursor:
+            (answered,) = cursor.execute("SELECT pg_backend_pid()").fetchone()
+        connection.rollback()
+    except psycopg.Error:
+        return  # broken already: whoever uses it hears so
+    if answered != connection.info.backend_pid:
+        connection.prepare_threshold = None
 
 
 def _prepare_sqlite_connection(connection: Any, record: object) -> None:

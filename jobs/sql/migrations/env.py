@@ -5,6 +5,7 @@ Without one, statements are written out instead of run: for a reader, and for a 
 
 from alembic import context
 
+from jobs.sql.migrations.upgrading import LOCK_TIMEOUT
 from jobs.sql.tables import metadata
 
 attributes = context.config.attributes
@@ -20,5 +21,7 @@ else:
         render_as_batch=True,
         transaction_per_migration=attributes.get("online", False),
     )
+if context.is_offline_mode():
+    context.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")  # as the session of an upgrade has it
 with context.begin_transaction():
     context.run_migrations()

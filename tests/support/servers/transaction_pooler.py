@@ -13,6 +13,8 @@ from types import TracebackType
 
 _STARTUP = 196608
 _SSL_REQUEST = 80877103
+#: what a client may cancel by: the pooler's own, as PgBouncer does it
+_OWN_KEY = struct.pack(">II", 4711, 0)
 #: messages of a client after which the server says that it is ready
 _ENDS = frozenset({b"Q", b"S", b"F"})
 
@@ -27,6 +29,8 @@ class _Backend:
         self.greeting = b""
         while True:
             kind, body = read_message(self.socket)
+            if kind == b"K":
+                body = _OWN_KEY
             self.greeting += kind + struct.pack(">I", len(body) + 4) + body
             if kind == b"Z":
                 return
