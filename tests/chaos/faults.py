@@ -10,6 +10,9 @@ from collections.abc import Callable
 import psutil
 from chaos.system import LEASE_S, System
 from support.servers.faulty_proxy import BreakAfter, Silence, SlowDown
+from support.tiny_model import save_tiny_model
+
+from ncl_model.inference.checkpoint import load_checkpoint
 
 Fault = Callable[[System, random.Random], str]
 
@@ -54,6 +57,23 @@ def stop_dispatcher(system: System, chance: random.Random) -> str:
     system.wait(system.hosted, "the model to be hosted by the other dispatcher")
     system.start_dispatcher()
     return f"SIGTERM of dispatcher {owner.pid}, the other one left alone for a while"
+
+
+def other_weights(system: System, chance: random.Random) -> str:
+    """As in an upgrade that is taken back: a dispatcher with another model comes, is up for a while, and goes."""
+    weights = save_tiny_model(system.folder / "other.safetensors", seed=7)
+    newcomer = system.launch_dispatcher(NCLSCREEN_WEIGHTS=str(weights))
+    try:
+        fingerprint = load_checkpoint(weights).fingerprint("float32")
+        system.wait(lambda: system.hosted(fingerprint), "the other model")
+        time.sleep(chance.uniform(0, 3))
+        newcomer.terminate()
+        newcomer.wait(60)
+        system.wait(lambda: not system.hosted(fingerprint), "the other model to be gone")
+    finally:
+        newcomer.kill()
+        newcomer.wait()
+    return "a dispatcher with other weights came and went"
 
 
 def freeze_dispatcher(system: System, chance: random.Random) -> str:
@@ -119,6 +139,7 @@ FAULTS: dict[str, Fault] = {
     "dispatcher": kill_dispatcher,
     "dispatchers": kill_all_dispatchers,
     "stop": stop_dispatcher,
+    "other weights": other_weights,
     "node": kill_node,
 }
 #: after these an image may have the error code `timeout`: the storage was asked in vain more often than it is tried

@@ -130,23 +130,27 @@ class System:
         """Worker processes of our cluster whose title begins so."""
         return [process for process in self._ours() if _title(process).startswith(title)]
 
-    def hosted(self) -> bool:
-        return bool(self.ray_processes("ray::ServeReplica:localizer"))
+    def hosted(self, fingerprint: str = "") -> bool:
+        """Whether a replica runs: of this model version, or of any."""
+        return bool(self.ray_processes(f"ray::ServeReplica:localizer-{fingerprint[:12]}"))
 
     # -- dispatchers
 
     def start_dispatcher(self) -> subprocess.Popen[bytes]:
-        with (self.folder / "up.log").open("ab") as log:
-            self.dispatchers.append(
-                subprocess.Popen(
-                    [sys.executable, "-c", "from nclscreen.cli import main; main()", "up"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            )
+        self.dispatchers.append(self.launch_dispatcher())
         return self.dispatchers[-1]
+
+    def launch_dispatcher(self, **env: str) -> subprocess.Popen[bytes]:
+        """One that no fault chooses as its victim: whoever launches it ends it."""
+        with (self.folder / "up.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-c", "from nclscreen.cli import main; main()", "up"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=os.environ | env,
+            )
 
     def kill_dispatcher(self, process: subprocess.Popen[bytes]) -> None:
         process.kill()

@@ -188,6 +188,16 @@ def test_what_a_job_waits_for_is_looked_up_among_waiting_shards(archive: Archive
     assert "TEMP B-TREE" not in plan, plan
 
 
+def test_which_models_are_needed_is_seen_without_a_look_at_what_is_over(archive: Archive) -> None:
+    store = JobStore(archive.engine)
+    (demand,) = recorded(archive.engine, "jobs", store.models_in_demand)
+    assert not re.search(r"SCAN jobs(?! USING)", archive.plan(*demand)), archive.plan(*demand)
+    (under_way,) = recorded(archive.engine, "shards", store.models_under_way)
+    plan = archive.plan(*under_way)
+    assert "ix_shards_leased" in plan, plan
+    assert not re.search(r"SCAN shards(?! USING)|Seq Scan on shards", plan), plan
+
+
 @pytest.mark.parametrize("query", ["all jobs", "all jobs above", "one job", "one job above"])
 @pytest.mark.parametrize("page", ["first", "later"])
 def test_flagged_images_come_in_the_order_of_their_index(archive: Archive, query: str, page: str) -> None:

@@ -14,6 +14,7 @@ from support.tiny_model import save_tiny_model
 from jobs.domain import JobId, JobOptions
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
+from jobs.registry.hosted_models import HostedModel, HostingState
 from jobs.shards.work_queue import WorkQueue
 from nclscreen.cli import progress
 from nclscreen.cli.app import run
@@ -231,3 +232,22 @@ def test_an_output_that_is_full_is_told(job_id: JobId, arguments: list[str]) -> 
         done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=100)
     assert done.returncode == 1
     assert done.stderr == "error: what was to be said or written could not be: No space left on device\n"
+
+
+def test_a_job_whose_model_nobody_hosts_says_so_everywhere(
+    wiring: Wiring, job_id: JobId, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fingerprint = wiring.jobs.get(job_id).model.fingerprint
+    refused = HostedModel(fingerprint=fingerprint, state=HostingState.REFUSED, note="no room \x1b for it")
+    wiring.hosted_models.renew("c1", "a", [refused], 60)
+    assert run(["job", job_id]) == 0
+    assert "no room \\x1b for it" in capsys.readouterr().out
+    assert run(["job", job_id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["waits_for"] == "no room \x1b for it"
+    assert run(["jobs"]) == 0
+    assert "no room \\x1b for it" in capsys.readouterr().out
+    assert run(["jobs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["jobs"][0]["model_waits_for"] == "no room \x1b for it"
+    wiring.jobs.cancel(job_id)
+    assert run(["jobs"]) == 0
+    assert "no room" not in capsys.readouterr().out

@@ -82,6 +82,7 @@ class ModelHost:
         self._rows: tuple[HostedModel, ...] = ()
         self._ready: frozenset[str] = frozenset()
         self._renew_at = 0.0
+        self._sweep_at = 0.0
         #: hosted by this dispatcher, and brought up when
         self._mine: dict[str, float] = {}
         #: not needed any more, by this dispatcher or one that vanished, since when
@@ -168,8 +169,10 @@ class ModelHost:
     def _collect(self, found: Mapping[str, App]) -> None:
         """Take down what was not needed for a while, by anybody."""
         now = self._clock()
-        for fingerprint in self._register.abandoned(self._cluster):
-            self._unneeded.setdefault(fingerprint, now)
+        if now >= self._sweep_at:
+            self._sweep_at = now + LEASE_S / 3
+            for fingerprint in self._register.abandoned(self._cluster):
+                self._unneeded.setdefault(fingerprint, now)
         due = {each for each, since in self._unneeded.items() if now >= since + GRACE_S}
         if not due:
             return
