@@ -207,8 +207,8 @@ def running_system(home: Path, settings: dict[str, Any], spare_cpus: int) -> Ite
     """Ray, Serve, weights and dispatcher up, with CPUs left for Ray Data to reserve."""
 
     class Spacious(StampedWiring):
-        def ray_options(self) -> Any:
-            options = super().ray_options()
+        def ray_options(self, *, models: int = 1) -> Any:
+            options = super().ray_options(models=models)
             return replace(options, needed_cpus=options.needed_cpus + spare_cpus)
 
     wiring = Spacious(Settings(home=home, **settings))
