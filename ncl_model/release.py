@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ncl_model.architecture.registry import last_bias
 from ncl_model.command_line import DONE, FAILED, ProgressLines, ended
 from ncl_model.data.datasets import find_sources, root_sources, split_by_group
 from ncl_model.errors import CheckpointMismatch, ConfigInvalid, DatasetInvalid
@@ -42,9 +43,6 @@ from ncl_model.writing import check_writable
 
 #: called for each image: number of the image, images of this step, name of the step
 Progress = Callable[[int, int, str], None]
-
-#: the parameter that the logit shift is added to
-_LAST_BIAS = "decoder.stride1.head.bias"
 
 
 def untold(done: int, total: int, name: str) -> None:
@@ -71,7 +69,8 @@ def release(
     _check_classes(labelled)
     steps = _Steps(progress)
     shift, shift_figures = _choose_shift(_predictor(run, device), labelled, steps)
-    moved = dataclasses.replace(run, weights={**run.weights, _LAST_BIAS: run.weights[_LAST_BIAS] + shift})
+    bias = last_bias(run.config)
+    moved = dataclasses.replace(run, weights={**run.weights, bias: run.weights[bias] + shift})
     predictor = _predictor(moved, device)
     found, others = (
         survey(predictor, parts, seen=steps.step(f"{kind} images as they are", sum(len(p.samples) for p in parts)))

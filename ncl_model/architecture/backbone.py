@@ -107,9 +107,9 @@ class Backbone(nn.Module):
         strides, dilations = STAGES[config.output_stride]
         inputs = 3 if config.residual == "none" else 12
         self.stem = _stem(config.stem, inputs, config.width)
-        stages, channels = [], config.width
+        stages, channels, widths = [], config.width, []
         for index in range(4):
-            planes = config.width * 2**index
+            planes = min(config.width * 2**index, config.encoder_channels or config.width * 8)
             grid = MULTIGRID if index == 3 else (1,)
             blocks = []
             for number in range(depths[index]):
@@ -119,8 +119,9 @@ class Backbone(nn.Module):
                 blocks.append(block)
                 channels = planes * 4 if bottleneck else planes
             stages.append(nn.Sequential(*blocks))
+            widths.append(channels)
         self.stage1, self.stage2, self.stage3, self.stage4 = stages
-        self.channels = (config.width, channels // 8, channels // 4, channels)
+        self.channels = (config.width, widths[0], widths[1], widths[3])
 
     def forward(self, x: Tensor) -> Features:
         """(B, 3 or 12, H, W) normalised, H and W multiples of 32, to ``Features``."""

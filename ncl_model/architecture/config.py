@@ -21,6 +21,8 @@ Residual = Literal["none", "srm"]
 Stem = Literal["conv7", "deep"]
 Compression = Literal["none", "dct"]
 Head = Literal["none", "pooled"]
+Architecture = Literal["joined", "experts"]
+Grid = Literal["fixed", "estimated"]
 ScoreRule = Literal["top_mean", "area", "peak", "head", "head_top_mean", "head_area", "head_peak"]
 
 #: sides of every canvas are multiples of this, so that all strides divide them
@@ -36,6 +38,8 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "stem": ("conv7", "deep"),
     "compression": ("none", "dct"),
     "head": ("none", "pooled"),
+    "architecture": ("joined", "experts"),
+    "grid": ("fixed", "estimated"),
     "score_rule": ("top_mean", "area", "peak", "head", "head_top_mean", "head_area", "head_peak"),
 }
 _RANGES: dict[str, tuple[int, int]] = {
@@ -45,11 +49,23 @@ _RANGES: dict[str, tuple[int, int]] = {
     "decoder_channels": (8, 2048),
     "input_size": (CANVAS_MINIMUM, 8192),
     "score_window": (1, 1024),
+    "encoder_channels": (0, 2048),
 }
 #: fields that came after the first weights were published; left out of the JSON while they have their default, so
 #: that those weights keep their fingerprint
 _LATER = frozenset(
-    {"compression", "compression_channels", "head", "score_rule", "score_cutoff", "score_window", "draft_margin"}
+    {
+        "compression",
+        "compression_channels",
+        "head",
+        "score_rule",
+        "score_cutoff",
+        "score_window",
+        "draft_margin",
+        "architecture",
+        "grid",
+        "encoder_channels",
+    }
 )
 
 
@@ -57,6 +73,9 @@ _LATER = frozenset(
 class NclConfig:
     """Network shape, preprocessing and score rule. The defaults are the paper's (see ``output_stride``)."""
 
+    #: "joined" is the paper's one network, with what is added joining its features; "experts" is two networks with a
+    #: map each, one of pixels and one of compression traces, and a third map from both: see ``experts``
+    architecture: Architecture = "joined"
     #: residual network behind the features; the paper uses resnet101 and says any will do
     backbone: Backbone = "resnet101"
     #: channels of the first residual stage; 64 is the published ResNet
@@ -71,6 +90,11 @@ class NclConfig:
     compression: Compression = "none"
     #: channels of the compression stream, if there is one
     compression_channels: int = 96
+    #: where the 8x8 blocks begin that the compression stream reads: "fixed" at the first pixel, or "estimated" from the
+    #: pixels, which survives a crop (experts only)
+    grid: Grid = "fixed"
+    #: most channels of the backbone's last stages; 0: as published, width * 8
+    encoder_channels: int = 0
     #: an image-level logit beside the map: "none" is the paper, "pooled" a small network over pooled features
     head: Head = "none"
     #: channels of each branch of the atrous spatial pyramid
@@ -118,6 +142,10 @@ class NclConfig:
         if not _is_number(self.draft_margin) or not (self.draft_margin == 0 or 1 <= self.draft_margin <= 8):
             raise ConfigInvalid("draft_margin", "must be 0 or lie in [1, 8]")
         object.__setattr__(self, "draft_margin", float(self.draft_margin))  # 2 and 2.0 are one fingerprint
+        if self.architecture == "experts" and (self.compression, self.head) != ("dct", "pooled"):
+            raise ConfigInvalid("architecture", "'experts' needs compression 'dct' and head 'pooled'")
+        if self.grid == "estimated" and self.architecture != "experts":
+            raise ConfigInvalid("grid", "'estimated' is for the architecture 'experts' alone")
         if self.score_rule.startswith("head") and self.head == "none":
             raise ConfigInvalid("score_rule", f"{self.score_rule!r} asks the image head, and head is 'none'")
 

@@ -15,20 +15,54 @@ from torch.nn import functional as F
 from ncl_model.architecture.backbone import Backbone, Features, ResidualFilters
 from ncl_model.architecture.compression import CompressionStream
 from ncl_model.architecture.config import CANVAS_MULTIPLE, NclConfig
-from ncl_model.architecture.decoder import RATES, Decoder, Logits, Pyramid
+from ncl_model.architecture.decoder import RATES, Decoder, Pyramid
 
 #: probability of "tampered" an untrained network starts from; most pixels are authentic
 _PRIOR_LOGIT = -2.0
 
 
+class ExpertOutput(NamedTuple):
+    """What one expert of several says."""
+
+    #: (B, 1, H/s, W/s) of its supervised stages, coarse to fine
+    logits: tuple[Tensor, ...]
+    #: (B, C, H/p, W/p), the features its contrast works on; p is the side of a patch in pixels
+    patches: Tensor
+    #: (B,) logit of "something in this image was tampered with"
+    image: Tensor
+
+
 class NclOutput(NamedTuple):
     """Logits of every decoder stage, and the features the pivot network contrasts."""
 
-    logits: Logits
+    #: (B, 1, H/s, W/s), coarse to fine; the prediction is the last
+    logits: tuple[Tensor, ...]
     #: (B, C1, H/4, W/4), after the first residual stage
     patches: Tensor
     #: (B,) logit of "something in this image was tampered with"; None without an image head
     image: Tensor | None = None
+    #: of networks that are made of several
+    experts: tuple[ExpertOutput, ...] = ()
+
+    def map_logits(self) -> Tensor:
+        """(B, 1, H, W) the prediction, brought to the size of the input (which is four cells of ``patches``)."""
+        last = self.logits[-1]
+        size = (4 * self.patches.shape[2], 4 * self.patches.shape[3])
+        if last.shape[2:] == size:
+            return last
+        return F.interpolate(last.float(), size=size, mode="bilinear", align_corners=False)
+
+
+def initialise(network: nn.Module, heads: Sequence[nn.Conv2d]) -> None:
+    """He et al.'s normal kernels; the convolutions that give logits start small, at a low prior of "tampered"."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for head in heads:
+        nn.init.normal_(head.weight, std=0.01)
+        nn.init.constant_(head.bias, _PRIOR_LOGIT)  # type: ignore[arg-type]
 
 
 class ImageHead(nn.Module):
@@ -71,12 +105,14 @@ class NclNetwork(nn.Module):
         self.residual = ResidualFilters() if config.residual == "srm" else None
         self.backbone = Backbone(config)
         stem, stage1, stage2, encoded = self.backbone.channels
+        #: channels of the features that are contrasted
+        self.patch_channels = (stage1,)
         extra = config.compression_channels if config.compression == "dct" else 0
         self.compression = CompressionStream(extra) if extra else None
         self.pyramid = Pyramid(encoded + extra, config.aspp_channels, RATES[config.output_stride])
         self.decoder = Decoder(config.aspp_channels, (stem, stage1, stage2 + extra), config.decoder_channels)
         self.image_head = ImageHead(config.aspp_channels) if config.head == "pooled" else None
-        self._initialise()
+        initialise(self, self.decoder.heads())
 
     def forward(self, pixels: Tensor, valid_sizes: Sequence[tuple[int, int]] | None = None) -> NclOutput:
         """(B, 3, H, W) RGB, uint8 or float, values 0-255; H and W multiples of 32.
@@ -120,19 +156,3 @@ class NclNetwork(nn.Module):
         return features._replace(
             stage2=torch.cat([features.stage2, traces], dim=1), encoded=torch.cat([features.encoded, coarse], dim=1)
         )
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        for head in self.decoder.heads():
-            nn.init.normal_(head.weight, std=0.01)
-            nn.init.constant_(head.bias, _PRIOR_LOGIT)  # type: ignore[arg-type]
-
-
-def channels_last(network: NclNetwork) -> NclNetwork:
-    """The same network with kernels laid out channels last, which convolutions on CPUs run faster."""
-    # torch's stubs leave memory_format out of Module.to
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

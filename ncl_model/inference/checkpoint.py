@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ncl_model.architecture.config import NclConfig
-from ncl_model.architecture.network import NclNetwork
+from ncl_model.architecture.registry import Network, build_network
 from ncl_model.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, ConfigInvalid, OutputUnwritable
 
 Precision = Literal["float32", "bfloat16"]
@@ -67,12 +67,12 @@ class Checkpoint:
         digest.update(f"|{self.config.to_json()}|{precision}".encode())
         return digest.hexdigest()
 
-    def build(self, path: object = "checkpoint") -> NclNetwork:
+    def build(self, path: object = "checkpoint") -> Network:
         """A float32 network in evaluation mode; ``path`` is named in the error.
 
         Raises CheckpointMismatch when tensors are missing, left over or of another shape.
         """
-        network = NclNetwork(self.config)
+        network = build_network(self.config)
         wanted = {k: v for k, v in network.state_dict().items() if not _training_only(k)}
         problem = _first_difference(wanted, self.weights)
         if problem:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ncl_model.architecture.config import NclConfig
-from ncl_model.architecture.network import NclNetwork, channels_last
+from ncl_model.architecture.registry import Network, channels_last
 from ncl_model.imaging.decoding import DEFAULT_MAX_PIXELS, DecodedImage, decode_image
+from ncl_model.imaging.grid import find_grids
 from ncl_model.inference.checkpoint import Checkpoint, Precision, load_checkpoint, shipped_weights
 from ncl_model.inference.device import device_named
 from ncl_model.inference.scoring import AREA_CUTOFFS, Rule, tampered_areas, to_heatmap
@@ -55,7 +56,7 @@ class Answer(NamedTuple):
 class Predictor:
     """A network ready for inference. Use ``Predictor.setup``; instances may be shared by threads."""
 
-    def __init__(self, network: NclNetwork, checkpoint: Checkpoint, precision: Precision, device: str = "cpu") -> None:
+    def __init__(self, network: Network, checkpoint: Checkpoint, precision: Precision, device: str = "cpu") -> None:
         if precision not in {"float32", "bfloat16"}:
             raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
         self._device = device_named(device)
@@ -182,6 +183,13 @@ class Predictor:
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         half = self.precision == "bfloat16"
         with torch.autocast(device_type=self._device.type, dtype=torch.bfloat16, enabled=half):
-            output = self._network(pixels, [(height, width) for height, width in sizes])
-        maps = torch.sigmoid(output.logits.stride1.float()).squeeze(1).cpu().numpy()
+            output = self._network(pixels, [(height, width) for height, width in sizes], *self._grids(batch, sizes))
+        maps = torch.sigmoid(output.map_logits().float()).squeeze(1).cpu().numpy()
         return Answer(maps, None if output.image is None else output.image.float().cpu().numpy())
+
+    def _grids(self, batch: NDArray[np.uint8], sizes: Sequence[tuple[int, ...]]) -> list[torch.Tensor]:
+        """Where the 8x8 blocks of each photograph begin, for networks that ask."""
+        if self.config.grid != "estimated":
+            return []
+        found = [find_grids(canvas[:height, :width]) for canvas, (height, width) in zip(batch, sizes, strict=True)]
+        return [torch.tensor(found)]

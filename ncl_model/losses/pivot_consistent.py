@@ -5,13 +5,12 @@ Zhou et al., ICCV 2023, eq. 8. Shapes: B, 1, H, W.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ncl_model.architecture.decoder import STAGE_STRIDES, Logits
 from ncl_model.losses.patches import at_least_float32
 
 #: side in pixels of the cells that decide what contour is [ours, NCL.md]
@@ -23,22 +22,23 @@ def _alone(count: Tensor) -> Tensor:
 
 
 def pivot_consistent_loss(
-    logits: Logits,
+    logits: Sequence[Tensor],
     mask: Tensor,
     *,
     mu: float,
     last_only: bool = False,
     average: Callable[[Tensor], Tensor] = _alone,
 ) -> Tensor:
-    """L_PC = mu * mean(BCE over contour pixels) + (1 - mu) * mean(BCE over all), summed over four stages.
+    """L_PC = mu * mean(BCE over contour pixels) + (1 - mu) * mean(BCE over all), summed over the stages.
 
-    ``mask`` is (B, 1, H, W) in {0, 1}. Each stage is held against the mask averaged down to its size
+    ``logits`` are (B, 1, H/s, W/s), coarse to fine; ``mask`` is (B, 1, H, W) in {0, 1}. Each stage is held against the
+    mask averaged down to its size
     [ours], and the means run over the batch, so one image with a short contour does not dominate [ours].
     A batch without contour gives the plain BCE. ``last_only`` supervises the last stage alone; ``average``
     turns a count into its mean over the workers of a distributed run. Returns a scalar, float32, >= 0.
     """
     mask = at_least_float32(mask)
-    stages = list(zip(logits, STAGE_STRIDES, strict=True))[-1 if last_only else 0 :]
+    stages = [(logit, mask.shape[2] // logit.shape[2]) for logit in logits][-1 if last_only else 0 :]
     losses = [_stage_loss(at_least_float32(logit), mask, stride, mu, average) for logit, stride in stages]
     return torch.stack(losses).sum()
 

@@ -1,0 +1,103 @@
+"""The expert of compression traces: 8x8 blocks read on the grids that the photograph really has. Shapes: B, C, H, W."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ncl_model.architecture.backbone import Block, conv_bn_relu
+from ncl_model.architecture.compression import BLOCK, FEATURES, CompressionFeatures
+from ncl_model.architecture.decoder import DecoderStage
+from ncl_model.architecture.network import ExpertOutput, ImageHead
+from ncl_model.architecture.relative import Relative, Sizes, valid_cells
+
+#: dilations of the blocks before and after the features are compared with the rest of the image
+_BEFORE, _AFTER = (1, 2), (4, 8)
+
+
+class TraceExpert(nn.Module):
+    """Features of blocks on two grids, and two supervised stages at strides 8 and 4."""
+
+    def __init__(self, channels: int, last: int) -> None:
+        """``channels`` of the layers, ``last`` of the features that the maps are joined from."""
+        super().__init__()
+        self.features = CompressionFeatures()
+        self.narrow = conv_bn_relu(FEATURES, channels, 1)
+        self.both = conv_bn_relu(2 * channels, channels, 1)
+        self.before = _blocks(channels, _BEFORE)
+        self.relative = Relative(BLOCK)
+        self.merge = conv_bn_relu(2 * channels, channels, 1)
+        self.after = _blocks(channels, _AFTER)
+        self.stride8 = DecoderStage(channels, channels, channels)
+        self.stride4 = DecoderStage(channels, 0, last)
+        self.image_head = ImageHead(channels)
+        #: channels of the features that are contrasted, and of those the maps are joined from
+        self.patch_channels, self.last_channels = channels, last
+
+    def forward(self, pixels: Tensor, sizes: Sizes, grids: Tensor | None) -> tuple[ExpertOutput, Tensor]:
+        """(B, 3, H, W) in 0-255 and (B, 2, 2) phases to the output and the last features, (B, C, H/4, W/4)."""
+        height, width = pixels.shape[2:]
+        first, second = (self._on(pixels, None if grids is None else grids[:, i]) for i in range(2))
+        early = self.before(self.both(torch.cat([first, second], dim=1)))
+        x = self.after(self.merge(self.relative(early, sizes)))
+        image = self.image_head(x, valid_cells(sizes, BLOCK))
+        x, at8 = self.stride8(x, (height // 8, width // 8), early)
+        x, at4 = self.stride4(x, (height // 4, width // 4), None)
+        return ExpertOutput((at8, at4), early, image), x
+
+    def heads(self) -> list[nn.Conv2d]:
+        """The convolutions that give logits."""
+        return [self.stride8.head, self.stride4.head]
+
+    def _on(self, pixels: Tensor, phases: Tensor | None) -> Tensor:
+        """Narrowed features on one grid per image, (B, channels, H/8, W/8), moved to where they belong."""
+        with torch.autocast(device_type=pixels.device.type, enabled=False):
+            # float32: a coefficient of 300 has steps of 2 in bfloat16, and the combs would be noise
+            moved = pixels if phases is None else on_grid(pixels, phases)
+            features = self.features(moved)
+        narrowed: Tensor = self.narrow(features)
+        return narrowed if phases is None else moved_back(narrowed, phases)
+
+
+def on_grid(pixels: Tensor, phases: Tensor) -> Tensor:
+    """(B, C, H, W) moved so that blocks begin at the first pixel: at most half a block, edges repeated.
+
+    ``phases`` (B, 2): rows and columns before the first whole block, 0-7.
+    """
+    height, width = pixels.shape[2:]
+    padded = F.pad(pixels.float(), (BLOCK,) * 4, mode="replicate")
+    rows = []
+    for image, (row, column) in zip(padded, _nearest(phases).tolist(), strict=True):
+        rows.append(image[:, BLOCK + row : BLOCK + row + height, BLOCK + column : BLOCK + column + width])
+    return torch.stack(rows)
+
+
+def moved_back(features: Tensor, phases: Tensor) -> Tensor:
+    """(B, C, h, w) of blocks that ``on_grid`` moved, resampled to where their pixels were, linearly.
+
+    ``phases`` may stay in the host's memory: then no step waits for a GPU to say whether anything moved.
+    """
+    shares = _nearest(phases).to(features.device, features.dtype) / BLOCK
+    for axis in (0, 1):
+        if bool(phases[:, axis].any()):
+            share = shares[:, axis].view(-1, 1, 1, 1)
+            earlier, later = _neighbours(features, 2 + axis)
+            features = features + share.clamp_min(0) * (earlier - features) - share.clamp_max(0) * (later - features)
+    return features
+
+
+def _nearest(phases: Tensor) -> Tensor:
+    """Phases 0-7 as moves of -3 to 4 pixels."""
+    return torch.where(phases > BLOCK // 2, phases - BLOCK, phases)
+
+
+def _neighbours(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """The cell before and the cell after each, edges repeated."""
+    size = x.shape[axis]
+    before = torch.cat([x.narrow(axis, 0, 1), x.narrow(axis, 0, size - 1)], dim=axis)
+    return before, torch.cat([x.narrow(axis, 1, size - 1), x.narrow(axis, size - 1, 1)], dim=axis)
+
+
+def _blocks(channels: int, rates: tuple[int, ...]) -> nn.Sequential:
+    return nn.Sequential(*(Block(channels, channels, bottleneck=False, stride=1, dilation=rate) for rate in rates))
