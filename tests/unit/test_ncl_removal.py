@@ -6,7 +6,6 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ncl_model.data.augmentation import rescale
 from ncl_model.data.removal import continued, remove
 
 
@@ -71,12 +70,3 @@ def test_a_region_of_nothing_or_of_everything_leaves_the_photograph() -> None:
     pixels = texture()
     for mask in (np.zeros(pixels.shape[:2], np.bool_), np.ones(pixels.shape[:2], np.bool_)):
         assert remove(pixels, mask, np.random.default_rng(0)) is pixels
-
-
-def test_rescaling_moves_pixels_and_mask_together() -> None:
-    mask = hole()
-    pixels = np.repeat(mask[..., None] * np.uint8(200), 3, axis=2)
-    for factor in (0.5, 0.7, 1.6):
-        scaled, where = rescale(pixels, mask, factor)
-        assert scaled.shape[:2] == where.shape == (round(96 * factor), round(128 * factor))
-        assert ((scaled[..., 0] > 100) == where).mean() > 0.98
