@@ -132,7 +132,7 @@ def main() -> None:
     recipe = replace(
         TrainConfig.load(arguments.config),
         minutes=arguments.seconds / 60, steps=None, log_s=arguments.seconds / 8,
-        save_minutes=999.0, validate_minutes=999.0, synthetic=0.0, people=0.5, resaved=0.0, held_out=0.1,
+        save_minutes=999.0, validate_minutes=999.0, synthetic=0.0, people=0.5, held_out=0.1,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as work:
         found = measure(recipe, make_source(Path(work) / "set"), Path(work), arguments.rounds, arguments.cpus)

@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from torch.utils.data import DataLoader, Dataset
 
-from ncl_model.training.batches import Batch, Photographs, make_batch
+from ncl_model.training.batches import Batch, make_batch
 from ncl_model.training.recipe import TrainConfig
+from ncl_model.training.samples import Photographs
 
 #: batches the thread prepares ahead; and those each process prepares ahead
 _AHEAD = 4

@@ -11,7 +11,7 @@ from torch import nn
 from ncl_model.training.recipe import TrainConfig
 
 #: parts of the network that keep the learning rate as it is; all others are "head" (NCL.md: ASPP, decoder, pivot)
-_TRUNK = ("network.backbone.", "network.compression.")
+_TRUNK = ("network.backbone.", "network.compression.", "network.pixels.backbone.", "network.traces.")
 #: end of the cosine, as a share of the learning rate [ours]
 _FLOOR = 0.01
 

@@ -89,12 +89,8 @@ class TrainConfig:
     #: shares of a batch: photographs tampered by people, and by program; the rest is authentic
     people: float = number(0.40, 0, 1)
     synthetic: float = number(0.45, 0, 1)
-    #: probability of a last JPEG compression
-    jpeg: float = number(0.5, 0, 1)
-    #: probability that an authentic photograph was saved once more, mostly as a tampered file was
-    resaved: float = number(0.0, 0, 1)
-    #: probability that a whole photograph is enlarged or reduced first
-    rescaled: float = number(0.0, 0, 1)
+    #: probability that a photograph is laundered: cropped, resized, filtered and saved once more (``data.laundering``)
+    laundered: float = number(0.75, 0, 1)
     #: share of the groups kept for validation
     held_out: float = number(0.15, 0, 0.9)
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ncl_model.architecture.network import NclNetwork
+from ncl_model.architecture.registry import Network
 from ncl_model.errors import CheckpointMismatch, ConfigInvalid
 from ncl_model.inference.checkpoint import Checkpoint, pack_weights
 from ncl_model.training.batch_norm_guard import BatchNormGuard
@@ -22,7 +22,7 @@ from ncl_model.training.warm_start import adopt
 from ncl_model.training.worker_group import WorkerGroup
 
 #: written into every state; a reader refuses what it does not know
-_FORMAT = 3
+_FORMAT = 4
 #: scale of float16's gradients at the start (torch's default); other types need none
 _FLOAT16_SCALE = 2.0**16
 #: parts of a recipe that a saved state must share
@@ -44,7 +44,7 @@ class Trainer:
         tune(self.device)
         torch.manual_seed(recipe.seed)
         self._module = TrainingModule(recipe, self.group.average).to(self.device)
-        self.network: NclNetwork = self._module.network
+        self.network: Network = self._module.network
         unused = recipe.loss.stages == "last" or recipe.loss.contrast == "pivot"
         self._wrapped = self.group.wrap(self._module, sync_batch_norm=recipe.sync_batch_norm, find_unused=unused)
         self._parameters = list(self._module.parameters())
@@ -72,10 +72,11 @@ class Trainer:
     def finished(self) -> bool:
         return self.progress >= 1.0
 
-    def train_step(self, pixels: Tensor, masks: Tensor) -> None:
+    def train_step(self, pixels: Tensor, masks: Tensor, grids: Tensor | None = None) -> None:
         """One optimizer step on this worker's share of a batch.
 
-        ``pixels`` (B, 3, H, W) uint8 and ``masks`` (B, 1, H, W) bool or float in {0, 1}, on any device. A step
+        ``pixels`` (B, 3, H, W) uint8 and ``masks`` (B, 1, H, W) bool or float in {0, 1}, on any device;
+        ``grids`` (B, 2, 2) phases where the network takes them. A step
         whose gradients are not finite changes nothing but the counters, and ``totals`` tells of it.
         """
         # whatever draws random numbers draws the same after a resume
@@ -84,7 +85,7 @@ class Trainer:
         set_learning_rate(self.optimizer, self.rate)
         self._guard.remember()
         self.optimizer.zero_grad(set_to_none=True)
-        losses = self._accumulate(pixels, masks)
+        losses = self._accumulate(pixels, masks, grids)
         self._scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip_norm)
         finite = torch.isfinite(norm)
@@ -156,22 +157,24 @@ class Trainer:
         self.totals.load(state["totals"])
         self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
 
-    def _accumulate(self, pixels: Tensor, masks: Tensor) -> Tensor:
-        """Gradients of the batch, part by part; (4,) the mean of ``LossParts``."""
+    def _accumulate(self, pixels: Tensor, masks: Tensor, grids: Tensor | None) -> Tensor:
+        """Gradients of the batch, part by part; (5,) the mean of ``LossParts``."""
         parts = self.recipe.accumulate
         losses = []
-        for number, (some, truth) in enumerate(zip(pixels.chunk(parts), masks.chunk(parts), strict=True), start=1):
+        phases = [None] * parts if grids is None else grids.chunk(parts)
+        shares = zip(pixels.chunk(parts), masks.chunk(parts), phases, strict=True)
+        for number, (some, truth, phase) in enumerate(shares, start=1):
             inputs = some.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
             targets = truth.to(self.device, non_blocking=True).float()
             if number < parts:
                 with self.group.quiet(self._wrapped):
-                    losses.append(self._backward(inputs, targets))
+                    losses.append(self._backward(inputs, targets, phase))
             else:
-                losses.append(self._backward(inputs, targets))
+                losses.append(self._backward(inputs, targets, phase))
         return torch.stack(losses).mean(0)
 
-    def _backward(self, pixels: Tensor, masks: Tensor) -> Tensor:
-        loss = self._wrapped(pixels, masks, self.step)
+    def _backward(self, pixels: Tensor, masks: Tensor, grids: Tensor | None) -> Tensor:
+        loss = self._wrapped(pixels, masks, self.step, grids)
         self._scaler.scale(loss[0] / self.recipe.accumulate).backward()
         return torch.stack([part.detach() for part in loss])
 

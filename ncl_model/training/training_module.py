@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ncl_model.architecture.network import NclNetwork, channels_last
+from ncl_model.architecture.registry import build_network, channels_last
 from ncl_model.losses.objective import LossParts, Objective
 from ncl_model.training.recipe import TrainConfig
 
@@ -16,22 +17,22 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 class TrainingModule(nn.Module):
-    """(pixels, masks) to ``LossParts``. Shapes: B, 3, H, W uint8 and B, 1, H, W in {0, 1}."""
+    """(pixels, masks, step, grids) to ``LossParts``. Shapes: B, 3, H, W uint8; B, 1, H, W in {0, 1}; B, 2, 2."""
 
     def __init__(self, recipe: TrainConfig, average: Callable[[Tensor], Tensor]) -> None:
         """``average`` gives the mean of a count over the workers; see ``Objective``."""
         super().__init__()
-        self.network = channels_last(NclNetwork(recipe.network)).train()
-        self.objective = Objective(recipe.loss, self.network.backbone.channels[1]).train()
+        self.network = channels_last(build_network(recipe.network)).train()
+        self.objective = Objective(recipe.loss, *self.network.patch_channels).train()
         self._dtype = DTYPES[recipe.precision]
         self._average = average
         # kept out of the module tree: a compiled twin would double every name of the state
-        self._run: tuple[Callable[[Tensor], object]] = (self.network,)
+        self._run: tuple[Callable[..., Any]] = (self.network,)
         if recipe.compile:
             self._run = (torch.compile(self.network),)
 
-    def forward(self, pixels: Tensor, masks: Tensor, step: int) -> LossParts:
+    def forward(self, pixels: Tensor, masks: Tensor, step: int, grids: Tensor | None = None) -> LossParts:
         with torch.autocast(pixels.device.type, self._dtype, enabled=self._dtype is not torch.float32):
-            output = self._run[0](pixels)
+            output = self._run[0](pixels) if grids is None else self._run[0](pixels, grids=grids)
         parts: LossParts = self.objective(output, masks, step=step, across_workers=self._average)
         return parts

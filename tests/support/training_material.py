@@ -27,6 +27,22 @@ TINY = NclConfig(
     input_size=64,
     geometry="fit",
 )
+#: two experts, tiny, on the grids that a photograph has
+TINY_EXPERTS = NclConfig(
+    architecture="experts",
+    grid="estimated",
+    backbone="resnet18",
+    width=8,
+    output_stride=16,
+    residual="srm",
+    compression="dct",
+    compression_channels=8,
+    head="pooled",
+    aspp_channels=8,
+    decoder_channels=16,
+    input_size=96,
+    geometry="fit",
+)
 
 
 def recipe(**changes: object) -> TrainConfig:

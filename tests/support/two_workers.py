@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from support.training_material import Pictures, forged, photo, recipe
 
+from ncl_model.architecture.config import NclConfig
 from ncl_model.losses.objective import LossConfig
 from ncl_model.training.batches import make_batch
 from ncl_model.training.recipe import TrainConfig
@@ -22,6 +23,8 @@ from ncl_model.training.worker_group import DistributedGroup, WorkerGroup
 
 def shared_recipe(changes: dict[str, object]) -> TrainConfig:
     loss = LossConfig(**{"mu": 0.5, "omega": 0.5, "warmup_steps": 0, **changes.pop("loss", {})})  # type: ignore[dict-item]
+    if "network" in changes:
+        changes["network"] = NclConfig.from_dict(changes["network"])  # type: ignore[arg-type]
     return recipe(**{"loss": loss, "seed": 5, "people": 0.5, "synthetic": 0.0, **changes})
 
 
@@ -31,7 +34,7 @@ def one_step(ours: TrainConfig, group: WorkerGroup, steps: int = 1) -> dict[str,
     trainer = Trainer(ours, group=group)
     for _ in range(steps):
         batch = make_batch(material, ours, trainer.step, group.rank, group.size)
-        trainer.train_step(batch.pixels, batch.masks)
+        trainer.train_step(batch.pixels, batch.masks, batch.grids)
     means = trainer.totals.means(group)
     found = {f"state.{n}": t for n, t in trainer.state()["module"].items()}
     found |= {f"grad.{n}": p.grad for n, p in trainer._module.named_parameters() if p.grad is not None}

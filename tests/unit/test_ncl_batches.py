@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from support.training_material import Pictures, WentBad, photo, recipe
+from support.training_material import TINY_EXPERTS, Pictures, WentBad, photo, recipe
 
 from ncl_model.data.resaving import JpegSettings, resave
 from ncl_model.errors import DatasetInvalid
@@ -17,7 +17,7 @@ from ncl_model.training.loop import Loop
 from ncl_model.training.trainer import Trainer
 
 COARSE = JpegSettings(((40,) * 64,) * 2, 0)
-PEOPLE = {"people": 1.0, "synthetic": 0, "jpeg": 0, "batch": 40}
+PEOPLE = {"people": 1.0, "synthetic": 0, "laundered": 0, "batch": 40}
 
 
 def test_a_batch_is_the_same_every_time() -> None:
@@ -64,7 +64,7 @@ def test_shares_of_a_batch_are_the_recipes() -> None:
 def test_resizing_shows_all_of_a_photograph() -> None:
     material = Pictures(tampered=[(photo(1, 64, 128), np.ones((64, 128), np.bool_))])
     material.tampered[0][1][:, :32] = False
-    ours = recipe(framing="resize", people=1, synthetic=0, jpeg=0)
+    ours = recipe(framing="resize", people=1, synthetic=0, laundered=0)
     masks = make_batch(material, ours, 0).masks.float()
     torch.testing.assert_close(masks.mean((1, 2, 3)), torch.full((4,), 0.75), atol=0.02, rtol=0)
 
@@ -72,34 +72,45 @@ def test_resizing_shows_all_of_a_photograph() -> None:
 def test_authentic_photographs_are_saved_as_tampered_files_were() -> None:
     """Saving once more with the same coarse tables changes almost nothing."""
 
-    def saved_before(resaved: float) -> float:
-        batch = make_batch(
-            Pictures(settings=[COARSE]), recipe(batch=60, people=0, synthetic=0, jpeg=0, resaved=resaved), 0
-        )
-        changes = [np.abs(resave(p, COARSE).astype(int) - p).mean() for p in batch.pixels.permute(0, 2, 3, 1).numpy()]
-        return float(np.mean(np.array(changes) < 0.5))
+    def saved_before(settings: list[JpegSettings], **changes: object) -> float:
+        ours = recipe(batch=120, people=0, synthetic=0, **changes)
+        batch = make_batch(Pictures(settings=settings), ours, 0)
+        changed = [np.abs(resave(p, COARSE).astype(int) - p).mean() for p in batch.pixels.permute(0, 2, 3, 1).numpy()]
+        return float(np.mean(np.array(changed) < 0.5))
 
-    assert saved_before(0.0) == 0
-    assert 0.5 < saved_before(1.0) < 0.9, "seven of ten; the others are saved at some quality"
-
-
-def test_without_tampered_files_photographs_are_saved_at_some_quality() -> None:
-    plain, again = (
-        make_batch(Pictures(settings=[]), recipe(people=0, synthetic=0, jpeg=0, resaved=share), 0).pixels
-        for share in (0.0, 1.0)
-    )
-    assert all(not torch.equal(a, b) for a, b in zip(plain, again, strict=True))
+    assert saved_before([], laundered=0) == 0
+    assert 0.1 < saved_before([COARSE], laundered=0) < 0.27, "a fifth of 0.85; the others are saved at some quality"
 
 
-def test_rescaled_photographs_keep_their_masks() -> None:
-    ours = recipe(**PEOPLE, rescaled=1.0)
-    batch = make_batch(Pictures(), ours, 0)
-    assert not torch.equal(batch.pixels, make_batch(Pictures(), recipe(**PEOPLE), 0).pixels)
+def test_laundering_is_the_recipes_share_of_a_batch() -> None:
+    def changed(share: float) -> float:
+        plain, again = (make_batch(Pictures(), recipe(**{**PEOPLE, "laundered": s}), 0).pixels for s in (0.0, share))
+        return float(np.mean([not torch.equal(a, b) for a, b in zip(plain, again, strict=True)]))
+
+    assert changed(0.0) == 0
+    assert 0.3 < changed(0.5) < 0.7
+    assert changed(1.0) > 0.9, "now and then none of the steps is drawn"
+
+
+def test_laundered_photographs_keep_their_masks() -> None:
+    batch = make_batch(Pictures(), recipe(**{**PEOPLE, "laundered": 1.0}), 0)
     # the tampered rectangle is noise, and stays where the mask says
     noise = batch.pixels.float().mean(1).diff(dim=2, append=torch.zeros(40, 64, 1)).abs()
     inside = [float(n[m[0]].mean()) for n, m in zip(noise, batch.masks, strict=True) if m.any()]
     outside = [float(n[~m[0]].mean()) for n, m in zip(noise, batch.masks, strict=True)]
     assert np.mean(inside) > 1.3 * np.mean(outside)
+
+
+def test_grids_come_with_the_batch_where_the_network_asks() -> None:
+    assert make_batch(Pictures(), recipe(), 0).grids is None
+    batch = make_batch(Pictures(), recipe(network=TINY_EXPERTS), 0)
+    assert batch.grids is not None
+    assert (batch.grids.shape, batch.grids.dtype) == (torch.Size([4, 2, 2]), torch.int64)
+    assert int(batch.grids.min()) >= 0
+    assert int(batch.grids.max()) < 8
+    share = make_batch(Pictures(), recipe(network=TINY_EXPERTS), 0, 1, 2)
+    assert share.grids is not None
+    assert torch.equal(share.grids, batch.grids[1::2])
 
 
 def test_a_photograph_that_went_bad_is_left_out() -> None:

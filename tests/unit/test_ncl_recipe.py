@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from support.training_material import TINY, recipe
+from support.training_material import TINY, TINY_EXPERTS, recipe
 
+from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ConfigInvalid
 from ncl_model.training.optimization import learning_rate, make_optimizer, set_learning_rate
 from ncl_model.training.recipe import RECIPES, TrainConfig, ready_recipes
@@ -20,7 +21,7 @@ from ncl_model.training.recipe_text import parse_plain
 from ncl_model.training.trainer import Trainer
 
 
-@pytest.mark.parametrize("name", ["paper", "small", "smoke"])
+@pytest.mark.parametrize("name", ["paper", "small", "experts", "smoke"])
 def test_a_ready_recipe_is_found_by_its_name_and_survives_json(name: str) -> None:
     assert name in ready_recipes()
     found = TrainConfig.load(name)
@@ -45,7 +46,7 @@ def test_the_paper_recipe_is_the_paper() -> None:
     assert (paper.loss.contrast, paper.loss.stages, paper.loss.tau, paper.loss.mu) == ("pivot", "all", 0.1, 0.8)
 
 
-@pytest.mark.parametrize("name", ["paper", "small", "smoke"])
+@pytest.mark.parametrize("name", ["paper", "small", "experts", "smoke"])
 def test_ready_recipes_read_the_same_without_pyyaml(name: str) -> None:
     text = (RECIPES / f"{name}.yaml").read_text()
     assert parse_plain(text) == yaml.safe_load(text)
@@ -103,6 +104,11 @@ def test_a_file_of_ones_own_may_be_yaml_or_json(tmp_path: Path) -> None:
         ("size: 100", ["'size'", "multiple of 32"]),
         ("minutes: 5\nsteps: 5", ["'steps'", "not both"]),
         ("minutes: 0", ["'minutes'"]),
+        ("laundered: 1.5", ["'laundered'", "a number from 0 to 1"]),
+        ("resaved: 0.5", ["'resaved'", "unknown"]),
+        ("network:\n  architecture: experts", ["'network.architecture'", "compression 'dct' and head 'pooled'"]),
+        ("network:\n  grid: estimated", ["'network.grid'", "experts"]),
+        ("loss:\n  projection: -1", ["'loss.projection'"]),
         ("people: 0.8\nsynthetic: 0.5", ["'people'", "at most 1"]),
         ("batch: 6\naccumulate: 4", ["'accumulate'", "does not divide"]),
         ("network:\n  backbone: resnet9", ["'network.backbone'", "resnet18"]),
@@ -150,15 +156,19 @@ def test_the_learning_rate_warms_up_and_ends_near_zero() -> None:
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
-def test_pyramid_decoder_and_pivot_learn_faster_and_only_kernels_decay(name: str) -> None:
-    ours = recipe(optimizer=name, head_factor=10, weight_decay=0.01, network=TINY)
+@pytest.mark.parametrize("network", [TINY, TINY_EXPERTS], ids=lambda network: network.architecture)
+def test_pyramid_decoder_and_pivot_learn_faster_and_only_kernels_decay(name: str, network: NclConfig) -> None:
+    ours = recipe(optimizer=name, head_factor=10, weight_decay=0.01, network=network)
     module = Trainer(ours)._module
     optimizer = make_optimizer(ours, module)
     set_learning_rate(optimizer, 0.5)
     of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     assert len(of) == len(list(module.parameters()))
     for parameter_name, parameter in module.named_parameters():
+        # of the experts, what reads pixels and blocks keeps the rate; all else is head
         head = any(part in parameter_name for part in ("pyramid", "decoder", "pivot"))
+        if network is TINY_EXPERTS:
+            head = ".backbone." not in parameter_name and ".traces." not in parameter_name
         assert of[id(parameter)]["lr"] == (5.0 if head else 0.5), parameter_name
         assert of[id(parameter)]["weight_decay"] == (0.01 if parameter.ndim > 1 else 0.0), parameter_name
     assert isinstance(optimizer, torch.optim.Optimizer)

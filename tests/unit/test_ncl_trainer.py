@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.training_material import TINY, Pictures, forged, recipe
+from support.training_material import TINY, TINY_EXPERTS, Pictures, forged, recipe
 from torch import Tensor
 
 from ncl_model.architecture.config import NclConfig
@@ -39,7 +39,7 @@ def assert_equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
 def run(trainer: Trainer, steps: int, material: Pictures) -> None:
     for _ in range(steps):
         batch = make_batch(material, trainer.recipe, trainer.step)
-        trainer.train_step(batch.pixels, batch.masks)
+        trainer.train_step(batch.pixels, batch.masks, batch.grids)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -59,8 +59,44 @@ def test_interrupted_and_resumed_is_unbroken_bit_for_bit(tmp_path: Path, precisi
     assert_equal(snapshot(unbroken), snapshot(second))
 
 
-def test_every_part_of_the_lesson_moves() -> None:
-    trainer = Trainer(recipe(head_factor=2))
+def test_experts_are_resumed_bit_for_bit(tmp_path: Path) -> None:
+    """Their batches carry grids; projection and centring belong to the state."""
+    loss = LossConfig(mu=0.3, warmup_steps=2, projection=6, centred=True)
+    ours, material = recipe(network=TINY_EXPERTS, loss=loss), Pictures()
+    unbroken = Trainer(ours)
+    run(unbroken, 4, material)
+    first = Trainer(ours)
+    run(first, 2, material)
+    torch.save(first.state(), tmp_path / "state.pt")
+    second = Trainer(ours)
+    second.load_state(torch.load(tmp_path / "state.pt", weights_only=True), "state.pt")
+    run(second, 2, material)
+    assert_equal(snapshot(unbroken), snapshot(second))
+    assert any("projection" in name for name in snapshot(second))
+    assert second.totals.means(second.group).losses["against_chance"] > 0
+
+
+def test_grids_go_with_their_part_of_the_batch() -> None:
+    """Accumulated in two halves: each image is read on its own grids."""
+    material, loss = Pictures(), LossConfig(mu=0.0, contrast="none")
+    batch = make_batch(material, recipe(network=TINY_EXPERTS), 0)
+    assert batch.grids is not None
+    swapped = batch.grids.flip(0)
+    grads = []
+    for accumulate, grids in ((1, batch.grids), (2, batch.grids), (2, swapped)):
+        trainer = Trainer(recipe(network=TINY_EXPERTS, accumulate=accumulate, loss=loss))
+        trainer._module.eval()
+        trainer.optimizer.zero_grad()
+        trainer._accumulate(batch.pixels, batch.masks, grids)
+        grads.append([p.grad for p in trainer.network.traces.parameters() if p.grad is not None])  # type: ignore[union-attr]
+    for whole, halves in zip(grads[0], grads[1], strict=True):
+        torch.testing.assert_close(whole, halves, rtol=1e-4, atol=1e-6)
+    assert any(not torch.allclose(a, b, rtol=1e-3) for a, b in zip(grads[1], grads[2], strict=True))
+
+
+@pytest.mark.parametrize("network", [TINY, TINY_EXPERTS], ids=lambda network: network.architecture)
+def test_every_part_of_the_lesson_moves(network: NclConfig) -> None:
+    trainer = Trainer(recipe(head_factor=2, network=network))
     before = snapshot(trainer)
     run(trainer, 4, Pictures())
     still = [n for n, t in snapshot(trainer).items() if n in before and torch.equal(t, before[n])]
@@ -112,7 +148,7 @@ def test_accumulated_gradients_are_those_of_the_parts() -> None:
         trainer = Trainer(recipe(accumulate=accumulate, loss=loss))
         trainer._module.eval()
         trainer.optimizer.zero_grad()
-        trainer._accumulate(batch.pixels, batch.masks)
+        trainer._accumulate(batch.pixels, batch.masks, batch.grids)
         grads.append([p.grad for p in trainer.network.parameters()])
     for whole, halves in zip(*grads, strict=True):
         torch.testing.assert_close(whole, halves, rtol=1e-4, atol=1e-6)

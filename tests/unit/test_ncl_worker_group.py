@@ -20,7 +20,8 @@ TESTS = Path(__file__).resolve().parents[1]
 def together(tmp_path: Path, changes: dict[str, object]) -> dict[str, torch.Tensor]:
     """The step done by two processes."""
     script, results = str(TESTS / "support" / "two_workers.py"), tmp_path / "results.pt"
-    env = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    paths = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     processes = [
         subprocess.Popen(
             [sys.executable, script, str(rank), str(tmp_path / "meeting"), str(results), json.dumps(changes)],
