@@ -141,10 +141,15 @@ class Writers:
     engine: Engine
     stop: threading.Event = field(default_factory=threading.Event)
     took: list[float] = field(default_factory=list)
+    #: the same for a table that no upgrade touches: what the machine itself costs at this moment
+    beside: list[float] = field(default_factory=lambda: [0.0])
     errors: list[BaseException] = field(default_factory=list)
 
     def __enter__(self) -> Writers:
+        with writing(self.engine) as connection:
+            connection.execute(text("CREATE TABLE bystander AS SELECT 1 AS count"))
         self._threads = [threading.Thread(target=self._work, args=(n,)) for n in range(3)]
+        self._threads.append(threading.Thread(target=self._stand_by))
         for thread in self._threads:
             thread.start()
         return self
@@ -159,6 +164,13 @@ class Writers:
         wanted = len(self.took) + transactions
         while len(self.took) < wanted and not self.errors:
             time.sleep(0.01)
+
+    def _stand_by(self) -> None:
+        while not self.stop.is_set():
+            began = time.monotonic()
+            with writing(self.engine) as connection:
+                connection.execute(text("UPDATE bystander SET count = count + 1"))
+            self.beside.append(time.monotonic() - began)
 
     def _work(self, number: int) -> None:
         ordinal = 1_000_000 * (number + 1)
@@ -202,7 +214,7 @@ def test_under_load_no_write_waits_long(old: Engine, told: list[str]) -> None:
     reader.join()
     assert writers.errors == []
     assert is_current(old)
-    assert max(writers.took) < LONGEST_WAIT_S, sorted(writers.took)[-5:]
+    assert max(writers.took) < LONGEST_WAIT_S + max(writers.beside), sorted(writers.took)[-5:]
     assert "revision 0006 waits for a table that others use" in told  # it was in the way, and let go
 
 
