@@ -228,7 +228,7 @@ class DataModel:
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         scores = []
         for pixels, (height, width) in zip(batch["pixels"], batch["valid"], strict=True):
-            found, _, _ = self._predictor.predict_batch(np.asarray(pixels)[None], [(int(height), int(width))])
+            found = self._predictor.predict_batch(np.asarray(pixels)[None], [(int(height), int(width))]).scores
             scores.append(float(found[0]))
         return {"score": np.array(scores), "stamp": np.full(len(scores), time.time())}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ class ScoredImage:
     tampered_areas: tuple[float, ...]
     #: (valid_height, valid_width) uint8, 255 = probability 1
     heatmap: NDArray[np.uint8]
+    #: which kinds of evidence speak how loudly: a document of `ncl_model.inference.judging.Evidence`; None where the
+    #: model has one kind alone
+    evidence: Mapping[str, Any] | None = None
 
 
 class Scorer(Protocol):

@@ -18,13 +18,15 @@ from typing import Any
 
 import numpy as np
 
+from ncl_model.architecture.evidence_rule import EvidenceRule
 from ncl_model.architecture.registry import last_bias
 from ncl_model.command_line import DONE, FAILED, ProgressLines, ended
+from ncl_model.copy_move.config import CopyMoveConfig
 from ncl_model.data.datasets import find_sources, root_sources, split_by_group
 from ncl_model.errors import CheckpointMismatch, ConfigInvalid, DatasetInvalid
 from ncl_model.evaluation.doubts import doubts_about
 from ncl_model.evaluation.equal_saving import EqualSaving
-from ncl_model.evaluation.figures import summarize
+from ncl_model.evaluation.figures import Evaluation, summarize
 from ncl_model.evaluation.release_report import release_document, rules_table, warning
 from ncl_model.evaluation.selection import (
     CRITERION,
@@ -35,6 +37,7 @@ from ncl_model.evaluation.selection import (
     compare_rules,
 )
 from ncl_model.evaluation.survey import Part, Survey, looks, survey
+from ncl_model.evaluation.worst_state import worst_states
 from ncl_model.inference.calibration import Calibration
 from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ncl_model.inference.predictor import Predictor
@@ -71,6 +74,12 @@ def release(
     shift, shift_figures = _choose_shift(_predictor(run, device), labelled, steps)
     bias = last_bias(run.config)
     moved = dataclasses.replace(run, weights={**run.weights, bias: run.weights[bias] + shift})
+    shifts = {
+        "logit_shift": shift,
+        "logit_shift_pixel_f1": {str(k): round(v, 4) for k, v in shift_figures.items()},
+    }
+    if run.config.architecture == "experts":
+        return _release_experts(moved, labelled, authentic, version, device, shifts, steps)
     predictor = _predictor(moved, device)
     found, others = (
         survey(predictor, parts, seen=steps.step(f"{kind} images as they are", sum(len(p.samples) for p in parts)))
@@ -91,8 +100,7 @@ def release(
     validation = summarize(judged, rounds=0)
     notes = {
         "doubts": doubts_about(validation, shift, chosen, asked=rule is not None),
-        "logit_shift": shift,
-        "logit_shift_pixel_f1": {str(k): round(v, 4) for k, v in shift_figures.items()},
+        **shifts,
         "score_rule": str(chosen),
         "score_rule_criterion": CRITERION if rule is None else "as asked",
         "score_rules": [each.to_dict() for each in compared],
@@ -101,14 +109,57 @@ def release(
         moved,
         config=chosen.set_in(moved.config),
         version=version,
-        metrics={
-            "validation": _known(dataclasses.asdict(validation)),
-            "suggested_threshold": {f"fpr_{rate:.2f}": calibration.suggested(rate) for rate in (0.05, 0.20)},
-            "suggested_threshold_from": f"{calibration.photographs} authentic validation images",
-        },
+        metrics=_metrics(validation, calibration),
         calibration=calibration.to_dict(),
         provenance={**run.provenance, "chosen_on_validation": notes},
     )
+
+
+def _release_experts(
+    moved: Checkpoint,
+    labelled: Sequence[Part],
+    authentic: Sequence[Part],
+    version: str,
+    device: str,
+    shifts: Mapping[str, Any],
+    steps: _Steps,
+) -> Checkpoint:
+    """The checkpoint of a network made of experts: its rule of evidence is fitted, there is none to choose."""
+    ready = dataclasses.replace(moved, config=dataclasses.replace(moved.config, copy_move=CopyMoveConfig()))
+    parts = [*labelled, *authentic]
+    untouched = sum(not sample.tampered for part in parts for sample in part.samples)
+    seen = steps.step("authentic images in nine benign states", untouched)
+    worst = worst_states(_predictor(ready, device), parts, seen=seen)
+    rule = EvidenceRule.fit(worst.columns())
+    config = dataclasses.replace(ready.config, evidence=rule, score_rule="evidence")
+    shipped = dataclasses.replace(ready, config=config, version=version)
+    scores = np.array([max(rule.scores(each).values(), default=0.0) for each in worst.statistics])
+    calibration = Calibration.fit(scores, sources=Counter(worst.sources), rule="evidence", resaved=True)
+    count = sum(len(part.samples) for part in labelled)
+    validation = summarize(
+        survey(_predictor(shipped, device), labelled, seen=steps.step("labelled images", count)).records, rounds=0
+    )
+    notes = {
+        "doubts": doubts_about(validation, float(shifts["logit_shift"]), Rule(map_rule=None, evidence=True)),
+        **shifts,
+        "score_rule": "evidence",
+        "score_rules": [],
+        "worst_states": {kind: dict(counted.most_common()) for kind, counted in worst.states.items()},
+    }
+    return dataclasses.replace(
+        shipped,
+        metrics=_metrics(validation, calibration),
+        calibration=calibration.to_dict(),
+        provenance={**moved.provenance, "chosen_on_validation": notes},
+    )
+
+
+def _metrics(validation: Evaluation, calibration: Calibration) -> dict[str, Any]:
+    return {
+        "validation": _known(dataclasses.asdict(validation)),
+        "suggested_threshold": {f"fpr_{rate:.2f}": calibration.suggested(rate) for rate in (0.05, 0.20)},
+        "suggested_threshold_from": f"{calibration.photographs} authentic validation images",
+    }
 
 
 def _calibration(pairs: Sequence[tuple[Survey, Survey]], rule: Rule) -> Calibration:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.domain.corpus import ImageRef, address
 from jobs.domain.ids import ImageKey, JobId
@@ -35,6 +37,8 @@ class Verdict:
     flagged: bool = False
     #: share of pixels with probability at or above each of `ncl_model.inference.scoring.AREA_CUTOFFS`
     tampered_areas: tuple[float, ...] = ()
+    #: which kinds of evidence speak how loudly: a document of `ncl_model.inference.judging.Evidence`
+    evidence: Mapping[str, Any] | None = None
     map_uri: str | None = None
     #: pixels, upright
     width: int | None = None

@@ -296,6 +296,7 @@ class ShardScreener:
             score=scored.score,
             flagged=flagged,
             tampered_areas=scored.tampered_areas,
+            evidence=scored.evidence,
             map_uri=map_uri,
             width=item.image.width,
             height=item.image.height,

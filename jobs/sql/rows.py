@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -145,6 +146,7 @@ def verdict_to_row(job_id: JobId, verdict: Verdict) -> dict[str, Any]:
         "reused": verdict.reused,
         "tampered_area": areas[HALF] if areas else None,
         "tampered_areas": pack_areas(areas) if areas else None,
+        "evidence": None if verdict.evidence is None else json.dumps(verdict.evidence, separators=(",", ":")),
         "map_uri": verdict.map_uri,
         "width": verdict.width,
         "height": verdict.height,
@@ -168,6 +170,7 @@ def verdict_from_row(row: Row[Any]) -> Verdict:
         flagged=bool(row.flagged),
         reused=bool(row.reused),
         tampered_areas=unpack_areas(row.tampered_areas) if row.tampered_areas else (),
+        evidence=json.loads(row.evidence) if row.evidence else None,
         map_uri=row.map_uri,
         width=row.width,
         height=row.height,

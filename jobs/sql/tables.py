@@ -259,6 +259,8 @@ verdicts = Table(
     Column("tampered_area", Double),
     # the shares at all 16 cut-offs: little-endian unsigned 16 bit, 65535 = all of the image
     Column("tampered_areas", LargeBinary),
+    # JSON: what each kind of evidence alone would give as the score, and the copied regions that were found
+    Column("evidence", Text),
     Column("map_uri", Text),
     Column("width", Integer),
     Column("height", Integer),

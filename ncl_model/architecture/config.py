@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ncl_model.architecture.evidence_rule import EvidenceRule
+from ncl_model.copy_move.config import CopyMoveConfig
 from ncl_model.errors import ConfigInvalid
 
 Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
@@ -23,7 +25,7 @@ Compression = Literal["none", "dct"]
 Head = Literal["none", "pooled"]
 Architecture = Literal["joined", "experts"]
 Grid = Literal["fixed", "estimated"]
-ScoreRule = Literal["top_mean", "area", "peak", "head", "head_top_mean", "head_area", "head_peak"]
+ScoreRule = Literal["top_mean", "area", "peak", "head", "head_top_mean", "head_area", "head_peak", "evidence"]
 
 #: sides of every canvas are multiples of this, so that all strides divide them
 CANVAS_MULTIPLE = 32
@@ -40,7 +42,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "head": ("none", "pooled"),
     "architecture": ("joined", "experts"),
     "grid": ("fixed", "estimated"),
-    "score_rule": ("top_mean", "area", "peak", "head", "head_top_mean", "head_area", "head_peak"),
+    "score_rule": ("top_mean", "area", "peak", "head", "head_top_mean", "head_area", "head_peak", "evidence"),
 }
 _RANGES: dict[str, tuple[int, int]] = {
     "width": (4, 256),
@@ -65,6 +67,8 @@ _LATER = frozenset(
         "architecture",
         "grid",
         "encoder_channels",
+        "copy_move",
+        "evidence",
     }
 )
 
@@ -118,6 +122,10 @@ class NclConfig:
     score_top_fraction: float = 0.01
     #: "area": pixels below this probability count as nothing
     score_cutoff: float = 0.5
+    #: how copied regions are searched for; None: not at all
+    copy_move: CopyMoveConfig | None = None
+    #: "evidence": how the statistics of experts and copies become one score; fitted by a release
+    evidence: EvidenceRule | None = None
     #: "peak": side of the square window the map is averaged over, in pixels of the network's input
     score_window: int = 16
 
@@ -146,13 +154,15 @@ class NclConfig:
             raise ConfigInvalid("architecture", "'experts' needs compression 'dct' and head 'pooled'")
         if self.grid == "estimated" and self.architecture != "experts":
             raise ConfigInvalid("grid", "'estimated' is for the architecture 'experts' alone")
+        if self.score_rule == "evidence" and (self.evidence is None or self.architecture != "experts"):
+            raise ConfigInvalid("score_rule", "'evidence' needs the architecture 'experts' and a fitted 'evidence'")
         if self.score_rule.startswith("head") and self.head == "none":
             raise ConfigInvalid("score_rule", f"{self.score_rule!r} asks the image head, and head is 'none'")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, one key per field; fields of later versions are left out while they have their default."""
         return {
-            field.name: list(value) if isinstance(value := getattr(self, field.name), tuple) else value
+            field.name: _plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
             if field.name not in _LATER or getattr(self, field.name) != field.default
         }
@@ -171,7 +181,12 @@ class NclConfig:
         for key in values:
             if key not in known:
                 raise ConfigInvalid(str(key), "unknown field; was this written by a newer version?")
-        return cls(**values)
+        read = dict(values)
+        if read.get("copy_move") is not None:
+            read["copy_move"] = CopyMoveConfig.from_dict(read["copy_move"])
+        if read.get("evidence") is not None:
+            read["evidence"] = EvidenceRule.from_dict(read["evidence"])
+        return cls(**read)
 
     @classmethod
     def from_json(cls, text: str) -> NclConfig:
@@ -183,6 +198,13 @@ class NclConfig:
         if not isinstance(values, dict):
             raise ConfigInvalid("config", "not a JSON object")
         return cls.from_dict(values)
+
+
+def _plain(value: object) -> object:
+    """A field's value as plain JSON types."""
+    if isinstance(value, CopyMoveConfig | EvidenceRule):
+        return value.to_dict()
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _is_number(value: object) -> bool:

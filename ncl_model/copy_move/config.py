@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from ncl_model.errors import ConfigInvalid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,3 +91,15 @@ class CopyMoveConfig:
     #: statistics from which a copy is reported as loose, and as strict evidence
     loose: float = 0.35
     strict: float = 1.7
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what ``to_dict`` wrote. Raises ConfigInvalid for a field this version does not know."""
+        try:
+            return cls(**{**values, "weights": CopyWeights(**values["weights"])})
+        except (KeyError, TypeError) as error:
+            raise ConfigInvalid("copy_move", f"is not what this version writes ({error})") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +60,8 @@ class Look:
     score: float
     #: logit of the image head, if there is one
     head: float | None
+    #: of each kind of evidence, see ``inference.judging``; empty where the model has one kind alone
+    statistics: Mapping[str, float]
     width: int
     height: int
 
@@ -134,15 +136,14 @@ def examine(predictor: Predictor, sample: Sample, data: bytes, *, resized: bool 
 def look_at(predictor: Predictor, image: DecodedImage, mask: NDArray[np.bool_] | None) -> Look:
     """What the model says about a decoded photograph, beside its truth (H, W); None where that is not known."""
     size = (image.valid_height, image.valid_width)
-    answer = predictor.ask(image.pixels[None], [size])
-    probabilities = answer.maps[0, : size[0], : size[1]]
-    head = None if answer.head is None else float(answer.head[0])
+    found = predictor.judge(image.pixels[None], [size])[0]
     return Look(
-        probabilities=probabilities,
+        probabilities=found.probabilities,
         mask=mask,
         # as the predictor says it: a verdict's score is a float32
-        score=float(np.float32(predictor.rule.score(probabilities, head))),
-        head=head,
+        score=float(np.float32(found.score)),
+        head=found.head,
+        statistics=found.statistics,
         width=image.width,
         height=image.height,
     )

@@ -27,6 +27,8 @@ _LOWEST = 6
 _STEPS = (3, 4, 5, 6, 7, 8, 10, 12)
 #: a comb is read from coefficients beyond this many steps: those next to zero say nothing
 _BEYOND = 0.6
+#: keeps the strength finite where all phases are alike
+_FLAT = 1e-3
 #: fewer coefficients than this show no comb
 _FEWEST = 20
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -46,6 +48,15 @@ class Grids(NamedTuple):
     second: Phase
 
 
+class MeasuredGrids(NamedTuple):
+    """The grids, and how far the first stands out."""
+
+    grids: Grids
+    #: standard deviations by which empty coefficients under the first phase exceed those under the phases that share
+    #: neither its row nor its column: 20 and more where a JPEG grid is, 4 at most where none is
+    strength: float
+
+
 #: what is said of a photograph too small to tell
 UNKNOWN = Grids(Phase(0, 0), Phase(0, 0))
 
@@ -56,16 +67,29 @@ def find_grids(pixels: NDArray[np.uint8]) -> Grids:
     First: the phase under which most coefficients are next to nothing. Second: the phase, other than the first, whose
     low coefficients gather most at multiples of a step. Photographs of less than two blocks a side give ``UNKNOWN``.
     """
+    return measure_grids(pixels).grids
+
+
+def measure_grids(pixels: NDArray[np.uint8]) -> MeasuredGrids:
+    """As ``find_grids``, with the strength of the first; 0 for photographs of less than two blocks a side."""
     height, width = pixels.shape[:2]
     if min(height, width) < 2 * BLOCK:
-        return UNKNOWN
+        return MeasuredGrids(UNKNOWN, 0.0)
     coefficients = _coefficients(_windows(pixels))
     empty = (np.abs(coefficients[..., 1:]) < _NOTHING).mean(axis=(0, 2))
     first = int(empty.argmax())
     combs = _combs(coefficients[..., _lowest()])
     combs[first] = -1
     second = int(combs.argmax())
-    return Grids(Phase(*divmod(first, BLOCK)), Phase(*divmod(second, BLOCK)))
+    grids = Grids(Phase(*divmod(first, BLOCK)), Phase(*divmod(second, BLOCK)))
+    return MeasuredGrids(grids, _strength(empty.reshape(BLOCK, BLOCK), first))
+
+
+def _strength(empty: Floats, first: int) -> float:
+    """``empty`` (8, 8): share of empty coefficients by phase. Phases in the first one's row or column share edges."""
+    row, column = divmod(first, BLOCK)
+    others = np.delete(np.delete(empty, row, axis=0), column, axis=1)
+    return float((empty[row, column] - others.mean()) / (others.std() + _FLAT))
 
 
 def _windows(pixels: NDArray[np.uint8]) -> Floats:

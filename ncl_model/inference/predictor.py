@@ -19,10 +19,14 @@ from PIL import Image
 
 from ncl_model.architecture.config import NclConfig
 from ncl_model.architecture.registry import Network, channels_last
+from ncl_model.copy_move import find_copies
 from ncl_model.imaging.decoding import DEFAULT_MAX_PIXELS, DecodedImage, decode_image
-from ncl_model.imaging.grid import find_grids
+from ncl_model.imaging.grid import MeasuredGrids, measure_grids
 from ncl_model.inference.checkpoint import Checkpoint, Precision, load_checkpoint, shipped_weights
 from ncl_model.inference.device import device_named
+from ncl_model.inference.expert_statistics import statistics
+from ncl_model.inference.folding import fold_batch_norms
+from ncl_model.inference.judging import Evidence, Judgement, judged
 from ncl_model.inference.scoring import AREA_CUTOFFS, Rule, tampered_areas, to_heatmap
 
 #: images of one canvas shape that ``localize`` sends through the network together
@@ -39,6 +43,8 @@ class Localization:
     tampered_areas: tuple[float, ...]
     #: (valid_h, valid_w) uint8, 255 = probability 1
     heatmap: NDArray[np.uint8]
+    #: which kinds of evidence speak how loudly; None where the model has one kind alone
+    evidence: Evidence | None
     #: size of the photograph in pixels, upright
     width: int
     height: int
@@ -51,6 +57,19 @@ class Answer(NamedTuple):
     maps: NDArray[np.float32]
     #: (B,) float32 logits of the image head; None where the network has none
     head: NDArray[np.float32] | None
+    #: of networks made of experts, image by image: the statistic of each, and of both together
+    statistics: tuple[dict[str, float], ...] = ()
+    #: image by image, how far the 8x8 grid stands out; empty where none is estimated
+    grid_strengths: tuple[float, ...] = ()
+
+
+class BatchAnswer(NamedTuple):
+    """What is said about a batch of B images, in their order."""
+
+    scores: NDArray[np.float32]  #: (B,) in [0, 1]
+    areas: NDArray[np.float32]  #: (B, 16), see ``Localization.tampered_areas``
+    heatmaps: list[NDArray[np.uint8]]  #: (valid_h, valid_w) each, 255 = probability 1
+    evidence: list[Evidence | None]  #: None where the model has one kind alone
 
 
 class Predictor:
@@ -60,7 +79,8 @@ class Predictor:
         if precision not in {"float32", "bfloat16"}:
             raise ValueError(f"precision must be float32 or bfloat16, got {precision!r}")
         self._device = device_named(device)
-        self._network = channels_last(network.to(self._device)).eval()
+        # folded first: kernels made anew are not channels last
+        self._network = channels_last(fold_batch_norms(network.to(self._device).eval()))
         self.precision: Precision = precision
         #: sha256 hex over weights, preprocessing and precision
         self.fingerprint = checkpoint.fingerprint(precision)
@@ -116,24 +136,44 @@ class Predictor:
         step = 1 if self._device.type == "cpu" else batch.shape[0]
         parts = [self._forward(batch[i : i + step], sizes[i : i + step]) for i in range(0, len(batch), step)]
         heads = [part.head for part in parts if part.head is not None]
-        return Answer(np.concatenate([part.maps for part in parts]), np.concatenate(heads) if heads else None)
+        statistics = tuple(each for part in parts for each in part.statistics)
+        strengths = tuple(each for part in parts for each in part.grid_strengths)
+        head = np.concatenate(heads) if heads else None
+        return Answer(np.concatenate([part.maps for part in parts]), head, statistics, strengths)
 
-    def predict_batch(
-        self, batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, int]]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[NDArray[np.uint8]]]:
-        """A batch of canvases to the small numbers worth sending back from a model server.
+    def judge(
+        self, batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, int]], *, copies: bool = True
+    ) -> list[Judgement]:
+        """What the model says about each canvas of a batch; ``valid_sizes`` as in ``ask``, which says what is raised.
 
-        ``valid_sizes`` is (valid_height, valid_width) per image. Returns scores (B,), areas (B, 16) and B
-        heatmaps (valid_h, valid_w) uint8. Raises ValueError when the counts differ or a valid size does
-        not lie on the canvas.
+        ``copies``: whether copied regions are searched for, where the config asks for it.
         """
         answer = self.ask(batch, valid_sizes)
-        maps = [m[:h, :w] for m, (h, w) in zip(answer.maps, valid_sizes, strict=True)]
-        heads = [None] * len(maps) if answer.head is None else [float(logit) for logit in answer.head]
-        pairs = zip(maps, heads, strict=True)
-        scores = np.array([self.rule.score(m, head) for m, head in pairs], dtype=np.float32)
-        areas = np.array([tampered_areas(m) for m in maps], dtype=np.float32).reshape(-1, len(AREA_CUTOFFS))
-        return scores, areas, [to_heatmap(m) for m in maps]
+        search = self.config.copy_move if copies else None
+        judgements = []
+        for index, (height, width) in enumerate(valid_sizes):
+            probabilities = answer.maps[index, :height, :width]
+            found = find_copies(batch[index, :height, :width], search) if search else None
+            head = None if answer.head is None else float(answer.head[index])
+            statistics = answer.statistics[index] if answer.statistics else {}
+            strength = answer.grid_strengths[index] if answer.grid_strengths else None
+            judgements.append(judged(self.config, self.rule, probabilities, head, statistics, found, strength))
+        return judgements
+
+    def predict_batch(self, batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, int]]) -> BatchAnswer:
+        """A batch of canvases to the small numbers worth sending back from a model server.
+
+        ``valid_sizes`` is (valid_height, valid_width) per image. Raises ValueError when the counts differ or a valid
+        size does not lie on the canvas.
+        """
+        found = self.judge(batch, valid_sizes)
+        areas = np.array([tampered_areas(each.probabilities) for each in found], dtype=np.float32)
+        return BatchAnswer(
+            np.array([each.score for each in found], dtype=np.float32),
+            areas.reshape(-1, len(AREA_CUTOFFS)),
+            [to_heatmap(each.probabilities) for each in found],
+            [each.evidence for each in found],
+        )
 
     def localize(self, images: Sequence[DecodedImage]) -> list[Localization]:
         """Localizations in the order of ``images``; equal canvas shapes share a batch."""
@@ -157,16 +197,17 @@ class Predictor:
     def _localize_equal(self, images: Sequence[DecodedImage]) -> list[Localization]:
         batch = np.stack([image.pixels for image in images])
         sizes = [(image.valid_height, image.valid_width) for image in images]
-        scores, areas, heatmaps = self.predict_batch(batch, sizes)
+        answers = self.predict_batch(batch, sizes)
         return [
             Localization(
                 score=float(score),
                 tampered_areas=tuple(map(float, area)),
                 heatmap=heatmap,
+                evidence=evidence,
                 width=image.width,
                 height=image.height,
             )
-            for image, score, area, heatmap in zip(images, scores, areas, heatmaps, strict=True)
+            for image, score, area, heatmap, evidence in zip(images, *answers, strict=True)
         ]
 
     @staticmethod
@@ -181,15 +222,17 @@ class Predictor:
     def _forward(self, batch: NDArray[np.uint8], sizes: Sequence[tuple[int, ...]]) -> Answer:
         pixels = torch.tensor(batch, device=self._device).permute(0, 3, 1, 2)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
+        measured = self._measured(batch, sizes)
+        grids = [torch.tensor([each.grids for each in measured])] if measured else []
         half = self.precision == "bfloat16"
         with torch.autocast(device_type=self._device.type, dtype=torch.bfloat16, enabled=half):
-            output = self._network(pixels, [(height, width) for height, width in sizes], *self._grids(batch, sizes))
+            output = self._network(pixels, [(height, width) for height, width in sizes], *grids)
         maps = torch.sigmoid(output.map_logits().float()).squeeze(1).cpu().numpy()
-        return Answer(maps, None if output.image is None else output.image.float().cpu().numpy())
+        head = None if output.image is None else output.image.float().cpu().numpy()
+        return Answer(maps, head, statistics(output, sizes), tuple(each.strength for each in measured))
 
-    def _grids(self, batch: NDArray[np.uint8], sizes: Sequence[tuple[int, ...]]) -> list[torch.Tensor]:
-        """Where the 8x8 blocks of each photograph begin, for networks that ask."""
+    def _measured(self, batch: NDArray[np.uint8], sizes: Sequence[tuple[int, ...]]) -> list[MeasuredGrids]:
+        """Where the 8x8 blocks of each photograph begin, for networks that ask; else nothing."""
         if self.config.grid != "estimated":
             return []
-        found = [find_grids(canvas[:height, :width]) for canvas, (height, width) in zip(batch, sizes, strict=True)]
-        return [torch.tensor(found)]
+        return [measure_grids(canvas[:height, :width]) for canvas, (height, width) in zip(batch, sizes, strict=True)]

@@ -38,14 +38,18 @@ class Rule:
     map_rule: MapRule | None
     #: top fraction, cut-off or window side, see ``NclConfig``; 0 where the map is not asked
     number: float = 0.0
+    #: whether experts and copies are asked, see ``architecture.evidence_rule``; then map and head are not
+    evidence: bool = False
     #: whether the image head is asked; together with the map, the mean of both logits counts
     head: bool = False
 
     def __post_init__(self) -> None:
-        if self.map_rule is None and not self.head:
+        if self.map_rule is None and not self.head and not self.evidence:
             raise ValueError("a rule asks the map, the head, or both")
 
     def __str__(self) -> str:
+        if self.evidence:
+            return "evidence"
         words = [f"{self.map_rule} {self.number:g}"] if self.map_rule else []
         return " + ".join((["head"] if self.head else []) + words)
 
@@ -53,6 +57,8 @@ class Rule:
     def of(cls, config: NclConfig) -> Self:
         """The rule a config asks for."""
         name: str = config.score_rule
+        if name == "evidence":
+            return cls(map_rule=None, evidence=True)
         for known, field in _NUMBER_OF.items():
             if name.endswith(known):
                 return cls(map_rule=known, number=getattr(config, field), head=name.startswith("head"))

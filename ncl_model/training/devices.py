@@ -7,6 +7,7 @@ import os
 import torch
 
 from ncl_model.errors import ConfigInvalid
+from ncl_model.inference.processor import has_fast_bfloat16
 from ncl_model.training.recipe import TrainConfig
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -30,6 +31,15 @@ def check_precision(recipe: TrainConfig, device: torch.device) -> None:
         raise ConfigInvalid("precision", "float16 needs a CUDA device; on a CPU take bfloat16 or float32")
     if recipe.precision == "bfloat16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise ConfigInvalid("precision", "this GPU has no bfloat16; take float16")
+
+
+def precision_on(recipe: TrainConfig, device: torch.device) -> str:
+    """The recipe's arithmetic, with ``auto`` decided by what the device computes quickly."""
+    if recipe.precision != "auto":
+        return recipe.precision
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    return "bfloat16" if has_fast_bfloat16() else "float32"
 
 
 def tune(device: torch.device) -> None:

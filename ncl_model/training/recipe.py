@@ -59,8 +59,11 @@ class TrainConfig:
     framing: Literal["crop", "resize"] = choice("crop", "crop", "resize")
     #: side of a training square in pixels, a multiple of 32
     size: int = whole(256, 64, 8192)
-    #: arithmetic of the network; the loss is float32 always; float16 needs a CUDA device
-    precision: Literal["float32", "bfloat16", "float16"] = choice("bfloat16", "float32", "bfloat16", "float16")
+    #: arithmetic of the network; the loss is float32 always; "auto": bfloat16 where the processor multiplies it in
+    #: hardware, else float32; float16 needs a CUDA device
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = choice(
+        "auto", "auto", "float32", "bfloat16", "float16"
+    )
     #: torch.compile the network: minutes at the start, faster steps on a GPU
     compile: bool = switch(False)
 

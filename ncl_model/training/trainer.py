@@ -13,7 +13,7 @@ from ncl_model.architecture.registry import Network
 from ncl_model.errors import CheckpointMismatch, ConfigInvalid
 from ncl_model.inference.checkpoint import Checkpoint, pack_weights
 from ncl_model.training.batch_norm_guard import BatchNormGuard
-from ncl_model.training.devices import check_precision, tune
+from ncl_model.training.devices import check_precision, precision_on, tune
 from ncl_model.training.loss_totals import LossTotals
 from ncl_model.training.optimization import learning_rate, make_optimizer, set_learning_rate
 from ncl_model.training.recipe import TrainConfig
@@ -43,13 +43,15 @@ class Trainer:
         _check_shares(recipe, self.group)
         tune(self.device)
         torch.manual_seed(recipe.seed)
-        self._module = TrainingModule(recipe, self.group.average).to(self.device)
+        #: what it is computed in, as the device has it
+        self.precision = precision_on(recipe, self.device)
+        self._module = TrainingModule(recipe, self.group.average, self.precision).to(self.device)
         self.network: Network = self._module.network
         unused = recipe.loss.stages == "last" or recipe.loss.contrast == "pivot"
         self._wrapped = self.group.wrap(self._module, sync_batch_norm=recipe.sync_batch_norm, find_unused=unused)
         self._parameters = list(self._module.parameters())
         self.optimizer = make_optimizer(recipe, self._module)
-        self._half = recipe.precision == "float16"
+        self._half = self.precision == "float16"
         self._scaler = torch.amp.GradScaler(self.device.type, init_scale=_FLOAT16_SCALE if self._half else 1.0)
         self._guard = BatchNormGuard(self._module)
         self.totals = LossTotals(self.device)

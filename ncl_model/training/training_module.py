@@ -19,12 +19,12 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 class TrainingModule(nn.Module):
     """(pixels, masks, step, grids) to ``LossParts``. Shapes: B, 3, H, W uint8; B, 1, H, W in {0, 1}; B, 2, 2."""
 
-    def __init__(self, recipe: TrainConfig, average: Callable[[Tensor], Tensor]) -> None:
-        """``average`` gives the mean of a count over the workers; see ``Objective``."""
+    def __init__(self, recipe: TrainConfig, average: Callable[[Tensor], Tensor], precision: str) -> None:
+        """``average`` gives the mean of a count over the workers, see ``Objective``; ``precision``: never "auto"."""
         super().__init__()
         self.network = channels_last(build_network(recipe.network)).train()
         self.objective = Objective(recipe.loss, *self.network.patch_channels).train()
-        self._dtype = DTYPES[recipe.precision]
+        self._dtype = DTYPES[precision]
         self._average = average
         # kept out of the module tree: a compiled twin would double every name of the state
         self._run: tuple[Callable[..., Any]] = (self.network,)

@@ -27,6 +27,7 @@ def verdict_document(found: FoundVerdict) -> dict[str, Any]:
         "flagged": verdict.flagged,
         "tampered_area": _rounded(area),
         "tampered_areas": [round(value, _DIGITS) for value in verdict.tampered_areas],
+        "evidence": verdict.evidence,
         "width": verdict.width,
         "height": verdict.height,
         "size": verdict.size,

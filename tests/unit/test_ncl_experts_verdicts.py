@@ -98,8 +98,8 @@ def test_the_same_bytes_give_the_same_verdict_alone_or_among_others(weights: Pat
 def test_what_fills_the_canvas_does_not_move_the_grid(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Grids are looked for in the photograph alone."""
     asked: list[tuple[int, ...]] = []
-    real = predicting.find_grids
-    monkeypatch.setattr(predicting, "find_grids", lambda pixels: (asked.append(pixels.shape), real(pixels))[1])
+    real = predicting.measure_grids
+    monkeypatch.setattr(predicting, "measure_grids", lambda pixels: (asked.append(pixels.shape), real(pixels))[1])
     image = predictor.decode(jpeg_bytes(textured(3, 50, 70), 70))
     assert image.pixels.shape == (64, 96, 3)
     noisy = image.pixels.copy()

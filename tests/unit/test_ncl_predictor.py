@@ -93,11 +93,12 @@ def test_padding_counts_for_nothing(predictor: Predictor) -> None:
 
 def test_predict_batch_gives_small_arrays(predictor: Predictor) -> None:
     batch = np.zeros((2, 64, 64, 3), dtype=np.uint8)
-    scores, areas, heatmaps = predictor.predict_batch(batch, [(64, 64), (10, 20)])
+    scores, areas, heatmaps, evidence = predictor.predict_batch(batch, [(64, 64), (10, 20)])
     assert (scores.shape, scores.dtype) == ((2,), np.float32)
     assert (areas.shape, areas.dtype) == ((2, 16), np.float32)
     assert [h.shape for h in heatmaps] == [(64, 64), (10, 20)]
     assert all(h.dtype == np.uint8 for h in heatmaps)
+    assert evidence == [None, None], "one kind of evidence says no more than the score"
     empty = predictor.predict_batch(batch[:0], [])
     assert (empty[0].shape, empty[1].shape, empty[2]) == ((0,), (0, 16), [])
 

@@ -28,6 +28,8 @@ class Reply:
     areas: NDArray[np.float32] | None = None
     #: B arrays (valid_h, valid_w) uint8
     heatmaps: Sequence[NDArray[np.uint8]] = ()
+    #: B documents, or None where the model has one kind of evidence alone
+    evidence: Sequence[dict[str, Any] | None] = ()
     #: the model raised this on the batch
     error: str | None = None
 
@@ -100,10 +102,11 @@ class Localizer:
 
 def _score(predictor: Any, batch: NDArray[np.uint8], valid_sizes: list[tuple[int, int]]) -> Reply:
     try:
-        scores, areas, heatmaps = predictor.predict_batch(batch, valid_sizes)
+        scores, areas, heatmaps, evidence = predictor.predict_batch(batch, valid_sizes)
     except Exception as error:  # noqa: BLE001 - whatever the model raises is the batch's fault until shown otherwise
         return Reply(fingerprint=predictor.fingerprint, error=f"{type(error).__name__}: {error}")
-    return Reply(fingerprint=predictor.fingerprint, scores=scores, areas=areas, heatmaps=heatmaps)
+    documents = [None if each is None else each.to_dict() for each in evidence]
+    return Reply(fingerprint=predictor.fingerprint, scores=scores, areas=areas, heatmaps=heatmaps, evidence=documents)
 
 
 def _join(parts: Sequence[Reply], fingerprint: str) -> Reply:
@@ -116,4 +119,5 @@ def _join(parts: Sequence[Reply], fingerprint: str) -> Reply:
         scores=np.concatenate([part.scores for part in parts if part.scores is not None]),
         areas=np.concatenate([part.areas for part in parts if part.areas is not None]),
         heatmaps=[heatmap for part in parts for heatmap in part.heatmaps],
+        evidence=[document for part in parts for document in part.evidence],
     )

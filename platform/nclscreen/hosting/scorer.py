@@ -51,8 +51,10 @@ class ServeScorer:
         if reply.error is not None or reply.scores is None or reply.areas is None:
             raise ModelFailed(reply.error or "the model gave no answer")
         return [
-            ScoredImage(score=float(score), tampered_areas=tuple(map(float, areas)), heatmap=heatmap)
-            for score, areas, heatmap in zip(reply.scores, reply.areas, reply.heatmaps, strict=True)
+            ScoredImage(score=float(score), tampered_areas=tuple(map(float, areas)), heatmap=heatmap, evidence=evidence)
+            for score, areas, heatmap, evidence in zip(
+                reply.scores, reply.areas, reply.heatmaps, reply.evidence, strict=True
+            )
         ]
 
     def _config(self, fingerprint: str) -> NclConfig:
