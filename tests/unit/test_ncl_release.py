@@ -12,9 +12,10 @@ import pytest
 import torch
 from support.data_sets import make_authentic, make_indexed, save_as_jpeg, save_photo
 from support.tiny_model import save_lively_model
-from support.training_material import TINY
+from support.training_material import TINY, TINY_EXPERTS
 
-from ncl_model.architecture.network import NclNetwork
+from ncl_model.architecture.config import NclConfig
+from ncl_model.architecture.registry import build_network
 from ncl_model.evaluation.doubts import doubts_about
 from ncl_model.evaluation.equal_saving import EqualSaving
 from ncl_model.evaluation.evaluation_run import read_sets
@@ -124,13 +125,15 @@ def test_the_calibration_holds_for_photographs_that_were_saved_once_more(
     assert "as they are or saved once more" in json.loads(capsys.readouterr().out)["max_fpr"]["0.2"]
 
 
+@pytest.mark.parametrize(
+    "config", [dataclasses.replace(TINY, head="pooled"), TINY_EXPERTS], ids=lambda config: config.architecture
+)
 def test_release_compares_the_head_and_takes_the_rule_that_is_asked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: NclConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = dataclasses.replace(TINY, head="pooled")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        packed = pack_weights(NclNetwork(config).state_dict())
+        packed = pack_weights(build_network(config).state_dict())
     run, out = tmp_path / "run.safetensors", tmp_path / "shipped.safetensors"
     provenance = {"recipe": {"held_out": 0.5, "seed": 1}}
     save_checkpoint(run, Checkpoint(config=config, weights=packed, name="headed", version="0", provenance=provenance))
