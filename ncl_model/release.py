@@ -130,7 +130,10 @@ def _release_experts(
     untouched = sum(not sample.tampered for part in parts for sample in part.samples)
     seen = steps.step("authentic images in nine benign states", untouched)
     worst = worst_states(_predictor(ready, device), parts, seen=seen)
-    rule = EvidenceRule.fit(worst.columns())
+    try:
+        rule = EvidenceRule.fit(worst.columns())
+    except ValueError as error:
+        raise DatasetInvalid(f"{error}; hold more groups out, or add authentic photographs") from error
     config = dataclasses.replace(ready.config, evidence=rule, score_rule="evidence")
     shipped = dataclasses.replace(ready, config=config, version=version)
     scores = np.array([max(rule.scores(each).values(), default=0.0) for each in worst.statistics])

@@ -125,18 +125,31 @@ def test_the_calibration_holds_for_photographs_that_were_saved_once_more(
     assert "as they are or saved once more" in json.loads(capsys.readouterr().out)["max_fpr"]["0.2"]
 
 
-@pytest.mark.parametrize(
-    "config", [dataclasses.replace(TINY, head="pooled"), TINY_EXPERTS], ids=lambda config: config.architecture
-)
-def test_release_compares_the_head_and_takes_the_rule_that_is_asked(
-    config: NclConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def untrained(config: NclConfig, path: Path) -> Path:
+    """Weights of a run that has not learnt anything."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         packed = pack_weights(build_network(config).state_dict())
-    run, out = tmp_path / "run.safetensors", tmp_path / "shipped.safetensors"
     provenance = {"recipe": {"held_out": 0.5, "seed": 1}}
-    save_checkpoint(run, Checkpoint(config=config, weights=packed, name="headed", version="0", provenance=provenance))
+    save_checkpoint(path, Checkpoint(config=config, weights=packed, name="headed", version="0", provenance=provenance))
+    return path
+
+
+def test_too_few_photographs_for_the_evidence_of_experts_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out = untrained(TINY_EXPERTS, tmp_path / "run.safetensors"), tmp_path / "shipped.safetensors"
+    labelled = make_indexed(tmp_path / "labelled", count=24)
+    assert release_main(["--run", str(run), "--data", str(labelled), "--out", str(out)]) == 1
+    assert "authentic photographs are too few to fit a rate of 0.01; hold more groups out" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_release_compares_the_head_and_takes_the_rule_that_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = untrained(dataclasses.replace(TINY, head="pooled"), tmp_path / "run.safetensors")
+    out = tmp_path / "shipped.safetensors"
     labelled = save_as_jpeg(make_indexed(tmp_path / "labelled", count=24), {True: 50, False: 95})
     command = ["--run", str(run), "--data", str(labelled), "--out", str(out), "--accept-worse"]
 
