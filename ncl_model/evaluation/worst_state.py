@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from ncl_model.data.file_bytes import read_file
 from ncl_model.errors import ImageUnreadable
@@ -63,8 +66,18 @@ def worst_states(predictor: Predictor, parts: Sequence[Part], *, seen: Seen = no
 def _by_state(predictor: Predictor, data: bytes) -> dict[str | None, Mapping[str, float]]:
     """Statistics by the name of the operation, None for the photograph as it is."""
     pixels = decode_photo(data)
-    files: dict[str | None, bytes] = {None: data, **{operation.name: operation.file(pixels) for operation in BENIGN}}
-    return {name: _statistics(predictor, file, copies=name in _SEARCHED) for name, file in files.items()}
+    found: dict[str | None, Mapping[str, float]] = {None: _statistics(predictor, data, copies=None in _SEARCHED)}
+    for operation in BENIGN:
+        file = operation.file(pixels) if operation.quality else _bitmap(operation.pixels(pixels))
+        found[operation.name] = _statistics(predictor, file, copies=operation.name in _SEARCHED)
+    return found
+
+
+def _bitmap(pixels: NDArray[np.uint8]) -> bytes:
+    """As a file without loss that is quickly written, which a PNG of many megapixels is not."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "BMP")
+    return buffer.getvalue()
 
 
 def _statistics(predictor: Predictor, data: bytes, *, copies: bool) -> Mapping[str, float]:
