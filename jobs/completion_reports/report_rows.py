@@ -95,6 +95,7 @@ def result_row(verdict: Verdict) -> list[str]:
         "score": verdict.score,
         "flagged": verdict.flagged,
         "tampered_area": tampered_area(verdict),
+        "evidence": None if verdict.evidence is None else verdict.evidence["scores"],
         "map_uri": verdict.map_uri,
         "reused": verdict.reused,
     }

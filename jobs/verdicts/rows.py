@@ -19,6 +19,8 @@ class FoundVerdict:
     job_id: JobId
     #: of the job
     model: ModelRef
+    #: score from which the job flags
+    threshold: float
     verdict: Verdict
 
     @property
@@ -28,12 +30,14 @@ class FoundVerdict:
 
 def joined() -> Select[Any]:
     """Verdicts with what `found_from_row` needs of their jobs."""
-    return select(verdicts, jobs.c.model_fingerprint, jobs.c.model_name).join(jobs, jobs.c.id == verdicts.c.job_id)
+    of_job = (jobs.c.model_fingerprint, jobs.c.model_name, jobs.c.threshold)
+    return select(verdicts, *of_job).join(jobs, jobs.c.id == verdicts.c.job_id)
 
 
 def found_from_row(row: Row[Any]) -> FoundVerdict:
     return FoundVerdict(
         job_id=JobId(row.job_id),
         model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
+        threshold=row.threshold,
         verdict=verdict_from_row(row),
     )

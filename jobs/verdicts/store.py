@@ -16,7 +16,7 @@ from jobs.verdicts.filters import VerdictFilter
 from jobs.verdicts.finding import find_image
 from jobs.verdicts.listing import Listing
 from jobs.verdicts.rows import FoundVerdict, found_from_row, joined
-from jobs.verdicts.summaries import error_counts, score_histogram
+from jobs.verdicts.summaries import EvidenceCounts, error_counts, evidence_counts, score_histogram
 
 
 class VerdictStore:
@@ -72,6 +72,11 @@ class VerdictStore:
         """Images per score bin: `HISTOGRAM_BINS` bins over [0, 1], the last one closed."""
         with reading(self._engine) as connection:
             return score_histogram(connection, job_id)
+
+    def evidence_counts(self, job_id: JobId) -> EvidenceCounts:
+        """How many images of a job could be tested for which kind of evidence."""
+        with reading(self._engine) as connection:
+            return evidence_counts(connection, job_id)
 
     def error_counts(self, job_id: JobId) -> dict[str, int]:
         """Images per error code, most frequent first."""

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ncl_model.architecture.config import NclConfig
-from ncl_model.copy_move import CopiedPair, CopyMoveEvidence
+from ncl_model.copy_move import CopiedPair
 from ncl_model.errors import ImageUnreadable
 from ncl_model.imaging.decoding import decode_image
 from nclscreen.pictures import comparison, draw_copies, overlay, upright_photo
@@ -143,9 +143,9 @@ def test_text_is_made_to_fit() -> None:
     assert "\\u" in drawable("\ue123", face)
 
 
-def evidence_of(*boxes: tuple[float, float, float, float]) -> CopyMoveEvidence:
+def pairs_of(*boxes: tuple[float, float, float, float]) -> tuple[CopiedPair, ...]:
     """Pairs of a box and the same in the lower right corner, a line between them."""
-    pairs = tuple(
+    return tuple(
         CopiedPair(
             first=box,
             second=(0.8, 0.8, 1.0, 1.0),
@@ -162,20 +162,19 @@ def evidence_of(*boxes: tuple[float, float, float, float]) -> CopyMoveEvidence:
         )
         for box in boxes
     )
-    return CopyMoveEvidence(statistic=3.0, level="strict", searched=True, pairs=pairs, heatmap=None)
 
 
 @pytest.mark.parametrize("size", [(90, 60), (1, 1), (2000, 30)])
 def test_copies_are_drawn_on_a_photograph_of_any_size_which_stays_as_it_is(size: tuple[int, int]) -> None:
     photo = Image.new("RGB", size, (120, 120, 120))
-    drawn = draw_copies(photo, evidence_of((0.0, 0.0, 0.2, 0.3), (0.4, 0.0, 0.6, 0.2)))
+    drawn = draw_copies(photo, pairs_of((0.0, 0.0, 0.2, 0.3), (0.4, 0.0, 0.6, 0.2)))
     assert drawn.size == size
     assert np.asarray(drawn).std() > 0 or size == (1, 1)
     assert (np.asarray(photo) == 120).all()
 
 
 def test_both_ends_of_a_copy_have_a_box_of_one_colour_and_a_line_between() -> None:
-    drawn = np.asarray(draw_copies(GREY, evidence_of((0.1, 0.1, 0.3, 0.3))))
+    drawn = np.asarray(draw_copies(GREY, pairs_of((0.1, 0.1, 0.3, 0.3))))
     bright = [
         {tuple(colour) for colour in part.reshape(-1, 3).tolist() if max(colour) > 150}
         for part in (drawn[:20, :30], drawn[45:, 70:], drawn[20:40, 30:65])
@@ -186,4 +185,4 @@ def test_both_ends_of_a_copy_have_a_box_of_one_colour_and_a_line_between() -> No
 
 
 def test_nothing_is_drawn_where_nothing_was_copied() -> None:
-    assert (np.asarray(draw_copies(GREY, evidence_of())) == np.asarray(GREY)).all()
+    assert (np.asarray(draw_copies(GREY, pairs_of())) == np.asarray(GREY)).all()

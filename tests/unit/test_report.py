@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from support.screened_jobs import ScreenedJob, Shot, blob, screened_job
 
-from jobs.domain import Counts
+from jobs.domain import Counts, Job
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
+from jobs.verdicts import EvidenceCounts
 from nclscreen.html_report import ReportLimits, write_report
 from nclscreen.html_report.explanations import EXPLANATIONS
 from nclscreen.html_report.histogram import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, histogram
-from nclscreen.html_report.summary import duration_text, summarize
+from nclscreen.html_report.summary import Summary, duration_text, summarize
 from nclscreen.html_report.tables import safe_cell
 
 EVIL = "evil\"'><script>alert(1)</script><img src=x onerror=alert(2)>.jpg"
@@ -224,18 +225,22 @@ def test_every_error_code_is_explained() -> None:
     assert set(EXPLANATIONS) == set(ErrorCode)
 
 
+def summary(job: Job, now: float) -> Summary:
+    return summarize(job, now, {}, EvidenceCounts(images=0, by_kind={}))
+
+
 def test_a_job_that_did_not_complete_says_so(make: Make) -> None:
     job = make([Shot(key="calm.jpg", score=0.1)]).job
-    assert summarize(job, 0).caveat is None
+    assert summary(job, 0).caveat is None
     unfinished = replace(job, counts=Counts(total=2000, scored=1200), started_at=100.0, finished_at=None)
-    running = summarize(replace(unfinished, state=JobState.RUNNING), 160.0)
+    running = summary(replace(unfinished, state=JobState.RUNNING), 160.0)
     assert running.caveat is not None
     assert "1,200 of 2,000 images" in running.caveat
     assert (running.took, running.speed) == ("1 min 0 s", "20.0")
-    failed = summarize(replace(unfinished, state=JobState.FAILED, error="the disk is full"), 160.0)
+    failed = summary(replace(unfinished, state=JobState.FAILED, error="the disk is full"), 160.0)
     assert failed.caveat is not None
     assert "failed: the disk is full" in failed.caveat
-    waiting = summarize(replace(unfinished, state=JobState.READY, started_at=None, counts=Counts()), 1.0)
+    waiting = summary(replace(unfinished, state=JobState.READY, started_at=None, counts=Counts()), 1.0)
     assert (waiting.took, waiting.speed, waiting.flagged_share) == ("–", "–", "nothing has a score")
 
 

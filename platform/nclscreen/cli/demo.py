@@ -39,7 +39,8 @@ def demo(
     report = write_job_report(wiring, job, out / "report")
     output.out.print()
     found = (item.verdict for item in wiring.verdicts.of_job(job.id))
-    output.out.print(str(tally(corpus, found, heatmap_reader(wiring.open_storage))), markup=False)
+    counted = tally(corpus, found, heatmap_reader(wiring.open_storage), threshold=job.threshold)
+    output.out.print(str(counted), markup=False)
     output.out.print(f"report   {report}", soft_wrap=True, markup=False)
     if job.state is not JobState.COMPLETED:
         raise typer.Exit(output.FAILED)

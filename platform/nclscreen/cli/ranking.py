@@ -3,38 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 
 from jobs.domain import Job, ModelRef
 from jobs.preparation.corpus import names_places
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
 from nclscreen.cli import output
+from nclscreen.evidence_text import cell, fired_in
 from nclscreen.visible_text import visible_text
 
 #: characters of "JOB/NUMBER" with numbers up to a hundred million
 _REF_WIDTH = 25
 _NUMBER_WIDTH = 9
 _LONGEST_MODEL = 24
+#: of all kinds at once: "copies+pixels+traces"
+_EVIDENCE_WIDTH = 20
+#: images that are looked at before the first line: all of one model have evidence, or none
+_LOOKED_AT = 100
 
 
 def print_ranking(found: Iterable[FoundVerdict], *, job: Job | None = None, models: Sequence[ModelRef] = ()) -> None:
     """One line for each image; `job` is the one they are all of, `models` those whose scores meet, if several do.
 
     The image comes last and is not padded: a long key makes its own line longer and no other. Of one job whose images
-    lie in one place, the key alone is shown, else the whole address; `show` takes either, or the number.
+    lie in one place, the key alone is shown, else the whole address; `show` takes either, or the number. The kinds of
+    evidence that fired have a column where one of the first images has any.
     """
     whole = job is None or names_places(job.source)
     names = [model.name[:_LONGEST_MODEL] for model in models]
     model_width = max(map(len, names), default=0)
     place = f"{'number':>{_NUMBER_WIDTH}}" if job is not None else f"{'verdict':<{_REF_WIDTH}}"
+    rest = iter(found)
+    first = list(islice(rest, _LOOKED_AT))
+    with_evidence = any(each.verdict.evidence is not None for each in first)
     heading = f"score    area  {place}  {'model':<{model_width}}  " if names else f"score    area  {place}  "
+    heading += f"{'evidence':<{_EVIDENCE_WIDTH}}  " if with_evidence else ""
     _print(f"{heading}image", style="bold")
-    for each in found:
+    for each in chain(first, rest):
         verdict = each.verdict
         numbers = f"{verdict.score:.3f}  {tampered_area(verdict) or 0.0:6.1%}"
         named = f"{verdict.ordinal:>{_NUMBER_WIDTH}}" if job is not None else f"{each.ref!s:<{_REF_WIDTH}}"
         model = f"{visible_text(each.model.name[:_LONGEST_MODEL]):<{model_width}}  " if names else ""
-        _print(f"{numbers}  {named}  {model}{visible_text(verdict.uri if whole else verdict.key)}")
+        kinds = cell(fired_in(verdict, each.threshold)) or "-"
+        evidence = f"{kinds:<{_EVIDENCE_WIDTH}}  " if with_evidence else ""
+        _print(f"{numbers}  {named}  {model}{evidence}{visible_text(verdict.uri if whole else verdict.key)}")
 
 
 def mixed_scores(models: Sequence[ModelRef]) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from nclscreen.cli import output
 from nclscreen.cli.policies import MaxFpr, Threshold
+from nclscreen.evidence_text import cell, evidence_of, fired
 from nclscreen.services.policies import flag_rule
 from nclscreen.services.scoring import ImageScore, score_images
 from nclscreen.wiring import wire
@@ -34,25 +35,33 @@ def score(
         documents = [each.document for each in found]
         output.print_json({"model": {"name": ref.name, "fingerprint": ref.fingerprint}, **asked, "images": documents})
     else:
-        output.out.print(_table(found))
+        output.out.print(_table(found, rule.threshold))
     if any(each.error_code for each in found):
         raise typer.Exit(output.FAILED)
 
 
-def _table(found: Sequence[ImageScore]) -> Table:
+def _table(found: Sequence[ImageScore], threshold: float) -> Table:
+    with_evidence = any(each.evidence is not None for each in found)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("score", "area"):
         table.add_column(name, justify="right")
     table.add_column("verdict")
+    if with_evidence:
+        table.add_column("evidence")
     table.add_column("image", overflow="fold")
     for each in found:
         image = output.visible(each.image)
         if each.error_code:
-            table.add_row("-", "-", f"{each.error_code}: {each.error_message}{_advice(each)}", image)
+            row = ["-", "-", f"{each.error_code}: {each.error_message}{_advice(each)}"]
         else:
             verdict = "flagged" if each.flagged else "not flagged"
-            table.add_row(f"{each.score:.3f}", f"{each.tampered_area:.1%}", verdict, image)
+            row = [f"{each.score:.3f}", f"{each.tampered_area:.1%}", verdict]
+        table.add_row(*row, *([_fired(each, threshold)] if with_evidence else []), image)
     return table
+
+
+def _fired(found: ImageScore, threshold: float) -> str:
+    return cell(fired(evidence_of(found.evidence), threshold, flagged=found.flagged)) or "-"
 
 
 def _advice(found: ImageScore) -> str:

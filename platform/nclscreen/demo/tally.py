@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from jobs.domain import Verdict
 from jobs.errors import StorageError
 from ncl_model.metrics import auc, pixel_f1
 from nclscreen.demo.corpus import DemoCorpus, DemoImage, Group
+from nclscreen.evidence_text import counts_in_words, fired_in
 from nclscreen.stored_heatmaps import HeatmapMissing, ReadHeatmap
 
 _TAMPERED: tuple[Group, ...] = ("splice", "copy-move")
@@ -49,6 +51,8 @@ class DemoTally:
     pixel_f1: float
     pixel_auc: float
     heatmaps: int
+    #: in how many of the tampered images that were flagged each kind of evidence fired; empty where verdicts have none
+    fired: Mapping[str, int]
 
     @property
     def tampered(self) -> Found:
@@ -60,6 +64,8 @@ class DemoTally:
             f"false alarms     {self.false_alarms} authentic photographs",
             f"ranking          image AUC {self.image_auc:.2f} (0.5 is guessing, 1 is perfect)",
         ]
+        if kinds := counts_in_words(self.fired):
+            lines.append(f"evidence         {kinds} of the {self.tampered.hits} tampered found")
         if self.heatmaps:
             figures = f"pixel F1 {self.pixel_f1:.2f}, pixel AUC {self.pixel_auc:.2f}"
             lines.append(f"where            {figures} over the {self.heatmaps} tampered images with a heatmap")
@@ -70,10 +76,17 @@ class DemoTally:
         return "\n".join(lines)
 
 
-def tally(corpus: DemoCorpus, verdicts: Iterable[Verdict], read_heatmap: ReadHeatmap | None = None) -> DemoTally:
+def tally(
+    corpus: DemoCorpus,
+    verdicts: Iterable[Verdict],
+    read_heatmap: ReadHeatmap | None = None,
+    *,
+    threshold: float = 0.0,
+) -> DemoTally:
     """Hold the verdicts of one job over `corpus.folder` against the truth.
 
     Without `read_heatmap` (see `nclscreen.stored_heatmaps.heatmap_reader`) there are no pixel figures.
+    `threshold` is the job's, from which a kind of evidence fired.
     """
     by_key: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
@@ -94,6 +107,7 @@ def tally(corpus: DemoCorpus, verdicts: Iterable[Verdict], read_heatmap: ReadHea
         pixel_f1=_mean([f1 for f1, _ in pixel]),
         pixel_auc=_mean([area for _, area in pixel]),
         heatmaps=len(pixel),
+        fired=_fired(pairs, threshold),
     )
 
 
@@ -102,6 +116,11 @@ def _flagged(corpus: DemoCorpus, pairs: Sequence[tuple[DemoImage, Verdict]], gro
         hits=sum(image.group == group and verdict.flagged for image, verdict in pairs),
         of=sum(image.group == group for image in corpus.images),
     )
+
+
+def _fired(pairs: Sequence[tuple[DemoImage, Verdict]], threshold: float) -> Counter[str]:
+    tampered = [verdict for image, verdict in pairs if image.group in _TAMPERED]
+    return Counter(kind for verdict in tampered for kind in fired_in(verdict, threshold))
 
 
 def _image_auc(pairs: Sequence[tuple[DemoImage, Verdict]]) -> float:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import io
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from PIL import Image
@@ -16,9 +16,11 @@ from jobs.domain import Verdict
 from jobs.errors import InvalidSource, StorageError
 from jobs.sql.rows import tampered_area
 from jobs.storage import OpenStorage
+from ncl_model.copy_move import CopiedPair
 from ncl_model.errors import ImageUnreadable
+from nclscreen.evidence_text import evidence_of, fired_in, scores_in_words, sentences
 from nclscreen.html_report.limits import ReportLimits
-from nclscreen.pictures import overlay, upright_photo
+from nclscreen.pictures import draw_copies, overlay, upright_photo
 from nclscreen.stored_heatmaps import HeatmapMissing, ReadHeatmap, heatmap_reader
 from nclscreen.visible_text import visible_text
 
@@ -43,6 +45,10 @@ class Card:
     area: float
     photo: Picture | None = None
     overlay: Picture | None = None
+    #: the evidence that fired, in words
+    evidence: tuple[str, ...] = ()
+    #: what each kind of evidence alone would give as the score; empty without any
+    scores: str = ""
     #: what a reader must know about missing or changed pictures
     notes: tuple[str, ...] = ()
 
@@ -50,10 +56,14 @@ class Card:
 class CardMaker:
     """Turns verdicts into cards, in their order."""
 
-    def __init__(self, open_storage: OpenStorage, limits: ReportLimits, read_heatmap: ReadHeatmap | None) -> None:
+    def __init__(
+        self, open_storage: OpenStorage, limits: ReportLimits, read_heatmap: ReadHeatmap | None, threshold: float
+    ) -> None:
+        """`threshold`: from which the job flags."""
         self._open_storage = open_storage
         self._limits = limits
         self._read_heatmap = read_heatmap or heatmap_reader(open_storage)
+        self._threshold = threshold
 
     def cards(self, verdicts: Iterable[Verdict]) -> Iterator[Card]:
         """Cards one after the other; at most twice as many in memory as there are fetchers."""
@@ -71,19 +81,30 @@ class CardMaker:
 
     def _card(self, rank: int, verdict: Verdict) -> Card:
         """A picture that cannot be shown any more costs the card its picture, never the report."""
-        area = tampered_area(verdict) or 0.0
+        evidence = evidence_of(verdict.evidence)
+        card = Card(
+            rank=rank,
+            verdict=verdict,
+            area=tampered_area(verdict) or 0.0,
+            evidence=sentences(evidence, fired_in(verdict, self._threshold)),
+            scores=scores_in_words(evidence),
+        )
+        return self._illustrated(card, () if evidence is None else evidence.copies)
+
+    def _illustrated(self, card: Card, copies: Sequence[CopiedPair]) -> Card:
+        verdict = card.verdict
         try:
             photo, notes = self._photo(verdict)
         except StorageError as error:
-            return Card(rank=rank, verdict=verdict, area=area, notes=(_no_photo(error.reason),))
+            return replace(card, notes=(_no_photo(error.reason),))
         except (ImageUnreadable, InvalidSource) as error:
-            return Card(rank=rank, verdict=verdict, area=area, notes=(_no_photo(str(error)),))
+            return replace(card, notes=(_no_photo(str(error)),))
         try:
-            shown = self._picture(overlay(photo, self._read_heatmap(verdict)))
+            shown = self._picture(draw_copies(overlay(photo, self._read_heatmap(verdict)), copies))
         except (StorageError, InvalidSource, HeatmapMissing) as error:
             reason = error.reason if isinstance(error, StorageError) else str(error)
             shown, notes = None, (*notes, visible_text(f"The heatmap cannot be shown: {reason}."))
-        return Card(rank=rank, verdict=verdict, area=area, photo=self._picture(photo), overlay=shown, notes=notes)
+        return replace(card, photo=self._picture(photo), overlay=shown, notes=notes)
 
     def _photo(self, verdict: Verdict) -> tuple[Image.Image, tuple[str, ...]]:
         storage = self._open_storage(verdict.container)

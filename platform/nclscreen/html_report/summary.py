@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jobs.domain import Job
 from jobs.domain.states import FINAL, JobState
+from jobs.verdicts import EvidenceCounts
+from ncl_model.inference.judging import COPIES
+from nclscreen.evidence_text import counts_in_words, untested_in_words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,10 +26,12 @@ class Summary:
     speed: str
     #: share of the images with a score that are flagged, as text
     flagged_share: str
+    #: whether the model searches for copied regions
+    searches_copies: bool
 
 
-def summarize(job: Job, now: float) -> Summary:
-    """`now` is in seconds since the epoch, UTC."""
+def summarize(job: Job, now: float, fired: Mapping[str, int], tested: EvidenceCounts) -> Summary:
+    """`now` is in seconds since the epoch, UTC; `fired`: in how many flagged images each kind of evidence did."""
     took_s = _took_s(job, now)
     counts = job.counts
     judged = counts.scored + counts.reused
@@ -36,6 +42,7 @@ def summarize(job: Job, now: float) -> Summary:
         ("Model", job.model.name),
         ("Model fingerprint", job.model.fingerprint[:12]),
         ("Threshold", f"{job.threshold:.3f}{_promise(job)}"),
+        *_evidence(job, fired, tested),
         ("Started", instant_text(job.started_at)),
         ("Finished", instant_text(job.finished_at)),
         ("Left out by the filters", f"{job.ignored:,}"),
@@ -47,6 +54,7 @@ def summarize(job: Job, now: float) -> Summary:
         took="–" if took_s is None else duration_text(took_s),
         speed="–" if not took_s or not counts.done else f"{counts.done / took_s:,.1f}",
         flagged_share=f"{counts.flagged / judged:.1%} of those with a score" if judged else "nothing has a score",
+        searches_copies=tested.by_kind.get(COPIES, 0) > 0,
     )
 
 
@@ -73,6 +81,16 @@ def _took_s(job: Job, now: float) -> float | None:
 
 def _promise(job: Job) -> str:
     return f", for at most {100 * job.policy['max_fpr']:g} % false alarms" if job.policy else ""
+
+
+def _evidence(job: Job, fired: Mapping[str, int], tested: EvidenceCounts) -> list[tuple[str, str]]:
+    """What spoke for the flagged images, and how many could not be tested for all of it."""
+    details = []
+    if said := counts_in_words(fired):
+        details.append(("Evidence", f"{said} of {job.counts.flagged:,} flagged"))
+    if untested := untested_in_words(tested):
+        details.append(("Could not be tested for", untested))
+    return details
 
 
 def _caveat(job: Job) -> str | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from jobs.domain import Verdict
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
+from nclscreen.evidence_text import cell, fired_in
 
 #: what makes a spreadsheet take a cell for a formula, also in full width; see OWASP, "CSV Injection"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -19,6 +21,7 @@ FLAGGED_COLUMNS = (
     "key",
     "score",
     "tampered_area",
+    "evidence",
     "width",
     "height",
     "bytes",
@@ -34,9 +37,21 @@ def safe_cell(text: str | None) -> str:
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
-def write_flagged(file: TextIO, found: Iterable[FoundVerdict]) -> None:
-    """All flagged images, highest score first; tampered_area is the share at probability 0.5 or more."""
-    _write(file, FLAGGED_COLUMNS, (_flagged_row(item.verdict) for item in found))
+def write_flagged(file: TextIO, found: Iterable[FoundVerdict]) -> Counter[str]:
+    """All flagged images, highest score first; tampered_area is the share at probability 0.5 or more.
+
+    Gives in how many of them each kind of evidence fired.
+    """
+    images: Counter[str] = Counter()
+
+    def rows() -> Iterator[list[object]]:
+        for item in found:
+            kinds = fired_in(item.verdict, item.threshold)
+            images.update(kinds)
+            yield _flagged_row(item.verdict, kinds)
+
+    _write(file, FLAGGED_COLUMNS, rows())
+    return images
 
 
 def write_failed(file: TextIO, found: Iterable[FoundVerdict]) -> None:
@@ -44,7 +59,7 @@ def write_failed(file: TextIO, found: Iterable[FoundVerdict]) -> None:
     _write(file, FAILED_COLUMNS, (_failed_row(item.verdict) for item in found))
 
 
-def _flagged_row(verdict: Verdict) -> list[object]:
+def _flagged_row(verdict: Verdict, kinds: Sequence[str]) -> list[object]:
     area = tampered_area(verdict)
     return [
         verdict.ordinal,
@@ -52,6 +67,7 @@ def _flagged_row(verdict: Verdict) -> list[object]:
         safe_cell(verdict.key),
         f"{verdict.score:.4f}",
         "" if area is None else f"{area:.4f}",
+        safe_cell(cell(kinds)),
         verdict.width,
         verdict.height,
         verdict.size,

@@ -38,7 +38,7 @@ def write_report(
     out_dir.mkdir(parents=True, exist_ok=True)
     flagged = VerdictFilter(job_id=job.id, flagged=True)
     with replacing(out_dir / "flagged.csv") as file:
-        write_flagged(file, verdicts.stream(flagged))
+        fired = write_flagged(file, verdicts.stream(flagged))
     with replacing(out_dir / "failed.csv") as file:
         write_failed(file, verdicts.stream(VerdictFilter(job_id=job.id, failed=True)))
     # a short list, without pictures: the database is not kept waiting while they are drawn
@@ -48,9 +48,9 @@ def write_report(
     with replacing(page) as file:
         write_page(
             file,
-            summary=summarize(job, now),
+            summary=summarize(job, now, fired, verdicts.evidence_counts(job.id)),
             histogram=histogram(verdicts.score_histogram(job.id), job.threshold),
-            cards=CardMaker(open_storage, limits, read_heatmap).cards(shown),
+            cards=CardMaker(open_storage, limits, read_heatmap, job.threshold).cards(shown),
             shown=len(shown),
             failures=failure_groups(verdicts, job.id, limits.failed_rows),
             written_at=now,

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from ncl_model.copy_move import CopiedPair
 from nclscreen.pictures.colours import LEGEND_TITLE, TICKS, colour_table
+from nclscreen.pictures.copies import draw_copies
 from nclscreen.pictures.lettering import drawable, fitted, font, width, wrapped
 from nclscreen.pictures.overlay import overlay
 from nclscreen.visible_text import visible_text
@@ -23,11 +25,13 @@ _SMALLEST, _LONGEST = 320, 1600
 _LEAST_WIDTH = 760
 
 
-def comparison(photo: Image.Image, heatmap: NDArray[np.uint8], lines: Sequence[str] = ()) -> Image.Image:
+def comparison(
+    photo: Image.Image, heatmap: NDArray[np.uint8], lines: Sequence[str] = (), copies: Sequence[CopiedPair] = ()
+) -> Image.Image:
     """One RGB picture: `lines` (the first is the name) above, photograph left, overlay right, legend below.
 
     `photo` is RGB, `heatmap` (h, w) uint8 with 255 = probability 1. Lines may hold any text; the name is shortened in
-    the middle where it is too long, the others are wrapped.
+    the middle where it is too long, the others are wrapped. `copies` are drawn on the overlay as boxes and lines.
     """
     photo = _bounded(photo)
     gap = max(16, photo.width // 40)
@@ -39,7 +43,7 @@ def comparison(photo: Image.Image, heatmap: NDArray[np.uint8], lines: Sequence[s
     left, top = gap + (inner - 2 * photo.width - gap) // 2, caption.height + 2 * gap
     sheet.paste(caption, (gap, gap))
     sheet.paste(photo, (left, top))
-    sheet.paste(overlay(photo, heatmap), (left + photo.width + gap, top))
+    sheet.paste(draw_copies(overlay(photo, heatmap), copies), (left + photo.width + gap, top))
     sheet.paste(legend, (gap + inner - legend.width, top + photo.height + gap))
     return sheet
 

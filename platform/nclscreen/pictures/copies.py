@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PIL import Image, ImageDraw
 
-from ncl_model.copy_move import CopiedPair, CopyMoveEvidence
+from ncl_model.copy_move import CopiedPair
 
 #: one colour a pair, in turn; bright on a dark edge, so that they show on any photograph
 _COLOURS = ((0, 214, 255), (255, 92, 200), (160, 255, 60), (255, 176, 0))
@@ -13,14 +15,14 @@ _EDGE = (0, 0, 0)
 _WIDTH_SHARE, _LEAST_WIDTH = 1 / 400, 1
 
 
-def draw_copies(photo: Image.Image, evidence: CopyMoveEvidence) -> Image.Image:
-    """A copy of the photograph (RGB, any size) with the pairs of the evidence on it, the surest on top.
+def draw_copies(photo: Image.Image, pairs: Sequence[CopiedPair]) -> Image.Image:
+    """A copy of the photograph (RGB, any size) with the pairs on it, the first, the surest, on top.
 
     Both ends of a pair have one colour: which of them is the copy is not known.
     """
     drawn = photo.convert("RGB")
     draw = ImageDraw.Draw(drawn)
-    for number, pair in reversed(list(enumerate(evidence.pairs))):
+    for number, pair in reversed(list(enumerate(pairs))):
         colour = _COLOURS[number % len(_COLOURS)]
         width = max(_LEAST_WIDTH, round(max(photo.size) * _WIDTH_SHARE))
         _draw_pair(draw, pair, photo.size, _EDGE, width + 2)

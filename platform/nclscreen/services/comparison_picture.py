@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,8 @@ from jobs.domain import Job
 from jobs.errors import JobsError
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
+from ncl_model.inference.judging import Evidence
+from nclscreen.evidence_text import evidence_of, fired_in, scores_in_words, sentences
 from nclscreen.pictures import comparison, upright_photo
 from nclscreen.stored_heatmaps import heatmap_reader
 from nclscreen.wiring import Wiring
@@ -36,16 +39,25 @@ def comparison_picture(wiring: Wiring, job: Job, found: FoundVerdict) -> Image:
         raise NoPicture(f"{verdict.key!r} has no score: {verdict.error_code} ({verdict.error_message})")
     data = wiring.open_storage(verdict.container).read(verdict.key, version_id=verdict.version_id)
     heatmap = heatmap_reader(wiring.open_storage)(verdict) if verdict.map_uri else _computed_heatmap(wiring, job, data)
-    area = tampered_area(verdict) or 0.0
+    area, evidence = tampered_area(verdict) or 0.0, evidence_of(verdict.evidence)
     lines = [
         verdict.key,
         f"{found.ref} in {verdict.container}",
         f"score {verdict.score:.3f}, threshold {job.threshold:.3f}: {'flagged' if verdict.flagged else 'not flagged'}; "
         f"{area:.1%} of the image at 0.5 or more",
+        *_evidence_lines(evidence, fired_in(verdict, job.threshold)),
     ]
     if verdict.sha256 is not None and hashlib.sha256(data).hexdigest() != verdict.sha256:
         lines.append("the file has changed since it was scored: this is its present picture")
-    return comparison(upright_photo(data, _LONGEST_SIDE), heatmap, lines)
+    copies = () if evidence is None else evidence.copies
+    return comparison(upright_photo(data, _LONGEST_SIDE), heatmap, lines, copies)
+
+
+def _evidence_lines(evidence: Evidence | None, kinds: Sequence[str]) -> list[str]:
+    """What fired, and how loud each kind is; nothing without evidence."""
+    alone = scores_in_words(evidence)
+    lines = ["; ".join(sentences(evidence, kinds)), alone and f"each kind alone would score: {alone}"]
+    return [line for line in lines if line]
 
 
 def _computed_heatmap(wiring: Wiring, job: Job, data: bytes) -> NDArray[np.uint8]:

@@ -35,6 +35,8 @@ class ImageScore:
     false_positive_rate: float | None = None
     #: share of the image with a probability of at least 0.5
     tampered_area: float | None = None
+    #: a document of `ncl_model.inference.judging.Evidence`; None where the model has one kind alone
+    evidence: dict[str, Any] | None = None
     #: pixels, upright
     width: int | None = None
     height: int | None = None
@@ -72,6 +74,7 @@ def _judged(wiring: Wiring, image: str, found: Localization, rule: FlagRule) -> 
         flagged=found.score >= rule.threshold,
         false_positive_rate=None if calibration is None else round(calibration.rate(found.score), _DIGITS),
         tampered_area=round(found.tampered_areas[HALF], _DIGITS),
+        evidence=None if found.evidence is None else found.evidence.to_dict(),
         width=found.width,
         height=found.height,
     )
