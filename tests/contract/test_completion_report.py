@@ -60,6 +60,7 @@ def test_a_job_is_completed_when_its_report_is_there(reports: ReportBench) -> No
         "score": 0.25,
         "flagged": False,
         "tampered_area": 0.0,
+        "evidence": None,
         "map_uri": "memory://maps/1.png",
         "reused": False,
     }

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from support.builders import CONTAINER, entries, entry, ready_job, scored, unreadable
+from support.made_evidence import evidence
 
 from jobs.domain import JobId
 from jobs.errors import ErrorCode
@@ -49,6 +50,8 @@ def test_every_field_comes_back_as_it_was(engine: Engine) -> None:
         replace(scored(i, image, 0.75), map_uri=f"{CONTAINER}/{image.key}", tampered_areas=AREAS)
         for i, image in enumerate(images)
     ]
+    results[0] = replace(results[0], evidence=evidence(2, pixels=1e-06, traces=0.25, copies=0.999))
+    results[1] = replace(results[1], evidence=evidence(**{AWKWARD[0]: 0.5, AWKWARD[2]: 0.25, AWKWARD[5]: 1.0}))
     results[-1] = unreadable(len(images) - 1, images[-1], ErrorCode.CORRUPT, AWKWARD[2])
     with writing(engine) as connection:
         insert_verdicts(connection, job_id, results, database_clock)

@@ -21,6 +21,7 @@ from support.builders import (
     results_of,
     unreadable,
 )
+from support.made_evidence import evidence
 
 from jobs.domain import ImageKey, ImageRef, JobId, JobOptions, Verdict
 from jobs.screening.known_verdicts import KnownVerdicts
@@ -61,7 +62,7 @@ def test_the_same_key_and_any_image_of_the_same_size_are_known(bench: Bench) -> 
 
 def test_a_known_verdict_comes_back_as_it_was_recorded(bench: Bench) -> None:
     image = entry("a.jpg", size=10, etag="e", version_id="v")
-    (verdict,) = scored([image])
+    (verdict,) = scored([image], evidence=evidence(1, pixels=0.2, copies=0.999))
     record(bench, [image], [verdict])
     (found,) = KnownVerdicts(bench.engine).recall(lease([image])).known
     assert replace(found, tampered_areas=()) == replace(verdict, tampered_areas=())

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 from support.builders import FINGERPRINT, Bench, entry, ready_job, scored, unreadable
+from support.made_evidence import evidence
 
 from jobs.domain import ImageRef, JobId, Verdict
 from jobs.errors import AmbiguousImage, ErrorCode, VerdictNotFound
@@ -183,6 +184,24 @@ def test_the_spread_of_scores_with_its_edges(bench: Bench, verdicts: VerdictStor
     bins = verdicts.score_histogram(job_id)
     assert {i: n for i, n in enumerate(bins) if n} == {0: 1, 24: 1, 25: 1, HISTOGRAM_BINS - 1: 2}
     assert len(bins) == HISTOGRAM_BINS
+
+
+def test_how_many_images_could_be_tested_for_which_evidence(bench: Bench, verdicts: VerdictStore) -> None:
+    documents = [
+        evidence(2, pixels=0.5, traces=0.0, copies=1e-06),
+        evidence(0, pixels=1e-06, traces=1.0, copies=1.0),
+        evidence(0, pixels=0.5, traces=0.5),
+        evidence(0),
+        None,
+    ]
+    images = [entry(f"{i}.jpg") for i in range(6)]
+    results = [replace(scored(i, images[i]), evidence=document) for i, document in enumerate(documents)]
+    job_id = screened(bench, images, [*results, unreadable(5, images[5])])
+    with_scores(bench, [0.3])
+    counted = verdicts.evidence_counts(job_id)
+    assert (counted.images, counted.by_kind) == (4, {"pixels": 3, "traces": 3, "copies": 2})
+    assert [found.verdict.evidence for found in verdicts.of_job(job_id)] == [*documents, None]
+    assert verdicts.evidence_counts(JobId("nobody")).images == 0
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

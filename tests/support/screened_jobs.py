@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,8 @@ class Shot:
     message: str = "made by hand"
     data: bytes = field(default_factory=lambda: photo_bytes(seed=0))
     keep_heatmap: bool = True
+    #: a document by `support.made_evidence`
+    evidence: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +98,7 @@ def screened_job(root: Path, shots: Sequence[Shot], *, source: str | None = None
                     score=shot.score,
                     flagged=(shot.score or 0.0) >= THRESHOLD,
                     tampered_areas=tampered_areas(heatmap.astype(np.float32) / 255),
+                    evidence=shot.evidence,
                     map_uri=maps.save(lease, ordinal, heatmap) if shot.keep_heatmap else None,
                     width=96,
                     height=64,

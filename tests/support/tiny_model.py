@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ncl_model.architecture.config import NclConfig
+from ncl_model.architecture.evidence_rule import EvidenceRule
 from ncl_model.architecture.network import NclNetwork
+from ncl_model.architecture.registry import build_network
+from ncl_model.copy_move import CopyMoveConfig
 from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint
 
 
@@ -22,6 +26,26 @@ def save_tiny_model(path: Path, *, seed: int = 0) -> Path:
         network = NclNetwork(config)
     weights = pack_weights(network.state_dict())
     save_checkpoint(path, Checkpoint(config=config, weights=weights, name="tiny", version=str(seed)))
+    return path
+
+
+def save_experts_model(path: Path) -> Path:
+    """A tiny model of several kinds of evidence that believes in copied regions alone."""
+    rng = np.random.default_rng(0)
+    authentic = {
+        "pixels": list(rng.normal(1e6, 1, 600)),
+        "traces": list(rng.normal(1e6, 1, 600)),
+        "copies": list(np.maximum(0, rng.standard_normal(600) - 1.2)),
+    }
+    config = NclConfig(
+        architecture="experts", backbone="resnet18", width=8, output_stride=16, aspp_channels=8, decoder_channels=8,
+        compression="dct", head="pooled", grid="estimated", geometry="fit", copy_move=CopyMoveConfig(),
+        evidence=EvidenceRule.fit(authentic), score_rule="evidence",
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        weights = pack_weights(build_network(config).state_dict())
+    save_checkpoint(path, Checkpoint(config=config, weights=weights, name="experts", version="0"))
     return path
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.made_evidence import evidence
 
 from jobs.domain import ImageKey, Verdict
 from jobs.errors import ErrorCode
@@ -187,6 +188,23 @@ def test_misses_alarms_and_lost_files_are_told(corpus: DemoCorpus) -> None:
     assert math.isnan(found.pixel_f1)
     assert "UNACCOUNTED      2 files" in str(found)
     assert "pixel F1" not in str(found)
+
+
+def test_the_tally_says_which_evidence_fired_of_how_many(corpus: DemoCorpus) -> None:
+    moved = evidence(1, pixels=0.2, copies=0.9)
+    pasted = evidence(0, pixels=0.9, copies=0.6)
+    verdicts = [
+        replace(verdict, evidence=moved if "copy-move" in verdict.key else pasted)
+        if verdict.flagged
+        else replace(verdict, evidence=evidence(0, pixels=0.99, copies=0.99))  # beyond belief: not flagged, so silent
+        for verdict in perfect(corpus)
+        if verdict.score is not None
+    ]
+    text = str(tally(corpus, verdicts, threshold=0.5))
+    assert "evidence         copied regions in 24, noise and edges in 12 of the 24 tampered found" in text
+    text = str(tally(corpus, verdicts, threshold=0.8))
+    assert "evidence         copied regions in 12, noise and edges in 12 of the 24 tampered found" in text
+    assert "evidence" not in str(tally(corpus, perfect(corpus)))
 
 
 def test_heatmaps_that_were_not_kept_are_left_out(corpus: DemoCorpus) -> None:

@@ -184,5 +184,14 @@ def test_both_ends_of_a_copy_have_a_box_of_one_colour_and_a_line_between() -> No
     assert (drawn[:40, 75:] == 120).all()
 
 
+def test_a_comparison_draws_copies_on_its_right_half_alone() -> None:
+    plain = np.asarray(comparison(GREY, flat(0.0))).astype(int)
+    drawn = np.asarray(comparison(GREY, flat(0.0), copies=pairs_of((0.1, 0.1, 0.3, 0.3)))).astype(int)
+    changed = np.abs(drawn - plain).sum(axis=2) > 0
+    middle = changed.shape[1] // 2
+    assert changed[:, middle:].any()
+    assert not changed[:, :middle].any()
+
+
 def test_nothing_is_drawn_where_nothing_was_copied() -> None:
     assert (np.asarray(draw_copies(GREY, pairs_of())) == np.asarray(GREY)).all()

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from support.made_evidence import evidence
 from support.screened_jobs import ScreenedJob, Shot, blob, screened_job
 
 from jobs.domain import Counts, Job
@@ -108,6 +109,58 @@ def test_the_page_asks_nobody_for_anything(make: Make, tmp_path: Path) -> None:
     assert policy is not None
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
+
+
+def test_a_card_says_which_evidence_fired_and_shows_what_was_copied(make: Make, tmp_path: Path) -> None:
+    quiet = {"pixels": 0.1, "traces": 0.2}
+    screened = make(
+        [
+            Shot(key="a.jpg", score=0.99, evidence=evidence(1, **quiet, copies=0.99)),
+            Shot(key="b.jpg", score=0.9, evidence=evidence(0, pixels=0.9, traces=0.8, copies=0.1)),
+            Shot(key="small.jpg", score=0.8, evidence=evidence(0, pixels=0.1, traces=0.8)),
+            Shot(key="calm.jpg", score=0.2, evidence=evidence(0, **quiet, copies=0.1)),
+        ]
+    )
+    page = report(screened, tmp_path / "out")
+    said = " ".join(page.text.split())
+    assert "a region is copied: 2 places" in said
+    assert "noise and edges differ here" in said
+    assert "not searched for copied regions" in said
+    assert "traces of earlier saving in 2, copied regions in 1, noise and edges in 1 of 3 flagged" in said
+    assert "copied regions: 1 image" in said
+    assert "which of them is the copy is not known" in said
+    assert page.of_class("evidence") == 3
+    assert [row["evidence"] for row in rows(tmp_path / "out/flagged.csv")] == ["copies", "pixels+traces", "traces"]
+
+
+def test_copied_regions_are_drawn_on_the_overlay_alone(make: Make, tmp_path: Path) -> None:
+    plain, copied = (
+        report(
+            make([Shot(key="a.jpg", score=0.99, evidence=evidence(pairs, pixels=0.1, copies=0.99))]),
+            tmp_path / f"out{pairs}",
+        )
+        for pairs in (0, 1)
+    )
+    before, after = ([attrs["src"] for tag, attrs in page.tags if tag == "img"] for page in (plain, copied))
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+def test_a_report_of_verdicts_without_evidence_is_as_it_was(make: Make, tmp_path: Path) -> None:
+    page = report(make([Shot(key="a.jpg", score=0.9)]), tmp_path / "out")
+    assert page.of_class("evidence") == 0
+    assert "Evidence" not in page.text
+    assert "tested for" not in page.text
+    assert "which of them is the copy" not in page.text
+    assert rows(tmp_path / "out/flagged.csv")[0]["evidence"] == ""
+
+
+def test_a_kind_of_evidence_is_text_and_nothing_else(make: Make, tmp_path: Path) -> None:
+    screened = make([Shot(key="a.jpg", score=0.9, evidence=evidence(0, **{EVIL: 0.9, "=1+1": 0.8}))])
+    page = report(screened, tmp_path / "out")
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert not any("onerror" in attrs for _, attrs in page.tags)
+    assert EVIL in page.text
 
 
 def test_names_from_outside_are_text_and_nothing_else(make: Make, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.builders import FINGERPRINT, entry, lease, picture
+from support.made_evidence import evidence
 from support.scene import Scene, codes
 
 from jobs.domain import ImageKey, ImageRef, Verdict
@@ -69,6 +70,13 @@ def test_the_new_jobs_threshold_decides() -> None:
     new = taken_over(verdict(flagged=False), held, 3, entry("x.png", etag="new"), None)
     assert (new.ordinal, new.key, new.etag, new.flagged, new.reused) == (3, "x.png", "new", True, True)
     assert not is_flagged(verdict(score=0.59), held)
+
+
+def test_what_is_taken_over_keeps_its_evidence() -> None:
+    spoken = evidence(1, pixels=0.3, copies=0.6)
+    held = lease([entry("x.png")], threshold=0.6)
+    assert taken_over(verdict(evidence=spoken), held, 3, entry("x.png"), None).evidence == spoken
+    assert shard_of_one(Scene(1), verdict(evidence=spoken), threshold=0.7).evidence == spoken
 
 
 def shard_of_one(scene: Scene, known: Verdict, **fields: object) -> Verdict:

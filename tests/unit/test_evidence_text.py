@@ -1,0 +1,99 @@
+"""Kinds of evidence in words: what fired, what it means, and that nothing is said where nothing is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from support.builders import entry, scored
+from support.made_evidence import evidence
+
+from jobs.verdicts import EvidenceCounts
+from ncl_model.inference.judging import Evidence
+from nclscreen.evidence_text import (
+    NOT_SEARCHED,
+    cell,
+    counts_in_words,
+    evidence_of,
+    fired,
+    fired_in,
+    scores_in_words,
+    sentences,
+    untested_in_words,
+)
+
+
+def made(pairs: int = 0, **scores: float) -> Evidence:
+    found = evidence_of(evidence(pairs, **scores))
+    assert found is not None
+    return found
+
+
+def said(pairs: int, threshold: float = 0.95, **scores: float) -> tuple[str, ...]:
+    found = made(pairs, **scores)
+    return sentences(found, fired(found, threshold, flagged=max(scores.values()) >= threshold))
+
+
+def test_the_kinds_that_alone_reach_the_threshold_fire_the_loudest_first() -> None:
+    found = made(1, pixels=0.96, traces=0.2, copies=0.99)
+    assert fired(found, 0.95, flagged=True) == ("copies", "pixels")
+    assert fired(found, 0.98, flagged=True) == ("copies",)
+    assert fired(found, 0.95, flagged=False) == ()
+    assert cell(("copies", "pixels")) == "copies+pixels"
+
+
+def test_a_flagged_image_always_has_a_kind_that_fired() -> None:
+    """Scores by kind are rounded where they are kept: 0.95454545 is less than the threshold it reached by then."""
+    found = made(pixels=21 / 22, traces=0.1)
+    assert found.scores["pixels"] < 21 / 22
+    assert fired(found, 21 / 22, flagged=True) == ("pixels",)
+    rounded_up = made(pixels=20.9999999 / 22)
+    assert fired(rounded_up, 21 / 22, flagged=False) == ()
+
+
+def test_each_kind_says_what_it_saw() -> None:
+    quiet = {"pixels": 0.1, "traces": 0.1, "copies": 0.1}
+    assert said(0, **quiet | {"pixels": 0.99}) == ("noise and edges differ here",)
+    assert said(0, **quiet | {"traces": 0.99}) == ("traces of earlier saving differ here",)
+    assert said(1, **quiet | {"copies": 0.99}) == ("a region is copied: 2 places",)
+    assert said(3, **quiet | {"copies": 0.99}) == ("regions are copied: 3 pairs of places",)
+    assert said(0, **quiet) == ()
+
+
+def test_whatever_is_drawn_is_explained() -> None:
+    assert said(1, 0.97, pixels=0.99, copies=0.92) == (
+        "noise and edges differ here",
+        "2 places look alike, below the threshold",
+    )
+    assert said(0, 0.7, pixels=0.2, copies=0.8) == ("a region seems to be copied, too faintly to be drawn",)
+
+
+def test_what_could_not_be_tested_is_said() -> None:
+    assert said(0, pixels=0.99, traces=0.3) == ("noise and edges differ here", NOT_SEARCHED)
+    nothing = Evidence(scores={})
+    assert fired(nothing, 0.0, flagged=True) == ()
+    assert (sentences(nothing, ()), scores_in_words(nothing)) == ((NOT_SEARCHED,), "")
+    tested = EvidenceCounts(images=10, by_kind={"pixels": 10, "traces": 10, "copies": 7})
+    assert untested_in_words(tested) == "copied regions: 3 images"
+    assert untested_in_words(EvidenceCounts(images=10, by_kind={"pixels": 10, "copies": 0})) == "", "no such kind"
+
+
+def test_scores_and_counts_come_with_the_most_first() -> None:
+    assert scores_in_words(made(pixels=0.5, traces=0.25, copies=0.991)) == (
+        "copied regions 0.991, noise and edges 0.500, traces of earlier saving 0.250"
+    )
+    assert counts_in_words(Counter(pixels=3, copies=1100, traces=0)) == "copied regions in 1,100, noise and edges in 3"
+    assert counts_in_words({}) == ""
+
+
+def test_old_verdicts_and_those_of_one_kind_alone_say_nothing() -> None:
+    old = scored(0, entry("a.jpg"), 0.9)
+    assert fired_in(old, 0.5) == ()
+    assert (sentences(None, ()), scores_in_words(None), cell(())) == ((), "", "")
+
+
+@pytest.mark.parametrize("kind", ["\u202eevil", "two\nlines"])
+def test_a_kind_that_nobody_knows_is_shown_safely(kind: str) -> None:
+    found = made(**{kind: 0.99, "copies": 0.1})
+    shown = [*sentences(found, (kind,)), scores_in_words(found), cell((kind,)), counts_in_words({kind: 2})]
+    assert all("\n" not in text and "\u202e" not in text for text in shown)
