@@ -48,10 +48,15 @@ def cell(kinds: Sequence[str]) -> str:
 
 
 def sentences(evidence: Evidence | None, kinds: Sequence[str]) -> tuple[str, ...]:
-    """What each of the kinds that fired says about the picture, and what else a reader of the picture must know."""
+    """What each of the kinds that fired says about the picture."""
+    return () if evidence is None else tuple(_sentence(kind, evidence) for kind in kinds)
+
+
+def remarks(evidence: Evidence | None, kinds: Sequence[str]) -> tuple[str, ...]:
+    """What else a reader of the picture must know: what is drawn though it did not fire, what could not be tested."""
     if evidence is None:
         return ()
-    said = [_sentence(kind, evidence) for kind in kinds]
+    said = []
     if evidence.copies and COPIES not in kinds:
         said.append(f"{_places(evidence)} look alike, below the threshold")
     if COPIES not in evidence.scores:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from support.made_evidence import evidence
 from support.screened_jobs import Shot, photo_bytes, screened_job
 
 from jobs.errors import ErrorCode
@@ -65,6 +66,8 @@ def report_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     shots = [Shot(key=name, score=0.99 - i / 50, data=photo_bytes(seed=i)) for i, name in enumerate(EVIL)]
     shots += [Shot(key=f"many/{i:02d}.jpg", score=0.8 - i / 100, data=photo_bytes(400, 300)) for i in range(14)]
     shots += [Shot(key=f"calm/{i}.jpg", score=i / 100) for i in range(40)]
+    copied = evidence(1, **{EVIL[0]: 0.5}, copies=0.5)
+    shots.append(Shot(key="copied.jpg", score=0.5, data=photo_bytes(400, 300), evidence=copied))
     shots += [Shot(key=f"bad {name}", code=ErrorCode.CORRUPT, message=name) for name in EVIL]
     screened = screened_job(root, shots, source=EVIL[0])
     (screened.folder / "many/13.jpg").unlink()
@@ -100,8 +103,8 @@ def watched(browser: Browser, report_url: str) -> Iterator[Watched]:
 
 def test_every_flagged_image_has_its_card_and_its_pictures(watched: Watched) -> None:
     page = watched.page
-    assert page.locator(".card").count() == 20
-    assert page.locator(".card img").count() == 38
+    assert page.locator(".card").count() == 21
+    assert page.locator(".card img").count() == 40
     assert page.locator(".card-note").count() == 1
     page.evaluate("for (const image of document.images) image.loading = 'eager'")
     page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
@@ -116,6 +119,12 @@ def test_names_from_outside_do_nothing(watched: Watched) -> None:
     assert names == [name.replace("\n", "\\n").replace("\u202e", "\\u202e") for name in EVIL]
     assert page.locator("h1").text_content() == EVIL[0]
     assert page.locator("img:not([src^='data:'])").count() == 0
+
+
+def test_a_card_says_what_fired(watched: Watched) -> None:
+    said = watched.page.locator(".evidence li")
+    assert said.all_text_contents() == [f"{EVIL[0]} differ here", "a region is copied: 2 places"]
+    assert said.first.is_visible()
 
 
 def test_the_policy_stops_what_an_escape_would_let_through(watched: Watched) -> None:
@@ -145,9 +154,9 @@ def test_the_filter_shows_what_was_asked_for(watched: Watched) -> None:
     page = watched.page
     page.locator("#filter").fill("MANY/0")
     assert page.locator(".card:visible").count() == 10
-    assert page.locator("#filter-count").text_content() == "10 of 20 shown"
+    assert page.locator("#filter-count").text_content() == "10 of 21 shown"
     page.locator("#filter").fill("")
-    assert page.locator(".card:visible").count() == 20
+    assert page.locator(".card:visible").count() == 21
 
 
 def test_a_pair_opens_larger_by_mouse_and_by_key(watched: Watched) -> None:
@@ -166,7 +175,7 @@ def test_a_pair_opens_larger_by_mouse_and_by_key(watched: Watched) -> None:
 
 
 def test_the_histogram_can_be_read_by_a_screen_reader(watched: Watched) -> None:
-    chart = watched.page.get_by_role("img", name="Histogram of 60 scores")
+    chart = watched.page.get_by_role("img", name="Histogram of 61 scores")
     assert chart.count() == 1
     assert watched.page.locator("rect.bar-flagged").count() > 5
 
@@ -185,7 +194,7 @@ def test_nothing_sticks_out_at_any_width(browser: Browser, report_url: str, widt
 
 def test_it_is_complete_without_scripts(browser: Browser, report_url: str) -> None:
     for watched in opened(browser, report_url, java_script_enabled=False):
-        assert watched.page.locator(".card").count() == 20
+        assert watched.page.locator(".card").count() == 21
         assert watched.page.locator(".filter").is_hidden()
         assert watched.page.locator(".failure table tr").count() == 7
 

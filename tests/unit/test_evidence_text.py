@@ -17,6 +17,7 @@ from nclscreen.evidence_text import (
     evidence_of,
     fired,
     fired_in,
+    remarks,
     scores_in_words,
     sentences,
     untested_in_words,
@@ -31,7 +32,8 @@ def made(pairs: int = 0, **scores: float) -> Evidence:
 
 def said(pairs: int, threshold: float = 0.95, **scores: float) -> tuple[str, ...]:
     found = made(pairs, **scores)
-    return sentences(found, fired(found, threshold, flagged=max(scores.values()) >= threshold))
+    kinds = fired(found, threshold, flagged=max(scores.values()) >= threshold)
+    return (*sentences(found, kinds), *remarks(found, kinds))
 
 
 def test_the_kinds_that_alone_reach_the_threshold_fire_the_loudest_first() -> None:
@@ -72,7 +74,7 @@ def test_what_could_not_be_tested_is_said() -> None:
     assert said(0, pixels=0.99, traces=0.3) == ("noise and edges differ here", NOT_SEARCHED)
     nothing = Evidence(scores={})
     assert fired(nothing, 0.0, flagged=True) == ()
-    assert (sentences(nothing, ()), scores_in_words(nothing)) == ((NOT_SEARCHED,), "")
+    assert (sentences(nothing, ()), remarks(nothing, ()), scores_in_words(nothing)) == ((), (NOT_SEARCHED,), "")
     tested = EvidenceCounts(images=10, by_kind={"pixels": 10, "traces": 10, "copies": 7})
     assert untested_in_words(tested) == "copied regions: 3 images"
     assert untested_in_words(EvidenceCounts(images=10, by_kind={"pixels": 10, "copies": 0})) == "", "no such kind"
@@ -89,7 +91,8 @@ def test_scores_and_counts_come_with_the_most_first() -> None:
 def test_old_verdicts_and_those_of_one_kind_alone_say_nothing() -> None:
     old = scored(0, entry("a.jpg"), 0.9)
     assert fired_in(old, 0.5) == ()
-    assert (sentences(None, ()), scores_in_words(None), cell(())) == ((), "", "")
+    assert (*sentences(None, ()), *remarks(None, ())) == ()
+    assert (scores_in_words(None), cell(())) == ("", "")
 
 
 @pytest.mark.parametrize("kind", ["\u202eevil", "two\nlines"])

@@ -18,7 +18,7 @@ from jobs.sql.rows import tampered_area
 from jobs.storage import OpenStorage
 from ncl_model.copy_move import CopiedPair
 from ncl_model.errors import ImageUnreadable
-from nclscreen.evidence_text import evidence_of, fired_in, scores_in_words, sentences
+from nclscreen.evidence_text import evidence_of, fired_in, remarks, scores_in_words, sentences
 from nclscreen.html_report.limits import ReportLimits
 from nclscreen.pictures import draw_copies, overlay, upright_photo
 from nclscreen.stored_heatmaps import HeatmapMissing, ReadHeatmap, heatmap_reader
@@ -45,8 +45,9 @@ class Card:
     area: float
     photo: Picture | None = None
     overlay: Picture | None = None
-    #: the evidence that fired, in words
+    #: the evidence that fired, in words, and what else is to be said of it
     evidence: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     #: what each kind of evidence alone would give as the score; empty without any
     scores: str = ""
     #: what a reader must know about missing or changed pictures
@@ -82,11 +83,13 @@ class CardMaker:
     def _card(self, rank: int, verdict: Verdict) -> Card:
         """A picture that cannot be shown any more costs the card its picture, never the report."""
         evidence = evidence_of(verdict.evidence)
+        kinds = fired_in(verdict, self._threshold)
         card = Card(
             rank=rank,
             verdict=verdict,
             area=tampered_area(verdict) or 0.0,
-            evidence=sentences(evidence, fired_in(verdict, self._threshold)),
+            evidence=sentences(evidence, kinds),
+            remarks=remarks(evidence, kinds),
             scores=scores_in_words(evidence),
         )
         return self._illustrated(card, () if evidence is None else evidence.copies)

@@ -12,7 +12,7 @@ from ncl_model.copy_move import CopiedPair
 _COLOURS = ((0, 214, 255), (255, 92, 200), (160, 255, 60), (255, 176, 0))
 _EDGE = (0, 0, 0)
 #: the width of a line as a share of the long side, and its least pixels
-_WIDTH_SHARE, _LEAST_WIDTH = 1 / 400, 1
+_WIDTH_SHARE, _LEAST_WIDTH = 1 / 400, 2
 
 
 def draw_copies(photo: Image.Image, pairs: Sequence[CopiedPair]) -> Image.Image:

@@ -14,7 +14,7 @@ from jobs.errors import JobsError
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
 from ncl_model.inference.judging import Evidence
-from nclscreen.evidence_text import evidence_of, fired_in, scores_in_words, sentences
+from nclscreen.evidence_text import evidence_of, fired_in, remarks, scores_in_words, sentences
 from nclscreen.pictures import comparison, upright_photo
 from nclscreen.stored_heatmaps import heatmap_reader
 from nclscreen.wiring import Wiring
@@ -55,9 +55,9 @@ def comparison_picture(wiring: Wiring, job: Job, found: FoundVerdict) -> Image:
 
 def _evidence_lines(evidence: Evidence | None, kinds: Sequence[str]) -> list[str]:
     """What fired, and how loud each kind is; nothing without evidence."""
+    said = "; ".join((*sentences(evidence, kinds), *remarks(evidence, kinds)))
     alone = scores_in_words(evidence)
-    lines = ["; ".join(sentences(evidence, kinds)), alone and f"each kind alone would score: {alone}"]
-    return [line for line in lines if line]
+    return [line for line in (said, alone and f"each kind alone would score: {alone}") if line]
 
 
 def _computed_heatmap(wiring: Wiring, job: Job, data: bytes) -> NDArray[np.uint8]:
