@@ -24,7 +24,7 @@ class ScoredImage:
     tampered_areas: tuple[float, ...]
     #: (valid_height, valid_width) uint8, 255 = probability 1
     heatmap: NDArray[np.uint8]
-    #: which kinds of evidence speak how loudly: a document of `ncl_model.inference.judging.Evidence`; None where the
+    #: which kinds of evidence speak how loudly: a document of `ncl_model.inference.evidence.Evidence`; None where the
     #: model has one kind alone
     evidence: Mapping[str, Any] | None = None
 

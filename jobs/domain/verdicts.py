@@ -37,7 +37,7 @@ class Verdict:
     flagged: bool = False
     #: share of pixels with probability at or above each of `ncl_model.inference.scoring.AREA_CUTOFFS`
     tampered_areas: tuple[float, ...] = ()
-    #: which kinds of evidence speak how loudly: a document of `ncl_model.inference.judging.Evidence`
+    #: which kinds of evidence speak how loudly: a document of `ncl_model.inference.evidence.Evidence`
     evidence: Mapping[str, Any] | None = None
     map_uri: str | None = None
     #: pixels, upright

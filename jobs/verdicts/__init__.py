@@ -4,6 +4,6 @@ from jobs.verdicts.filters import VerdictFilter
 from jobs.verdicts.finding import find_image
 from jobs.verdicts.rows import FoundVerdict
 from jobs.verdicts.store import VerdictStore
-from jobs.verdicts.summaries import HISTOGRAM_BINS, EvidenceCounts
+from jobs.verdicts.summaries import HISTOGRAM_BINS
 
-__all__ = ["HISTOGRAM_BINS", "EvidenceCounts", "FoundVerdict", "VerdictFilter", "VerdictStore", "find_image"]
+__all__ = ["HISTOGRAM_BINS", "FoundVerdict", "VerdictFilter", "VerdictStore", "find_image"]

@@ -16,7 +16,7 @@ from jobs.verdicts.filters import VerdictFilter
 from jobs.verdicts.finding import find_image
 from jobs.verdicts.listing import Listing
 from jobs.verdicts.rows import FoundVerdict, found_from_row, joined
-from jobs.verdicts.summaries import EvidenceCounts, error_counts, evidence_counts, score_histogram
+from jobs.verdicts.summaries import error_counts, score_histogram, untestable_counts
 
 
 class VerdictStore:
@@ -73,10 +73,10 @@ class VerdictStore:
         with reading(self._engine) as connection:
             return score_histogram(connection, job_id)
 
-    def evidence_counts(self, job_id: JobId) -> EvidenceCounts:
-        """How many images of a job could be tested for which kind of evidence."""
+    def untestable_counts(self, job_id: JobId) -> dict[str, int]:
+        """Images that could not be tested for a kind of evidence, by kind; only where there are any."""
         with reading(self._engine) as connection:
-            return evidence_counts(connection, job_id)
+            return untestable_counts(connection, job_id)
 
     def error_counts(self, job_id: JobId) -> dict[str, int]:
         """Images per error code, most frequent first."""

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from sqlalchemy import JSON, ColumnElement, Connection, cast, func, select, type_coerce
 
 from jobs.domain import JobId
 from jobs.sql.tables import verdicts
+from ncl_model.inference.evidence import COPIES, PIXELS, TOGETHER, TRACES
 
-#: kinds of evidence that a verdict may have, see `ncl_model.inference.judging.Evidence`
-_KINDS = ("pixels", "traces", "copies")
+#: kinds of evidence that are counted
+_KINDS = (PIXELS, TRACES, TOGETHER, COPIES)
 #: bars of the score histogram over [0, 1]
 HISTOGRAM_BINS = 50
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EvidenceCounts:
-    """How many images could be tested for which kind of evidence."""
-
-    #: scored by a model of several kinds
-    images: int
-    by_kind: Mapping[str, int]
 
 
 def score_histogram(connection: Connection, job_id: JobId) -> list[int]:
@@ -48,18 +37,17 @@ def error_counts(connection: Connection, job_id: JobId) -> dict[str, int]:
     return {str(code): int(images) for code, images in connection.execute(counted)}
 
 
-def evidence_counts(connection: Connection, job_id: JobId) -> EvidenceCounts:
-    """Images with evidence, and those of them that have a score of each kind."""
-    counted = select(
-        func.count(verdicts.c.evidence).label("images"),
-        *(func.count(_score_of(kind, connection)).label(kind) for kind in _KINDS),
-    ).where(verdicts.c.job_id == job_id, verdicts.c.evidence.is_not(None))
+def untestable_counts(connection: Connection, job_id: JobId) -> dict[str, int]:
+    """Images that could not be tested for a kind of evidence, by kind; only where there are any."""
+    counted = select(*(func.count(_why_not(kind, connection)).label(kind) for kind in _KINDS)).where(
+        verdicts.c.job_id == job_id, verdicts.c.evidence.is_not(None)
+    )
     row = connection.execute(counted).one()
-    return EvidenceCounts(images=row.images, by_kind={kind: getattr(row, kind) for kind in _KINDS})
+    return {kind: images for kind in _KINDS if (images := int(getattr(row, kind)))}
 
 
-def _score_of(kind: str, connection: Connection) -> ColumnElement[float]:
+def _why_not(kind: str, connection: Connection) -> ColumnElement[str]:
     # SQLite keeps JSON as text and knows no such type: what is cast to it becomes a number
     as_json = type_coerce if connection.dialect.name == "sqlite" else cast
-    score: ColumnElement[float] = as_json(verdicts.c.evidence, JSON)["scores", kind].as_float()
-    return score
+    reason: ColumnElement[str] = as_json(verdicts.c.evidence, JSON)["untestable", kind].as_string()
+    return reason

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ncl_model.architecture.network import NclOutput
+from ncl_model.inference.evidence import PIXELS, TOGETHER, TRACES
 
-#: the kinds of evidence that need a grid of 8x8 blocks to read
-TRACES, TOGETHER = "traces", "together"
 #: the experts in the order of ``NclOutput.experts``, and what they say together
-KINDS = ("pixels", TRACES, TOGETHER)
+KINDS = (PIXELS, TRACES, TOGETHER)
 #: the most suspect share of a map
 _TOP = 0.01
 

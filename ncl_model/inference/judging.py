@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +11,9 @@ from numpy.typing import NDArray
 from ncl_model.architecture.config import NclConfig
 from ncl_model.copy_move import CopiedPair, CopyMoveEvidence
 from ncl_model.copy_move.evidence import FractionBox
-from ncl_model.inference.expert_statistics import TOGETHER, TRACES
+from ncl_model.inference.evidence import COPIES, NO_GRID, TOGETHER, TOO_SMALL, TRACES, Evidence
 from ncl_model.inference.scoring import FloatMap, Rule
 
-#: the kind of evidence that no network gives
-COPIES = "copies"
-#: why a kind of evidence cannot be tested: no JPEG grid, as after a resize saved without loss; too few pixels
-NO_GRID, TOO_SMALL = "no_grid", "too_small"
 #: grids that stand out less are none (``imaging.grid.MeasuredGrids``; measured between 4 and 20)
 GRID_FROM = 6.0
 #: copied pairs that a verdict carries, the surest ones
@@ -30,36 +25,6 @@ _SHOWN_FROM = 0.9
 _CLEARLY, _DOUBTFUL = 0.5, 0.45
 #: probabilities are kept this far from 0 and 1 before they become logits
 _EDGE = 1e-4
-_DIGITS = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """Which kinds of evidence speak, and how loudly."""
-
-    #: what each kind alone would give as the score, in [0, 1]; the image's score is the largest. A kind that the
-    #: photograph cannot be tested for is not in it
-    scores: Mapping[str, float]
-    #: why a kind is not among the scores, by kind
-    untestable: Mapping[str, str] = field(default_factory=dict)
-    #: the surest copied regions, for lines on the picture
-    copies: tuple[CopiedPair, ...] = ()
-
-    def fired(self, threshold: float) -> list[str]:
-        """The kinds that alone reach a threshold, the loudest first."""
-        return sorted((k for k, v in self.scores.items() if v >= threshold), key=lambda k: -self.scores[k])
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types, rounded."""
-        scores = {kind: round(float(score), _DIGITS + 2) for kind, score in self.scores.items()}
-        copies = [pair.to_dict() for pair in self.copies]
-        return {"scores": scores, "untestable": dict(self.untestable), "copies": copies}
-
-    @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """The evidence of a document by ``to_dict``."""
-        copies = tuple(map(CopiedPair.from_dict, document["copies"]))
-        return cls(scores=document["scores"], untestable=document["untestable"], copies=copies)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -24,9 +24,10 @@ from ncl_model.imaging.decoding import DEFAULT_MAX_PIXELS, DecodedImage, decode_
 from ncl_model.imaging.grid import MeasuredGrids, measure_grids
 from ncl_model.inference.checkpoint import Checkpoint, Precision, load_checkpoint, shipped_weights
 from ncl_model.inference.device import device_named
+from ncl_model.inference.evidence import Evidence
 from ncl_model.inference.expert_statistics import statistics
 from ncl_model.inference.folding import fold_batch_norms
-from ncl_model.inference.judging import Evidence, Judgement, judged
+from ncl_model.inference.judging import Judgement, judged
 from ncl_model.inference.scoring import AREA_CUTOFFS, Rule, tampered_areas, to_heatmap
 
 #: images of one canvas shape that ``localize`` sends through the network together

@@ -1,6 +1,6 @@
 """Kinds of evidence in words, the same wherever a person looks.
 
-A verdict's evidence is a document of `ncl_model.inference.judging.Evidence`. Old verdicts and those of models with one
+A verdict's evidence is a document of `ncl_model.inference.evidence.Evidence`. Old verdicts and those of models with one
 kind alone have none: then nothing is said.
 """
 
@@ -10,16 +10,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs.domain import Verdict
-from jobs.verdicts import EvidenceCounts
-from ncl_model.inference.judging import COPIES, Evidence
+from ncl_model.inference.evidence import COPIES, NO_GRID, PIXELS, TOGETHER, TOO_SMALL, TRACES, Evidence
 from nclscreen.visible_text import visible_text
 
 #: what a kind looks at
-_NAMES = {"pixels": "noise and edges", "traces": "traces of earlier saving", COPIES: "copied regions"}
+_NAMES = {
+    PIXELS: "noise and edges",
+    TRACES: "traces of earlier saving",
+    TOGETHER: "noise, edges and traces taken together",
+    COPIES: "copied regions",
+}
+#: why something could not be tested
+_UNTESTABLE = {
+    NO_GRID: "no JPEG grid stands out: traces of earlier saving cannot be tested",
+    TOO_SMALL: "too small to be searched for copied regions",
+}
 #: between kinds in a table's cell; no spreadsheet takes it for a formula behind a letter
 _BESIDE = "+"
-
-NOT_SEARCHED = "not searched for copied regions"
 
 
 def evidence_of(document: Mapping[str, Any] | None) -> Evidence | None:
@@ -42,9 +49,10 @@ def fired_in(verdict: Verdict, threshold: float) -> tuple[str, ...]:
     return fired(evidence_of(verdict.evidence), threshold, flagged=verdict.flagged)
 
 
-def cell(kinds: Sequence[str]) -> str:
-    """The kinds in a column of a table: "copies+pixels"; empty for none."""
-    return visible_text(_BESIDE.join(kinds))
+def cell(kinds: Sequence[str], most: int | None = None) -> str:
+    """The kinds in a column of a table: "copies+pixels", or "copies+pixels+2" beyond so many; empty for none."""
+    named = list(kinds) if most is None or len(kinds) <= most else [*kinds[:most], str(len(kinds) - most)]
+    return visible_text(_BESIDE.join(named))
 
 
 def sentences(evidence: Evidence | None, kinds: Sequence[str]) -> tuple[str, ...]:
@@ -59,9 +67,7 @@ def remarks(evidence: Evidence | None, kinds: Sequence[str]) -> tuple[str, ...]:
     said = []
     if evidence.copies and COPIES not in kinds:
         said.append(f"{_places(evidence)} look alike, below the threshold")
-    if COPIES not in evidence.scores:
-        said.append(NOT_SEARCHED)
-    return tuple(said)
+    return (*said, *dict.fromkeys(_untestable(kind, reason) for kind, reason in evidence.untestable.items()))
 
 
 def scores_in_words(evidence: Evidence | None) -> str:
@@ -78,12 +84,10 @@ def counts_in_words(images: Mapping[str, int]) -> str:
     return ", ".join(f"{_name(kind)} in {count:,}" for kind, count in frequent if count)
 
 
-def untested_in_words(tested: EvidenceCounts) -> str:
-    """How many images a kind that others were tested for could not be looked for in: "copied regions: 3 images"."""
-    missing = {kind: tested.images - count for kind, count in tested.by_kind.items() if count}
-    return ", ".join(
-        f"{_name(kind)}: {count:,} image{'' if count == 1 else 's'}" for kind, count in missing.items() if count
-    )
+def untestable_in_words(images: Mapping[str, int]) -> str:
+    """How many images could not be tested for what: "traces of earlier saving in 12, copied regions in 1"."""
+    # what can be said of both experts together follows from that of traces
+    return counts_in_words({kind: count for kind, count in images.items() if kind != TOGETHER})
 
 
 def _name(kind: str) -> str:
@@ -94,6 +98,10 @@ def _sentence(kind: str, evidence: Evidence) -> str:
     if kind != COPIES:
         return f"{_name(kind)} differ here"
     return _copied(evidence) if evidence.copies else "a region seems to be copied, too faintly to be drawn"
+
+
+def _untestable(kind: str, reason: str) -> str:
+    return _UNTESTABLE.get(reason) or visible_text(f"not tested for {_name(kind)}: {reason}")
 
 
 def _copied(evidence: Evidence) -> str:

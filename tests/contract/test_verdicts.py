@@ -186,22 +186,21 @@ def test_the_spread_of_scores_with_its_edges(bench: Bench, verdicts: VerdictStor
     assert len(bins) == HISTOGRAM_BINS
 
 
-def test_how_many_images_could_be_tested_for_which_evidence(bench: Bench, verdicts: VerdictStore) -> None:
+def test_how_many_images_could_not_be_tested_for_which_evidence(bench: Bench, verdicts: VerdictStore) -> None:
     documents = [
         evidence(2, pixels=0.5, traces=0.0, copies=1e-06),
         evidence(0, pixels=1e-06, traces=1.0, copies=1.0),
-        evidence(0, pixels=0.5, traces=0.5),
-        evidence(0),
+        evidence(0, {"copies": "too_small"}, pixels=0.5, traces=0.5),
+        evidence(0, {"copies": "too_small", "traces": "no_grid", "together": "no_grid"}),
         None,
     ]
     images = [entry(f"{i}.jpg") for i in range(6)]
     results = [replace(scored(i, images[i]), evidence=document) for i, document in enumerate(documents)]
     job_id = screened(bench, images, [*results, unreadable(5, images[5])])
     with_scores(bench, [0.3])
-    counted = verdicts.evidence_counts(job_id)
-    assert (counted.images, counted.by_kind) == (4, {"pixels": 3, "traces": 3, "copies": 2})
+    assert verdicts.untestable_counts(job_id) == {"traces": 1, "together": 1, "copies": 2}
     assert [found.verdict.evidence for found in verdicts.of_job(job_id)] == [*documents, None]
-    assert verdicts.evidence_counts(JobId("nobody")).images == 0
+    assert verdicts.untestable_counts(JobId("nobody")) == {}
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

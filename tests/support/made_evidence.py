@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ncl_model.copy_move import CopiedPair
-from ncl_model.inference.judging import Evidence
+from ncl_model.inference.evidence import Evidence
 
 
 def pair(left: float = 0.1) -> CopiedPair:
@@ -17,7 +18,7 @@ def pair(left: float = 0.1) -> CopiedPair:
     )  # fmt: skip
 
 
-def evidence(pairs: int = 0, **scores: float) -> dict[str, Any]:
+def evidence(pairs: int = 0, untestable: Mapping[str, str] | None = None, **scores: float) -> dict[str, Any]:
     """A document as verdicts carry it: `evidence(1, copies=0.99, pixels=0.2)`."""
     copies = tuple(pair(0.1 + 0.2 * number) for number in range(pairs))
-    return Evidence(scores=scores, copies=copies).to_dict()
+    return Evidence(scores=scores, untestable=untestable or {}, copies=copies).to_dict()

@@ -8,10 +8,8 @@ import pytest
 from support.builders import entry, scored
 from support.made_evidence import evidence
 
-from jobs.verdicts import EvidenceCounts
-from ncl_model.inference.judging import Evidence
+from ncl_model.inference.evidence import Evidence
 from nclscreen.evidence_text import (
-    NOT_SEARCHED,
     cell,
     counts_in_words,
     evidence_of,
@@ -20,7 +18,7 @@ from nclscreen.evidence_text import (
     remarks,
     scores_in_words,
     sentences,
-    untested_in_words,
+    untestable_in_words,
 )
 
 
@@ -57,6 +55,7 @@ def test_each_kind_says_what_it_saw() -> None:
     quiet = {"pixels": 0.1, "traces": 0.1, "copies": 0.1}
     assert said(0, **quiet | {"pixels": 0.99}) == ("noise and edges differ here",)
     assert said(0, **quiet | {"traces": 0.99}) == ("traces of earlier saving differ here",)
+    assert said(0, **quiet | {"together": 0.99}) == ("noise, edges and traces taken together differ here",)
     assert said(1, **quiet | {"copies": 0.99}) == ("a region is copied: 2 places",)
     assert said(3, **quiet | {"copies": 0.99}) == ("regions are copied: 3 pairs of places",)
     assert said(0, **quiet) == ()
@@ -70,14 +69,29 @@ def test_whatever_is_drawn_is_explained() -> None:
     assert said(0, 0.7, pixels=0.2, copies=0.8) == ("a region seems to be copied, too faintly to be drawn",)
 
 
-def test_what_could_not_be_tested_is_said() -> None:
-    assert said(0, pixels=0.99, traces=0.3) == ("noise and edges differ here", NOT_SEARCHED)
-    nothing = Evidence(scores={})
+def test_what_could_not_be_tested_is_said_once_with_the_reason() -> None:
+    scaled = Evidence(scores={"pixels": 0.99}, untestable={"traces": "no_grid", "together": "no_grid"})
+    assert sentences(scaled, ("pixels",)) == ("noise and edges differ here",)
+    assert remarks(scaled, ("pixels",)) == ("no JPEG grid stands out: traces of earlier saving cannot be tested",)
+    nothing = Evidence(scores={}, untestable={"copies": "too_small", "traces": "\u202enew"})
     assert fired(nothing, 0.0, flagged=True) == ()
-    assert (sentences(nothing, ()), remarks(nothing, ()), scores_in_words(nothing)) == ((), (NOT_SEARCHED,), "")
-    tested = EvidenceCounts(images=10, by_kind={"pixels": 10, "traces": 10, "copies": 7})
-    assert untested_in_words(tested) == "copied regions: 3 images"
-    assert untested_in_words(EvidenceCounts(images=10, by_kind={"pixels": 10, "copies": 0})) == "", "no such kind"
+    assert (sentences(nothing, ()), scores_in_words(nothing)) == ((), "")
+    small, unknown = remarks(nothing, ())
+    assert small == "too small to be searched for copied regions"
+    assert unknown == "not tested for traces of earlier saving: \\u202enew"
+
+
+def test_what_could_not_be_tested_is_counted() -> None:
+    counted = untestable_in_words({"traces": 12, "together": 12, "copies": 1})
+    assert counted == "traces of earlier saving in 12, copied regions in 1"
+    assert untestable_in_words({}) == ""
+
+
+def test_a_narrow_cell_names_the_loudest_and_how_many_more() -> None:
+    kinds = ("copies", "together", "traces", "pixels")
+    assert cell(kinds) == "copies+together+traces+pixels"
+    assert cell(kinds, 2) == "copies+together+2"
+    assert cell(kinds[:2], 2) == "copies+together"
 
 
 def test_scores_and_counts_come_with_the_most_first() -> None:

@@ -13,7 +13,8 @@ from ncl_model.architecture.config import NclConfig
 from ncl_model.architecture.evidence_rule import RATES, EvidenceRule, SurpriseScale
 from ncl_model.copy_move import CopiedPair, CopyMoveConfig, CopyMoveEvidence
 from ncl_model.errors import ConfigInvalid
-from ncl_model.inference.judging import COPIES, Evidence, copied_map, judged
+from ncl_model.inference.evidence import COPIES, Evidence
+from ncl_model.inference.judging import copied_map, judged
 from ncl_model.inference.scoring import Rule
 
 

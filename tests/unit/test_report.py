@@ -16,7 +16,6 @@ from support.screened_jobs import ScreenedJob, Shot, blob, screened_job
 from jobs.domain import Counts, Job
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
-from jobs.verdicts import EvidenceCounts
 from nclscreen.html_report import ReportLimits, write_report
 from nclscreen.html_report.explanations import EXPLANATIONS
 from nclscreen.html_report.histogram import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, histogram
@@ -117,7 +116,7 @@ def test_a_card_says_which_evidence_fired_and_shows_what_was_copied(make: Make, 
         [
             Shot(key="a.jpg", score=0.99, evidence=evidence(1, **quiet, copies=0.99)),
             Shot(key="b.jpg", score=0.9, evidence=evidence(0, pixels=0.9, traces=0.8, copies=0.1)),
-            Shot(key="small.jpg", score=0.8, evidence=evidence(0, pixels=0.1, traces=0.8)),
+            Shot(key="small.jpg", score=0.8, evidence=evidence(0, {"copies": "too_small"}, pixels=0.1, traces=0.8)),
             Shot(key="calm.jpg", score=0.2, evidence=evidence(0, **quiet, copies=0.1)),
         ]
     )
@@ -125,10 +124,10 @@ def test_a_card_says_which_evidence_fired_and_shows_what_was_copied(make: Make, 
     said = " ".join(page.text.split())
     assert "a region is copied: 2 places" in said
     assert "noise and edges differ here" in said
-    assert "not searched for copied regions" in said
+    assert "too small to be searched for copied regions" in said
     assert "traces of earlier saving in 2, copied regions in 1, noise and edges in 1 of 3 flagged" in said
-    assert "copied regions: 1 image" in said
-    assert "which of them is the copy is not known" in said
+    assert "Could not be tested forcopied regions in 1" in said
+    assert "places that show the same" in said
     assert page.of_class("evidence") == 3
     assert [row["evidence"] for row in rows(tmp_path / "out/flagged.csv")] == ["copies", "pixels+traces", "traces"]
 
@@ -151,7 +150,7 @@ def test_a_report_of_verdicts_without_evidence_is_as_it_was(make: Make, tmp_path
     assert page.of_class("evidence") == 0
     assert "Evidence" not in page.text
     assert "tested for" not in page.text
-    assert "which of them is the copy" not in page.text
+    assert "places that show the same" not in page.text
     assert rows(tmp_path / "out/flagged.csv")[0]["evidence"] == ""
 
 
@@ -279,7 +278,7 @@ def test_every_error_code_is_explained() -> None:
 
 
 def summary(job: Job, now: float) -> Summary:
-    return summarize(job, now, {}, EvidenceCounts(images=0, by_kind={}))
+    return summarize(job, now, {}, {})
 
 
 def test_a_job_that_did_not_complete_says_so(make: Make) -> None:

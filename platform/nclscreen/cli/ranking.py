@@ -17,8 +17,8 @@ from nclscreen.visible_text import visible_text
 _REF_WIDTH = 25
 _NUMBER_WIDTH = 9
 _LONGEST_MODEL = 24
-#: of all kinds at once: "copies+pixels+traces"
-_EVIDENCE_WIDTH = 20
+#: kinds of evidence that are named on a line, the loudest ones, and what that takes: "together+copies+2"
+_MOST_KINDS, _EVIDENCE_WIDTH = 2, 17
 #: images that are looked at before the first line: all of one model have evidence, or none
 _LOOKED_AT = 100
 
@@ -45,7 +45,7 @@ def print_ranking(found: Iterable[FoundVerdict], *, job: Job | None = None, mode
         numbers = f"{verdict.score:.3f}  {tampered_area(verdict) or 0.0:6.1%}"
         named = f"{verdict.ordinal:>{_NUMBER_WIDTH}}" if job is not None else f"{each.ref!s:<{_REF_WIDTH}}"
         model = f"{visible_text(each.model.name[:_LONGEST_MODEL]):<{model_width}}  " if names else ""
-        kinds = cell(fired_in(verdict, each.threshold)) or "-"
+        kinds = cell(fired_in(verdict, each.threshold), _MOST_KINDS) or "-"
         evidence = f"{kinds:<{_EVIDENCE_WIDTH}}  " if with_evidence else ""
         _print(f"{numbers}  {named}  {model}{evidence}{visible_text(verdict.uri if whole else verdict.key)}")
 

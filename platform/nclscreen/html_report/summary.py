@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 
 from jobs.domain import Job
 from jobs.domain.states import FINAL, JobState
-from jobs.verdicts import EvidenceCounts
-from ncl_model.inference.judging import COPIES
-from nclscreen.evidence_text import counts_in_words, untested_in_words
+from ncl_model.inference.evidence import COPIES
+from nclscreen.evidence_text import counts_in_words, untestable_in_words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,12 +25,14 @@ class Summary:
     speed: str
     #: share of the images with a score that are flagged, as text
     flagged_share: str
-    #: whether the model searches for copied regions
-    searches_copies: bool
+    #: whether copied regions are drawn on pictures
+    shows_copies: bool
 
 
-def summarize(job: Job, now: float, fired: Mapping[str, int], tested: EvidenceCounts) -> Summary:
-    """`now` is in seconds since the epoch, UTC; `fired`: in how many flagged images each kind of evidence did."""
+def summarize(job: Job, now: float, fired: Mapping[str, int], untestable: Mapping[str, int]) -> Summary:
+    """`now` is in seconds since the epoch, UTC; `fired`: in how many flagged images each kind of evidence did;
+    `untestable`: how many images could not be tested for it.
+    """
     took_s = _took_s(job, now)
     counts = job.counts
     judged = counts.scored + counts.reused
@@ -42,7 +43,7 @@ def summarize(job: Job, now: float, fired: Mapping[str, int], tested: EvidenceCo
         ("Model", job.model.name),
         ("Model fingerprint", job.model.fingerprint[:12]),
         ("Threshold", f"{job.threshold:.3f}{_promise(job)}"),
-        *_evidence(job, fired, tested),
+        *_evidence(job, fired, untestable),
         ("Started", instant_text(job.started_at)),
         ("Finished", instant_text(job.finished_at)),
         ("Left out by the filters", f"{job.ignored:,}"),
@@ -54,7 +55,7 @@ def summarize(job: Job, now: float, fired: Mapping[str, int], tested: EvidenceCo
         took="–" if took_s is None else duration_text(took_s),
         speed="–" if not took_s or not counts.done else f"{counts.done / took_s:,.1f}",
         flagged_share=f"{counts.flagged / judged:.1%} of those with a score" if judged else "nothing has a score",
-        searches_copies=tested.by_kind.get(COPIES, 0) > 0,
+        shows_copies=fired.get(COPIES, 0) > 0,
     )
 
 
@@ -83,13 +84,13 @@ def _promise(job: Job) -> str:
     return f", for at most {100 * job.policy['max_fpr']:g} % false alarms" if job.policy else ""
 
 
-def _evidence(job: Job, fired: Mapping[str, int], tested: EvidenceCounts) -> list[tuple[str, str]]:
+def _evidence(job: Job, fired: Mapping[str, int], untestable: Mapping[str, int]) -> list[tuple[str, str]]:
     """What spoke for the flagged images, and how many could not be tested for all of it."""
     details = []
     if said := counts_in_words(fired):
         details.append(("Evidence", f"{said} of {job.counts.flagged:,} flagged"))
-    if untested := untested_in_words(tested):
-        details.append(("Could not be tested for", untested))
+    if missing := untestable_in_words(untestable):
+        details.append(("Could not be tested for", missing))
     return details
 
 

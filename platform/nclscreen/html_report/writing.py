@@ -48,7 +48,7 @@ def write_report(
     with replacing(page) as file:
         write_page(
             file,
-            summary=summarize(job, now, fired, verdicts.evidence_counts(job.id)),
+            summary=summarize(job, now, fired, verdicts.untestable_counts(job.id)),
             histogram=histogram(verdicts.score_histogram(job.id), job.threshold),
             cards=CardMaker(open_storage, limits, read_heatmap, job.threshold).cards(shown),
             shown=len(shown),

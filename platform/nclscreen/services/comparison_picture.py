@@ -13,7 +13,7 @@ from jobs.domain import Job
 from jobs.errors import JobsError
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
-from ncl_model.inference.judging import Evidence
+from ncl_model.inference.evidence import Evidence
 from nclscreen.evidence_text import evidence_of, fired_in, remarks, scores_in_words, sentences
 from nclscreen.pictures import comparison, upright_photo
 from nclscreen.stored_heatmaps import heatmap_reader

@@ -35,7 +35,7 @@ class ImageScore:
     false_positive_rate: float | None = None
     #: share of the image with a probability of at least 0.5
     tampered_area: float | None = None
-    #: a document of `ncl_model.inference.judging.Evidence`; None where the model has one kind alone
+    #: a document of `ncl_model.inference.evidence.Evidence`; None where the model has one kind alone
     evidence: dict[str, Any] | None = None
     #: pixels, upright
     width: int | None = None
