@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ncl_model.command_line import INTERRUPTED, ProgressLines, count, ended
 from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
+from ncl_model.evaluation.laundered import asked_suites
 from ncl_model.evaluation.run_tables import run_document, run_text
-from ncl_model.evaluation.treatments import asked_suites
 from ncl_model.inference.predictor import Predictor
 
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate(given: argparse.Namespace) -> int:
     sets = read_sets(given.data, given.limit)
     predictor = Predictor.setup(given.weights, given.precision, device=given.device)
-    suites = asked_suites(benign=given.benign)
+    suites = asked_suites(benign=given.benign, laundered=given.laundered)
     against = None if given.against is None else Predictor.setup(given.against, given.precision, device=given.device)
     run = EvaluationRun(
         predictor, given.out, robustness=given.robustness, resave=given.resave, suites=suites, against=against
@@ -52,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--robustness", action="store_true", help="also under distortions: nine times as long")
     parser.add_argument(
         "--benign", action="store_true", help="also after eight operations that tamper with nothing: ten times as long"
+    )
+    parser.add_argument(
+        "--laundered", action="store_true", help="also after the histories that training photographs get, one for each"
     )
     parser.add_argument(
         "--against", type=Path, metavar="WEIGHTS", help="compare with these weights on the same photographs"

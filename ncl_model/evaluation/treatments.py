@@ -47,11 +47,6 @@ class Suite:
 BENIGN_SUITE = Suite(name="benign", title="After benign operations", treatments=BENIGN)
 
 
-def asked_suites(*, benign: bool = False) -> tuple[Suite, ...]:
-    """The suites that somebody asked for, in the order in which they are reported."""
-    return (BENIGN_SUITE,) if benign else ()
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Treated:
     """A photograph after a treatment, as any model gets it."""

@@ -17,10 +17,11 @@ from support.tiny_model import save_lively_model
 from ncl_model.evaluation.__main__ import main
 from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
 from ncl_model.evaluation.figures import summarize
+from ncl_model.evaluation.laundered import LAUNDERED_SUITE, Laundering, asked_suites
 from ncl_model.evaluation.records import ImageRecord, judge_bytes
 from ncl_model.evaluation.results import SetResult
 from ncl_model.evaluation.treated_tables import treated_csv, treated_text, worst
-from ncl_model.evaluation.treatments import BENIGN_SUITE, Mask, Pixels, Suite, Versions, asked_suites
+from ncl_model.evaluation.treatments import BENIGN_SUITE, Mask, Pixels, Suite, Versions
 from ncl_model.imaging import decoding
 from ncl_model.imaging.benign import AS_IT_IS, BENIGN
 from ncl_model.imaging.decoding import decode_photo
@@ -245,6 +246,34 @@ def test_the_program_prints_the_table_and_the_document(
 def test_no_suite_is_measured_that_nobody_asked_for() -> None:
     assert asked_suites() == ()
     assert asked_suites(benign=True) == (BENIGN_SUITE,)
+    assert asked_suites(laundered=True, benign=True) == (BENIGN_SUITE, LAUNDERED_SUITE)
+
+
+def test_a_photograph_is_laundered_the_same_way_every_time_whatever_its_label(folder: Path) -> None:
+    samples = read_sets([folder])[0].samples
+    (wash,) = LAUNDERED_SUITE.treatments
+    seen = set()
+    for sample in samples:
+        pixels = decode_photo(sample.image.read_bytes())
+        blank, full = np.zeros(pixels.shape[:2], np.bool_), np.ones(pixels.shape[:2], np.bool_)
+        data, mask = wash(pixels, blank)
+        again, other = wash(pixels.copy(), full)
+        assert data == again  # the mask is no part of the draw
+        assert mask.shape == other.shape == decode_photo(data).shape[:2]
+        assert not mask.any()
+        assert other.mean() > 0.95
+        seen.add(data)
+    assert len(seen) == len(samples)
+    washed = [decode_photo(data).shape for data in seen]
+    assert len(set(washed)) > 1  # each has a history of its own
+    assert Laundering(seed=1)(pixels, blank)[0] != data
+
+
+def test_laundering_has_its_tables(predictor: Predictor, folder: Path, tmp_path: Path) -> None:
+    run = EvaluationRun(predictor, tmp_path / "out", suites=[LAUNDERED_SUITE])
+    run.run(read_sets([folder]))
+    assert [row["treatment"] for row in rows_of(tmp_path / "out/laundered.csv")] == [AS_IT_IS, "laundered"]
+    assert "sets/one, after laundering, threshold 0.900" in treated_text(LAUNDERED_SUITE, run.results)
 
 
 def test_the_documents_have_the_operations_as_they_are() -> None:

@@ -34,6 +34,9 @@ def evaluate(
             help="Also after eight operations that tamper with nothing (crop, resize, ...): ten times as long.",
         ),
     ] = False,
+    laundered: Annotated[
+        bool, typer.Option("--laundered", help="Also after the histories that training photographs get, one for each.")
+    ] = False,
     against: Annotated[
         Path | None,
         typer.Option(metavar="WEIGHTS", help="Compare with these weights, on the same photographs in the same run."),
@@ -61,6 +64,7 @@ def evaluate(
             weights=weights,
             robustness=robustness,
             benign=benign,
+            laundered=laundered,
             against=against,
             resave=resave,
             precision=precision,

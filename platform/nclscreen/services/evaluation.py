@@ -27,6 +27,8 @@ class EvaluationRequest:
     robustness: bool = False
     #: also after operations that tamper with nothing
     benign: bool = False
+    #: also after the random histories that training photographs get
+    laundered: bool = False
     #: weights to compare with on the same photographs
     against: Path | None = None
     #: also with the authentic photographs saved again as the tampered ones were
@@ -45,7 +47,7 @@ class Evaluation:
     def __init__(self, wiring: Wiring, request: EvaluationRequest) -> None:
         """Raises DatasetInvalid for what is no source, and the errors of the model's file."""
         from ncl_model.evaluation.evaluation_run import EvaluationRun, read_sets
-        from ncl_model.evaluation.treatments import asked_suites
+        from ncl_model.evaluation.laundered import asked_suites
         from ncl_model.inference.predictor import Predictor
 
         self.request = request
@@ -58,7 +60,7 @@ class Evaluation:
             request.out,
             robustness=request.robustness,
             resave=request.resave,
-            suites=asked_suites(benign=request.benign),
+            suites=asked_suites(benign=request.benign, laundered=request.laundered),
             against=other,
         )
 
