@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -65,10 +66,13 @@ def test_weights_that_are_not_there(program: Program, tmp_path: Path) -> None:
 def test_an_empty_folder_fails_with_a_hint(program: Program, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("no photograph")
-    document = program.json("screen", str(tmp_path / "empty"), code=1)
+    done = program("screen", str(tmp_path / "empty"), "--json")
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
     assert document["state"] == "failed"
-    assert "--suffix" in document["error"]
+    assert "other endings have to be asked for" in document["error"]
     assert document["ignored"] == 1
+    assert "--suffix" in program("screen", str(tmp_path / "empty")).stdout, "people are told what to type"
 
 
 @pytest.mark.s3

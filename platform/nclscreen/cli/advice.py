@@ -46,6 +46,8 @@ def after_failure(job: Job) -> str | None:
         return None
     if job.found.bad_lines:
         return "submit it again with --skip-bad-lines to go on without these lines"
+    if job.ignored and not job.counts.total:
+        return "ask for other endings with --suffix .ENDING, or for every name with --suffix '*'"
     if job.counts.failed and job.counts.done == job.counts.total:
         return f"once that is mended: nclscreen retry {job.id}"
     return None
