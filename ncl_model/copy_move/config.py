@@ -13,18 +13,17 @@ from ncl_model.errors import ConfigInvalid
 class CopyWeights:
     """Of the signs in ``weighing.CopySigns``, which explain themselves; fitted by logistic regression [ours]."""
 
-    constant: float = -5.543
-    area: float = 0.628
-    inliers: float = 0.662
-    sameness: float = 0.763
-    residual: float = 1.076
-    brightness: float = -1.295
-    overlap: float = -4.933
-    misfit: float = -1.141
-    ratio: float = -2.342
-    stretch: float = -2.774
-    mirrored: float = 0.0
-    whole_shift: float = 1.341
+    constant: float = 1.89
+    area: float = 0.354
+    inliers: float = 0.346
+    sameness: float = 1.02
+    brightness: float = -1.51
+    colour: float = -1.49
+    overlap: float = -4.69
+    misfit: float = -0.543
+    ratio: float = -5.04
+    stretch: float = -6.67
+    whole_shift: float = 1.04
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +35,8 @@ class CopyMoveConfig:
 
     #: longer photographs are reduced to this many pixels on the long side first
     canvas_side: int = 1024
-    #: keypoints are found on a picture of at most this many pixels on the long side
-    keypoint_side: int = 704
-    #: smaller photographs are enlarged to this many for the keypoints, at most ``most_enlarged`` times
-    keypoint_least_side: int = 640
+    #: keypoints are found on a picture of this many pixels on the long side, enlarged at most ``most_enlarged`` times
+    keypoint_side: int = 640
     most_enlarged: float = 2.0
     #: a canvas with a side below this is not searched
     least_side: int = 32
@@ -48,7 +45,7 @@ class CopyMoveConfig:
     contrast_threshold: float = 0.012
     edge_threshold: float = 12.0
     #: keypoints, spread over a grid of ``keypoint_cells`` x ``keypoint_cells``
-    max_keypoints: int = 2200
+    max_keypoints: int = 1800
     keypoint_cells: int = 12
 
     #: keypoints nearer than this, in pixels of the keypoint picture, are no match
@@ -77,6 +74,8 @@ class CopyMoveConfig:
     least_inliers: int = 3
     #: transforms that are verified on the pixels, as they are and mirrored
     max_candidates: int = 6
+    #: pixels that are correlated, counted again each time, as a multiple of the canvas's
+    max_looks: float = 3.0
 
     #: side of the windows that are correlated, pixels
     window: int = 9
@@ -89,8 +88,8 @@ class CopyMoveConfig:
 
     weights: CopyWeights = field(default_factory=CopyWeights)
     #: statistics from which a copy is reported as loose, and as strict evidence
-    loose: float = 0.35
-    strict: float = 1.7
+    loose: float = 0.3
+    strict: float = 1.25
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

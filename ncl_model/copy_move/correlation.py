@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,15 @@ class WindowStatistics:
     means: tuple[Picture, Picture]
     variances: tuple[Picture, Picture]
 
+    def cut(self, part: tuple[slice, slice]) -> WindowStatistics:
+        """Those of some rows and columns."""
+        return WindowStatistics(
+            zncc=self.zncc[part],
+            textured=self.textured[part],
+            means=(self.means[0][part], self.means[1][part]),
+            variances=(self.variances[0][part], self.variances[1][part]),
+        )
+
 
 def correlate(first: Picture, second: Picture, window: int, least_deviation: float) -> WindowStatistics:
     """Windows of ``window`` x ``window`` pixels; texture is a standard deviation above ``least_deviation``."""
@@ -42,8 +52,8 @@ def correlate(first: Picture, second: Picture, window: int, least_deviation: flo
     )
 
 
-def averaged(picture: Picture, window: int) -> Picture:
-    """The mean of the window around each pixel."""
+def averaged(picture: NDArray[Any], window: int) -> Picture:
+    """The mean of the window around each pixel, of every channel."""
     cv2 = opencv()
     blurred = cv2.boxFilter(picture, cv2.CV_32F, (window, window), borderType=cv2.BORDER_REFLECT)
     return np.asarray(blurred, dtype=np.float32)

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ncl_model.copy_move.alignment import Slopes
 from ncl_model.copy_move.config import CopyMoveConfig
 from ncl_model.copy_move.evidence import CopyMoveEvidence, Level
 from ncl_model.copy_move.geometry import Matrix, chained, inverse, moved
 from ncl_model.copy_move.keypoints import find_keypoints
 from ncl_model.copy_move.matching import match
+from ncl_model.copy_move.measuring import Verified
 from ncl_model.copy_move.preparation import Prepared, prepare
 from ncl_model.copy_move.proposals import Proposal, propose
 from ncl_model.copy_move.reporting import WeighedCopy, describe, draw_map
-from ncl_model.copy_move.verification import Verified, verify
+from ncl_model.copy_move.verification import Verifier
 from ncl_model.copy_move.weighing import CopySigns, log_odds, signs_of
 
 #: a transform that puts this share of a proposal's places within so many pixels of where it does says the same
@@ -48,17 +48,22 @@ def find_copies(pixels: NDArray[np.uint8], config: CopyMoveConfig | None = None)
 def candidates(prepared: Prepared, config: CopyMoveConfig) -> Iterator[tuple[Proposal, Verified, CopySigns]]:
     """Proposals (on the canvas) that the pixels bear out, each with what was measured."""
     points = find_keypoints(prepared.keypoint_picture, config)
-    slopes = Slopes.of(prepared.canvas.astype(np.float32))
+    proposals = [
+        _on_canvas(rough, prepared)
+        for mirrored in (False, True)
+        for rough in propose(match(points, config, mirrored=mirrored), config)
+    ]
+    # the best supported first: a verifier looks at a bounded number of pixels
+    proposals.sort(key=lambda proposal: -len(proposal.sources))
+    verifier = Verifier(prepared, config)
     known: list[Matrix] = []
-    for mirrored in (False, True):
-        for rough in propose(match(points, config, mirrored=mirrored), config):
-            proposal = _on_canvas(rough, prepared)
-            if any(_says_the_same(matrix, proposal) for matrix in known):
-                continue
-            verified = verify(slopes, proposal.matrix, proposal.sources, config)
-            if verified is not None:
-                known.append(verified.matrix)
-                yield proposal, verified, signs_of(proposal, verified, native=prepared.native)
+    for proposal in proposals:
+        if verifier.exhausted or any(_says_the_same(matrix, proposal) for matrix in known):
+            continue
+        verified = verifier.verify(proposal.matrix, proposal.sources)
+        if verified is not None:
+            known.append(verified.matrix)
+            yield proposal, verified, signs_of(proposal, verified, native=prepared.native)
 
 
 def _on_canvas(proposal: Proposal, prepared: Prepared) -> Proposal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +37,30 @@ class Grown:
     there: Picture
     windows: WindowStatistics
 
-    @property
+    @cached_property
     def textured(self) -> Bools:
         """Pixels of the region whose likeness means something."""
         return self.region & self.windows.textured
 
-    @property
+    @cached_property
     def places(self) -> Places:
         """(n,) centres of the region's textured pixels on the canvas."""
         rows, columns = np.nonzero(self.textured)
         return np.asarray(columns + self.box[0] + 1j * (rows + self.box[1]), dtype=np.complex128)
+
+    def trimmed(self) -> Grown:
+        """The same without the rows and columns around the region."""
+        rows, columns = np.flatnonzero(self.region.any(axis=1)), np.flatnonzero(self.region.any(axis=0))
+        part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        left, top = self.box[0] + int(columns[0]), self.box[1] + int(rows[0])
+        region = self.region[part]
+        return Grown(
+            box=(left, top, left + region.shape[1], top + region.shape[0]),
+            region=region,
+            here=self.here[part],
+            there=self.there[part],
+            windows=self.windows.cut(part),
+        )
 
     def cut_off(self, shape: tuple[int, ...]) -> bool:
         """Whether the region reaches a border of the box that is not one of the canvas."""
@@ -92,7 +107,7 @@ def laid_over(picture: NDArray[np.generic], matrix: Matrix, box: Box) -> tuple[P
     corners = moved(local, np.array([0, width, height * 1j, width + height * 1j]))
     left, top = max(0, int(corners.real.min()) - 3), max(0, int(corners.imag.min()) - 3)
     part = picture[top : max(0, int(corners.imag.max()) + 4), left : max(0, int(corners.real.max()) + 4)]
-    if min(part.shape) < 2:
+    if min(part.shape[:2]) < 2:
         return None
     local[:, 2] -= left, top
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

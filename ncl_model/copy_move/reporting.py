@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ncl_model.copy_move.evidence import CopiedPair, FractionBox, FractionLine
 from ncl_model.copy_move.geometry import Places, nearest_similarity
+from ncl_model.copy_move.measuring import Verified
 from ncl_model.copy_move.opencv import opencv
-from ncl_model.copy_move.verification import Verified
 from ncl_model.copy_move.weighing import is_mirrored
 
 #: lines of one pair

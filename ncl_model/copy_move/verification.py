@@ -1,18 +1,15 @@
-"""Whether the pixels say what the matches say, and how much."""
+"""Whether the pixels say what the matches say."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
 from ncl_model.copy_move.alignment import Slopes, align
 from ncl_model.copy_move.config import CopyMoveConfig
-from ncl_model.copy_move.correlation import averaged, correlate, high_pass
 from ncl_model.copy_move.geometry import Matrix, Places, moved
-from ncl_model.copy_move.growing import Bools, Box, Grown, box_around, grow, laid_over
-from ncl_model.copy_move.opencv import opencv
+from ncl_model.copy_move.growing import Grown, box_around, grow
+from ncl_model.copy_move.measuring import Verified, measure
+from ncl_model.copy_move.preparation import Prepared
 
 #: boxes tried, each larger, while the region reaches the border of its box
 _BOXES = 4
@@ -24,65 +21,60 @@ _LEAST_PIXELS = 16
 _LEAST_PATCH_ZNCC, _LEAST_REGION_ZNCC = 0.55, 0.7
 #: windows that guide the second alignment
 _GUIDING_ZNCC = 0.75
-#: the residual has texture from this standard deviation on, in grey levels
-_RESIDUAL_DEVIATION = 0.1
+#: a region is grown again where alignment moved the image of one of its pixels this far
+_LEAST_MOVE_PX = 0.2
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Verified:
-    """A region and its image under a transform, measured pixel by pixel on the canvas."""
+class Verifier:
+    """Holds transforms of one photograph against its pixels, until it has looked at as many as it may."""
 
-    matrix: Matrix
-    #: where ``region`` lies on the canvas
-    box: Box
-    #: (h, w) of the box: the pixels that are like their image
-    region: Bools
-    #: pixels of the region with texture
-    textured: int
-    #: mean ZNCC of textured windows, and of their high-pass residual: -1 to 1
-    zncc: float
-    residual_zncc: float
-    #: 1 - (mean squared difference / twice the variance), median of windows: as ZNCC, but brightness and contrast count
-    sameness: float
-    #: median difference of brightness between the ends, grey levels
-    brightness: float
-    #: share of the region that lies in its own image: a copy covers what was there, so the ends of one never overlap
-    overlap: float
+    def __init__(self, prepared: Prepared, config: CopyMoveConfig) -> None:
+        self._prepared = prepared
+        self._config = config
+        self._slopes = Slopes.of(prepared.canvas.astype(np.float32))
+        self._pixels_left = config.max_looks * prepared.canvas.size
 
     @property
-    def centre(self) -> complex:
-        """The middle of the region, pixels of the canvas."""
-        rows, columns = np.nonzero(self.region)
-        return complex(columns.mean() + self.box[0], rows.mean() + self.box[1])
+    def exhausted(self) -> bool:
+        """It has looked at all the pixels that it may: a facade could go on for long."""
+        return self._pixels_left <= 0
 
-    @property
-    def shift(self) -> complex:
-        """From the middle of the region to its image."""
-        return complex(moved(self.matrix, np.array([self.centre]))[0]) - self.centre
+    def verify(self, matrix: Matrix, places: Places) -> Verified | None:
+        """The transform aligned, its region grown and measured; None when the pixels do not bear the matches out.
 
-
-def verify(slopes: Slopes, matrix: Matrix, places: Places, config: CopyMoveConfig) -> Verified | None:
-    """The transform aligned, its region grown and measured; None when the pixels do not bear the matches out.
-
-    ``matrix`` and ``places`` (sources of the matches) in pixels of the canvas, ``slopes.grey``.
-    """
-    aligned = align(slopes, matrix, places)
-    if aligned is None or aligned[1] < _LEAST_PATCH_ZNCC:
-        return None
-    matrix, grown = aligned[0], None
-    margin = max(_MARGIN_PX, _MARGIN_SHARE * max(np.ptp(places.real), np.ptp(places.imag)))
-    for attempt in range(_BOXES):
-        box = box_around(places, margin, slopes.grey.shape)
-        grown = grow(slopes.grey, matrix, places, box, config) if box else None
-        if grown is None or not _alike(grown):
+        ``matrix`` and ``places`` (sources of the matches) in pixels of the canvas.
+        """
+        aligned = align(self._slopes, matrix, places)
+        if aligned is None or aligned[1] < _LEAST_PATCH_ZNCC:
             return None
-        cut_off = grown.cut_off(slopes.grey.shape)
-        if attempt == 0:
-            matrix = _realigned(slopes, matrix, grown)
-        elif not cut_off:
-            break
-        margin = 1.6 * margin + _MARGIN_PX if cut_off else margin
-    return _measured(slopes, matrix, grown, config) if grown else None
+        matrix, grown = aligned[0], None
+        margin = max(_MARGIN_PX, _MARGIN_SHARE * max(np.ptp(places.real), np.ptp(places.imag)))
+        for attempt in range(_BOXES):
+            grown = self._grown(matrix, places, margin)
+            if grown is None or not _alike(grown):
+                return None
+            cut_off, before = grown.cut_off(self._prepared.canvas.shape), matrix
+            if attempt == 0:
+                matrix = self._realigned(matrix, grown)
+            if self.exhausted or (not cut_off and _differ_little(before, matrix, grown)):
+                break
+            margin = 1.6 * margin + _MARGIN_PX if cut_off else margin
+        if grown is None:
+            return None
+        self._pixels_left -= grown.region.size
+        return measure(self._prepared, matrix, grown.trimmed(), self._config)
+
+    def _grown(self, matrix: Matrix, places: Places, margin: float) -> Grown | None:
+        box = box_around(places, margin, self._prepared.canvas.shape)
+        if box is None:
+            return None
+        self._pixels_left -= (box[2] - box[0]) * (box[3] - box[1])
+        return grow(self._slopes.grey, matrix, places, box, self._config)
+
+    def _realigned(self, matrix: Matrix, grown: Grown) -> Matrix:
+        guiding = grown.places[grown.windows.zncc[grown.textured] > _GUIDING_ZNCC]
+        aligned = align(self._slopes, matrix, guiding)
+        return aligned[0] if aligned else matrix
 
 
 def _alike(grown: Grown) -> bool:
@@ -90,41 +82,6 @@ def _alike(grown: Grown) -> bool:
     return int(textured.sum()) >= _LEAST_PIXELS and float(grown.windows.zncc[textured].mean()) >= _LEAST_REGION_ZNCC
 
 
-def _realigned(slopes: Slopes, matrix: Matrix, grown: Grown) -> Matrix:
-    guiding = grown.places[grown.windows.zncc[grown.textured] > _GUIDING_ZNCC]
-    aligned = align(slopes, matrix, guiding)
-    return aligned[0] if aligned else matrix
-
-
-def _measured(slopes: Slopes, matrix: Matrix, grown: Grown, config: CopyMoveConfig) -> Verified:
-    core = _core(grown.textured)
-    (mean, other_mean), (variance, other_variance) = grown.windows.means, grown.windows.variances
-    difference = averaged((grown.here - grown.there) ** 2, config.window)
-    sameness = 1 - difference[core] / (variance[core] + other_variance[core])
-    residual = correlate(high_pass(grown.here), high_pass(grown.there), config.window, _RESIDUAL_DEVIATION)
-    fine = core & residual.textured
-    return Verified(
-        matrix=matrix,
-        box=grown.box,
-        region=grown.region,
-        textured=int(grown.textured.sum()),
-        zncc=float(grown.windows.zncc[core].mean()),
-        residual_zncc=float(residual.zncc[fine].mean()) if fine.any() else 0.0,
-        sameness=float(np.median(sameness)),
-        brightness=float(np.median(other_mean[core] - mean[core])),
-        overlap=_overlap(grown, matrix, slopes.grey.shape),
-    )
-
-
-def _core(textured: Bools) -> Bools:
-    """Pixels whose windows lie well within the region, or the region where it is too thin for that."""
-    eroded = opencv().erode(textured.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.bool_)
-    return eroded if int(eroded.sum()) >= _LEAST_PIXELS else textured
-
-
-def _overlap(grown: Grown, matrix: Matrix, shape: tuple[int, ...]) -> float:
-    left, top, right, bottom = grown.box
-    whole: NDArray[np.uint8] = np.zeros(shape, np.uint8)
-    whole[top:bottom, left:right] = grown.region
-    laid = laid_over(whole, matrix, grown.box)
-    return float((grown.region & (laid[0] > 0)).sum() / grown.region.sum()) if laid else 0.0
+def _differ_little(first: Matrix, second: Matrix, grown: Grown) -> bool:
+    places = grown.places[:: max(1, len(grown.places) // 64)]
+    return float(np.abs(moved(first, places) - moved(second, places)).max()) < _LEAST_MOVE_PX

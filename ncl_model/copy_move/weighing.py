@@ -10,8 +10,8 @@ import numpy as np
 
 from ncl_model.copy_move.config import CopyWeights
 from ncl_model.copy_move.geometry import Matrix, nearest_similarity, stretches
+from ncl_model.copy_move.measuring import Verified
 from ncl_model.copy_move.proposals import Proposal
-from ncl_model.copy_move.verification import Verified
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +24,10 @@ class CopySigns:
     inliers: float
     #: Fisher's z of the region's sameness: a copy has the brightness of its origin too
     sameness: float
-    #: Fisher's z of the high-pass residual's correlation: noise is copied, and never repeats by itself
-    residual: float
     #: log(1 + difference of brightness in grey levels)
     brightness: float
+    #: log(1 + difference of colour in grey levels)
+    colour: float
     #: 0 to 1: the ends of a pattern run into each other
     overlap: float
     #: misfit of the matches, root mean square, pixels of the canvas
@@ -36,8 +36,6 @@ class CopySigns:
     ratio: float
     #: longest / shortest image of a line - 1, at most 0.5: things of one kind are seen from different sides
     stretch: float
-    #: 1 for mirrored ones: faces and fronts are mirrored in themselves
-    mirrored: float
     #: 1 for a shift by whole pixels without any turn or zoom, where the canvas has the photograph's own pixels
     whole_shift: float
 
@@ -56,13 +54,12 @@ def signs_of(proposal: Proposal, verified: Verified, *, native: bool) -> CopySig
         area=math.log(verified.textured),
         inliers=math.log(len(proposal.sources)),
         sameness=_fisher(verified.sameness),
-        residual=_fisher(verified.residual_zncc),
-        brightness=math.log1p(abs(verified.brightness)),
+        brightness=math.log1p(verified.brightness),
+        colour=math.log1p(verified.colour),
         overlap=verified.overlap,
         misfit=proposal.misfit,
         ratio=proposal.ratio,
         stretch=min(longest / shortest - 1, 0.5),
-        mirrored=float(mirrored),
         whole_shift=float(native and not mirrored and _is_whole_shift(verified)),
     )
 
