@@ -7,8 +7,8 @@ in place whole.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -102,13 +102,14 @@ class EvaluationRun:
 
         Raises OutputUnwritable when the folder cannot be written, FolderInUse when another run is writing there.
         """
-        with self._alone(), writing(self._out), RecordFile(self._out) as file:
+        with self._alone(), writing(self._out), ExitStack() as stack:
+            files = self._opened(stack)
             for labelled in sets:
                 result = _empty(labelled, self.predictor)
                 other = None if self.against is None else _empty(labelled, self.against)
                 self.results.append(result)
                 try:
-                    self._judge(result, other, file, progress)
+                    self._judge(result, other, files, progress)
                 finally:
                     result.summarize()
                     if other is not None:
@@ -119,14 +120,26 @@ class EvaluationRun:
     def _alone(self) -> AbstractContextManager[None]:
         return nullcontext() if self._out is None else sole_writer(self._out)
 
-    def _judge(self, result: SetResult, other: SetResult | None, file: RecordFile, progress: Progress) -> None:
+    def _opened(self, stack: ExitStack) -> dict[str, RecordFile]:
+        """Files of records: of the photographs as they are, under "", and by suite."""
+        files = {"": RecordFile(self._out)}
+        for suite in self.suites:
+            files[suite.name] = RecordFile(self._out, f"{suite.name}_images.csv", columns=("set", "treatment"))
+        return {name: stack.enter_context(file) for name, file in files.items()}
+
+    def _judge(
+        self, result: SetResult, other: SetResult | None, files: Mapping[str, RecordFile], progress: Progress
+    ) -> None:
         labelled = result.labelled
         saving = EqualSaving.like(labelled.samples) if self._resave else None
         judge = SetJudge(self.predictor, result, distortions=self._distortions, saving=saving)
         second = None if other is None or self.against is None else SetJudge(self.against, other)
         for sample in labelled.samples:
             versions = Versions(sample, self.suites)
-            file.add(labelled.name, judge.add(sample, versions))
+            record, treated = judge.add(sample, versions)
+            files[""].add([labelled.name], record)
+            for suite, treatment, each in treated:
+                files[suite].add([labelled.name, treatment], each)
             if second is not None:
                 second.add(sample, versions)
             progress(len(result.records), len(labelled.samples), labelled.name)

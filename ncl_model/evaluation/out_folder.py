@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TextIO
@@ -33,26 +34,27 @@ def place(path: Path, content: str | Image.Image) -> None:
 
 
 class RecordFile:
-    """``images.csv``: one line per image, on disk as soon as it is judged."""
+    """One line per record, on disk as soon as it is judged: whatever ends a run leaves what was judged behind."""
 
-    def __init__(self, out: Path | None) -> None:
-        """``out``: the folder; None: nothing is written."""
-        self._path = None if out is None else out / "images.csv"
+    def __init__(self, out: Path | None, name: str = "images.csv", *, columns: Sequence[str] = ("set",)) -> None:
+        """``out``: the folder; None: nothing is written. ``columns``: what stands before each record."""
+        self._path = None if out is None else out / name
+        self._columns = columns
         self._file: TextIO | None = None
 
     def __enter__(self) -> RecordFile:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("w", encoding="utf-8", newline="")
-            self._file.write(csv_row(("set", *_RECORD_COLUMNS)))
+            self._file.write(csv_row((*self._columns, *_RECORD_COLUMNS)))
         return self
 
     def __exit__(self, *raised: object) -> None:
         if self._file is not None:
             self._file.close()
 
-    def add(self, set_name: str, record: ImageRecord) -> None:
-        """Append one image."""
+    def add(self, before: Sequence[str], record: ImageRecord) -> None:
+        """Append one record; ``before``: the values of the columns before it."""
         if self._file is not None:
-            self._file.write(csv_row([set_name, *(getattr(record, column) for column in _RECORD_COLUMNS)]))
+            self._file.write(csv_row([*before, *(getattr(record, column) for column in _RECORD_COLUMNS)]))
             self._file.flush()

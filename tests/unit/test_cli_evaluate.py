@@ -100,7 +100,7 @@ def test_evaluate_shows_what_benign_operations_leave_and_compares_two_models(
     told = capsys.readouterr().out
     places = [told.index(word) for word in ("after benign operations", "pixel IoU", "compared", "benign: messenger")]
     assert places == sorted(places)  # the hardest table first
-    pages = {"benign.csv", "benign.md", "benign_sets-one.png", "comparison.csv", "comparison.md"}
+    pages = {"benign_images.csv", "benign.csv", "benign.md", "benign_sets-one.png", "comparison.csv", "comparison.md"}
     assert pages <= {path.name for path in out.iterdir()}
 
     assert run([*command, "--json"]) == 0

@@ -126,6 +126,9 @@ def test_both_classes_are_treated_and_judged_by_the_masks_that_went_along(
     assert [r.score for r in treated["PNG export"]] == [r.score for r in result.records]
     assert any(a.score != b.score for a, b in zip(treated["messenger"], result.records, strict=True))
 
+    kept = rows_of(out / "benign_images.csv")
+    assert [(row["name"], row["treatment"]) for row in kept] == [(r.name, n) for r in result.records for n in NAMES[1:]]
+    assert [float(row["score"]) for row in kept[::8]] == [r.score for r in treated["crop"]]
     rows = rows_of(out / "benign.csv")
     assert [row["treatment"] for row in rows] == NAMES
     for row in rows:
@@ -157,6 +160,19 @@ def test_a_map_that_is_right_stays_right_when_photograph_and_mask_are_cut_alike(
     whole = np.zeros((SIZE[1], SIZE[0]), np.bool_)
     whole[: SIZE[1] // 2, : SIZE[0] // 2] = True
     np.testing.assert_array_equal(version.mask, whole[5:, 3:])
+
+
+def test_whatever_ends_a_long_run_leaves_what_was_judged(predictor: Predictor, folder: Path, tmp_path: Path) -> None:
+    def killed(done: int, total: int, name: str) -> None:
+        """As the system does it: nothing is written after this."""
+        if done == 2:
+            assert len(rows_of(tmp_path / "out/benign_images.csv")) == 16
+            raise KeyboardInterrupt
+
+    run = EvaluationRun(predictor, tmp_path / "out", suites=[BENIGN_SUITE])
+    with pytest.raises(KeyboardInterrupt):
+        run.run(read_sets([folder]), killed)
+    assert {row["tampered"] for row in rows_of(tmp_path / "out/benign.csv")} == {"1"}
 
 
 def test_what_cannot_be_read_is_left_out_of_every_line(predictor: Predictor, folder: Path) -> None:
