@@ -102,11 +102,10 @@ def test_a_job_is_paused_resumed_told_of_reported_and_its_failures_are_tried_aga
     code = program.json("job", job_id)["error_codes"].popitem()[0]
     retried = program("retry", job_id, "--code", code)
     assert retried.returncode == 0, retried.stderr
-    again = program.json("watch", retried.stdout.strip(), code=1)  # two of three fail: more than half
+    again = program.json("watch", retried.stdout.strip())
     assert again["counts"]["total"] == BROKEN
-    assert again["counts"]["failed"] == BROKEN - 1
-    assert (again["state"], again["retry_of"]) == ("failed", job_id)
-    assert f"2 of 3 images failed, more than the 50% this job allows; most often {code}" in again["error"]
+    assert again["counts"]["failed"] == BROKEN - 1, "two of three fail again, and a retry never gives up for that"
+    assert (again["state"], again["retry_of"]) == ("completed", job_id)
     refused = program("pause", job_id)
     assert refused.returncode == 1
     assert "which is completed: it is over" in refused.stderr

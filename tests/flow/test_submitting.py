@@ -90,7 +90,7 @@ def test_mistakes_in_options_start_nothing(program: Program, tmp_path: Path) -> 
         (["--modified-after", "soon"], "2026-05-17"),
         (["--webhook", "host"], "https://"),
         (["--sample", "0"], "sample"),
-        (["--threshold", "0.5", "--max-fpr", "0.01"], "not both"),
+        (["--threshold", "0.5", "--max-fpr", "0.01"], "only one of them can count"),
     ):
         done = program("submit", str(tmp_path), *option)
         assert done.returncode == 2, done.stderr
