@@ -72,7 +72,7 @@ def test_a_run_on_ray_is_interrupted_and_goes_on(program: Program, source: Path,
     [
         (["nothing", "--data", ".", "--out", "x"], 2, "paper, small, smoke"),
         (["smoke", "--out", "x"], 2, "--data"),
-        (["smoke", "--data", ".", "--out", "x", "--steps", "3", "--minutes", "1"], 2, "not both"),
+        (["smoke", "--data", ".", "--out", "x", "--steps", "3", "--minutes", "1"], 2, "only one of them can count"),
         (["smoke", "--data", "no/such/place", "--out", "x", "--workers", "0"], 1, "no/such/place"),
         (["smoke", "--data", ".", "--out", "s3://bucket/run", "--workers", "0"], 2, "at least one worker"),
         (["smoke", "--data", ".", "--out", "s3://bucket"], 2, "prefix"),
