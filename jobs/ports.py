@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.domain import Lease, Verdict
+from jobs.domain import Lease, ShardId, Verdict
 from ncl_model.imaging.decoding import DecodedImage
 
 
@@ -81,6 +81,9 @@ class Screener(Protocol):
     def abandon(self, lease: Lease) -> None:
         """Let a shard go that is being screened; does nothing for any other."""
 
+    def silence(self) -> Mapping[ShardId, float]:
+        """For each shard that is being screened, seconds since it made progress; 0 while it waits its turn."""
+
     def close(self) -> None:
         """Let everything go."""
 
@@ -98,8 +101,10 @@ class OutcomeKind(StrEnum):
     STORAGE_AWAY = "storage_away"
     #: an error that another attempt may or may not meet again
     BROKEN = "broken"
-    #: the worker process or its node died
+    #: the worker process or its node died, or gave no sign of life any more
     CRASHED = "crashed"
+    #: nobody's fault: its worker ended because of another shard, or it never began
+    GIVEN_BACK = "given_back"
     #: the job cannot go on at all
     IMPOSSIBLE = "impossible"
 
@@ -115,17 +120,34 @@ class Outcome:
 
 
 class ShardRunner(Protocol):
-    """Runs shards somewhere else, several at once."""
+    """Runs shards somewhere else, several at once. For one thread."""
+
+    @property
+    def free(self) -> int:
+        """How many shards could start at once now: no more are claimed."""
+
+    def make_room(self, shards: int) -> None:
+        """So many more shards wait than could start: get more workers, as far as that goes; returns at once."""
+
+    @property
+    def lacks(self) -> str | None:
+        """What is missing for more workers, for people, when it was missing for some seconds."""
 
     def start(self, lease: Lease) -> None:
         """Begin with a shard; returns at once."""
 
     def wait(self, timeout_s: float) -> list[Outcome]:
-        """Outcomes since the last call; waits up to `timeout_s` for the first one, if any runs."""
+        """Outcomes since the last call; waits up to `timeout_s` for the first one, if any runs.
+
+        Shards that make no progress for too long have an outcome, too.
+        """
 
     @property
     def running(self) -> list[Lease]:
         """Leases that were started and have no outcome yet."""
+
+    def silence(self) -> Mapping[ShardId, float]:
+        """For each of these, seconds since it was last known to go on."""
 
     def abandon(self, leases: Sequence[Lease]) -> None:
         """Stop working on these as far as possible; they will have no outcome."""

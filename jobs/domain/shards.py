@@ -21,7 +21,10 @@ class Lease:
     job_id: JobId
     #: position of the shard's first image in the frozen manifest
     first_ordinal: int
+    #: from 1; only attempts that were started and failed on their own account raise it
     attempt: int
+    #: how often its worker was never heard of again
+    vanished: int = 0
     #: rises at every claim; a finish with an older one is refused
     fence: int
     expires_at: float
@@ -32,3 +35,8 @@ class Lease:
     entries: tuple[ImageRef, ...]
     #: verdicts of earlier jobs by the same model that may be taken over; see `reuse`
     known: tuple[Verdict, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def suspect(self) -> bool:
+        """Whether it may be what ends its workers: it was tried before."""
+        return self.attempt > 1 or self.vanished > 0

@@ -11,6 +11,7 @@ from jobs.domain.pages import Page, decode_cursor, encode_cursor
 from jobs.domain.states import CLAIMABLE, FINAL, JobState
 from jobs.lifecycle.job_filters import JobFilter
 from jobs.lifecycle.job_table import JobTable
+from jobs.registry.dispatchers import Dispatchers
 from jobs.sql.database import json_texts, reading
 from jobs.sql.matching import model_is
 from jobs.sql.rows import job_from_row
@@ -63,7 +64,7 @@ class JobLookups(JobTable):
             return bool(connection.execute(select(or_(prepared, held))).scalar_one())
 
     def waits_for(self, job_id: JobId) -> str | None:
-        """Why it does not go on: what its slow work met, or the first shard that was tried in vain and waits.
+        """Why it does not go on: what its slow work met, the first shard that was tried in vain, or what clusters lack.
 
         None where nothing is in its way, or it is over. Raises JobNotFound.
         """
@@ -79,7 +80,10 @@ class JobLookups(JobTable):
             .limit(1)
         )
         with reading(self._engine) as connection:
-            return connection.execute(tried).scalar_one_or_none()
+            met = connection.execute(tried).scalar_one_or_none()
+        if met is None and job.state in CLAIMABLE and not self.attended(job_id):
+            return Dispatchers(self._engine, self._clock).lacking()
+        return met
 
     def _met(self, job_id: JobId, kind: WorkKind) -> str | None:
         met = select(leased_work.c.error).where(leased_work.c.job_id == job_id, leased_work.c.kind == kind.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -62,6 +63,7 @@ class Batcher:
         self._lock = threading.Lock()
         self._waiting: dict[tuple[str, tuple[int, ...]], _Group] = {}
         self._came = 0
+        self._last_came = time.monotonic()
 
     def add(self, item: Waiting) -> None:
         """Take one image; returns at once."""
@@ -69,6 +71,7 @@ class Batcher:
         with self._lock:
             self._waiting.setdefault(kind, _Group(since=self._came)).items.append(item)
             self._came += 1
+            self._last_came = time.monotonic()
             due = [kind for kind, group in self._waiting.items() if self._is_due(group)]
             self._send([self._waiting.pop(kind) for kind in due])
 
@@ -77,6 +80,11 @@ class Batcher:
         with self._lock:
             self._send(list(self._waiting.values()))
             self._waiting.clear()
+
+    def flush_idle(self, idle_s: float) -> None:
+        """The same when no image came for so many seconds: others are to come, and nobody knows when."""
+        if time.monotonic() - self._last_came >= idle_s:
+            self.flush()
 
     def close(self) -> None:
         """Take no more; what is at the model is not waited for."""

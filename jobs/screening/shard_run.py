@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from jobs.domain import ImageRef, Lease, ShardId, Verdict
 from jobs.domain.shards import MAX_ATTEMPTS
@@ -13,6 +16,8 @@ from jobs.screening.reuse import Recall
 _TROUBLED_SHARE = 0.5
 #: so many, and nothing that was read: the storage is away; fewer may be a corner of a disk that is broken for good
 _AWAY_IMAGES = 4
+#: so many in a row, that took so many seconds: no shard is read to its half for that
+_TROUBLED_S = 30.0
 
 
 class ShardAbandoned(JobsError):
@@ -33,6 +38,14 @@ class ShardRun:
         self._to_fetch = len(lease.entries)
         self._aside: list[tuple[int, ImageRef]] = []
         self._anything_read = False
+        #: silent images since something was read, and when the first of them was asked for
+        self._in_a_row = 0
+        self._row_began = time.monotonic()
+        self._asked = False
+        self._alive_at = time.monotonic()
+        self._elsewhere = 0
+        #: all of its images were asked for
+        self.fed = False
         self._error: Exception | None = None
         self._changed = threading.Condition()
 
@@ -46,14 +59,60 @@ class ShardRun:
         """Whether something went wrong: no more verdicts are of use."""
         return self._error is not None
 
+    def progress(self) -> None:
+        """Bytes came, or an image went on; from any thread."""
+        self._alive_at = time.monotonic()
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds without progress; what is at the model, or waits its turn, has limits of its own."""
+        return 0.0 if self._elsewhere else time.monotonic() - self._alive_at
+
+    @contextmanager
+    def waiting_elsewhere(self) -> Iterator[None]:
+        """Its silence is somebody else's meanwhile."""
+        self.go_elsewhere()
+        try:
+            yield
+        finally:
+            self.come_back()
+
+    def go_elsewhere(self) -> None:
+        """An image waits for the model, say."""
+        with self._changed:
+            self._elsewhere += 1
+
+    def come_back(self) -> None:
+        """It does not any more."""
+        with self._changed:
+            self._elsewhere -= 1
+            self._alive_at = time.monotonic()
+
     def note_read(self) -> None:
         """An image was read, and is on its way to its verdict."""
-        self._anything_read = True
+        with self._changed:
+            self._anything_read = True
+            self._in_a_row, self._asked = 0, False
+            self._row_began = time.monotonic()
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it is time to ask if the storage is there at all: true once for each row of silent images."""
+        with self._changed:
+            ask = self._in_a_row >= _AWAY_IMAGES and not self._asked and self.lease.attempt < MAX_ATTEMPTS
+            self._asked = self._asked or ask
+            return ask
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether no image is to come."""
+        return self._to_fetch == 0
 
     def note_fetched(self) -> None:
         """An image was read, or cannot be, or need not."""
         with self._changed:
             self._to_fetch -= 1
+            self._alive_at = time.monotonic()
             self._changed.notify_all()
 
     def put_aside(self, failed: Verdict, entry: ImageRef) -> None:
@@ -63,6 +122,7 @@ class ShardRun:
         """
         with self._changed:
             self._aside.append((failed.ordinal, entry))
+            self._in_a_row += 1
             self._judge_storage(failed, len(self._aside))
             self._changed.notify_all()
 
@@ -80,6 +140,7 @@ class ShardRun:
         """One more image has its verdict."""
         with self._changed:
             self._verdicts.append(verdict)
+            self._alive_at = time.monotonic()
             if verdict.error_code is ErrorCode.TIMEOUT:
                 self._judge_storage(verdict, len(self.silent))
             self._changed.notify_all()
@@ -90,6 +151,15 @@ class ShardRun:
             self._error = self._error or error
             self._changed.notify_all()
 
+    def wait(self, timeout_s: float) -> bool:
+        """Whether every verdict is there, or something ended the shard, within so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.over or self._is_whole, timeout_s)
+
+    @property
+    def _is_whole(self) -> bool:
+        return len(self._verdicts) == len(self.lease.entries)
+
     def result(self) -> list[Verdict]:
         """Wait for every verdict; gives them in order.
 
@@ -97,7 +167,7 @@ class ShardRun:
         in trouble.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self.over or len(self._verdicts) == len(self.lease.entries))
+            self._changed.wait_for(lambda: self.over or self._is_whole)
             if self._error is not None:
                 raise self._error
         return sorted(self._verdicts, key=lambda verdict: verdict.ordinal)
@@ -105,7 +175,8 @@ class ShardRun:
     def _judge_storage(self, failed: Verdict, silent: int) -> None:
         """End the shard where so many silent images mean that the storage is in trouble; the last attempt goes on."""
         images = len(self.lease.entries)
-        if self.lease.attempt >= MAX_ATTEMPTS or silent < _TROUBLED_SHARE * images:
+        slow = self._in_a_row >= _AWAY_IMAGES and time.monotonic() - self._row_began > _TROUBLED_S
+        if self.lease.attempt >= MAX_ATTEMPTS or not (slow or silent >= _TROUBLED_SHARE * images):
             return
         nothing_came = not self._anything_read and len(self.silent) == len(self._verdicts)
         kind = StorageAway if nothing_came and silent >= _AWAY_IMAGES else StorageUnavailable

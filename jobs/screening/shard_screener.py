@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Self
 
-from jobs.domain import ImageRef, Lease, Verdict
+from jobs.domain import ImageRef, Lease, ShardId, Verdict
 from jobs.domain.shards import MAX_ATTEMPTS
 from jobs.domain.verdicts import failed_verdict
 from jobs.errors import (
@@ -23,12 +24,13 @@ from jobs.errors import (
     StorageUnavailable,
 )
 from jobs.ports import HeatmapStorage, KeepHeatmap, ScoredImage, Scorer
+from jobs.progress import progress_to
 from jobs.screening.batching import BATCHES_AT_MODEL, BATCHES_WAITING, Batcher
+from jobs.screening.decoded_item import DecodedItem
 from jobs.screening.reuse import is_flagged, taken_over
 from jobs.screening.shard_run import ShardAbandoned, ShardRun
 from jobs.storage import OpenStorage
 from ncl_model.errors import ImageUnreadable
-from ncl_model.imaging.decoding import DecodedImage
 
 #: verdicts made, and heatmaps written, at once
 _FINISHERS = 4
@@ -36,8 +38,13 @@ _FINISHERS = 4
 _DOUBTFUL = (ErrorCode.TIMEOUT, ErrorCode.ACCESS_DENIED)
 #: before images that could not be read are asked for once more
 _SECOND_CHANCE_S = 2.0
-#: how soon a shard that waits for room sees that nobody wants it any more
+#: how soon a shard that waits sees that nobody wants it any more, or that it is its turn
 _LOOK_UP_S = 0.25
+#: a shard that reads nothing for so long loses its turn to the next one: its storage is judged meanwhile
+_STALLED_S = 2.0
+_TURN_POLL_S = 0.02
+#: batches go as they are when no image came for so long
+_IDLE_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,41 +64,13 @@ class ScreeningLimits:
         return 2 * self.fetchers + (BATCHES_WAITING + BATCHES_AT_MODEL + 1) * self.batch_size
 
 
-class _Item:
-    """One decoded image on its way to its verdict."""
-
-    def __init__(
-        self,
-        screener: ShardScreener,
-        run: ShardRun,
-        ordinal: int,
-        entry: ImageRef,
-        image: DecodedImage,
-        digest: str,
-        size: int,
-    ) -> None:
-        self._screener = screener
-        self.run = run
-        self.ordinal = ordinal
-        self.entry = entry
-        self.image = image
-        self.digest = digest
-        self.size = size
-        self.fingerprint = run.lease.model.fingerprint
-
-    @property
-    def wanted(self) -> bool:
-        return not self.run.over
-
-    def deliver(self, result: ScoredImage | Exception | None) -> None:
-        self._screener.finish(self, result)
-
-
 class ShardScreener:
     """Turns leased shards into verdicts, several at once, which share threads, batches and bounds.
 
     Shards are read one after the other, in the order in which they came: while the model scores the last images of
-    one, those of the next are fetched, and batches are filled from both.
+    one, those of the next are fetched, and batches are filled from both. A shard whose storage is silent holds up no
+    other: each has threads of its own to fetch with, room in memory is taken by what was read, and who reads nothing
+    loses his turn.
     """
 
     def __init__(
@@ -109,13 +88,12 @@ class ShardScreener:
         self._heatmaps = heatmaps
         self._keep_heatmap = keep_heatmap
         self._limits = limits
-        self._fetching = ThreadPoolExecutor(limits.fetchers, thread_name_prefix="fetch")
         self._finishing = ThreadPoolExecutor(_FINISHERS, thread_name_prefix="finish")
         self._batcher = Batcher(scorer, limits.batch_size)
         #: one for each decoded image that may be in memory
         self._room = threading.BoundedSemaphore(limits.most_decoded_images)
-        #: held by the shard whose images are fetched now
-        self._turn = threading.Lock()
+        #: decoders at work at once, over all shards
+        self._decoding = threading.BoundedSemaphore(limits.fetchers)
         self._lock = threading.Lock()
         self._runs: list[ShardRun] = []
         #: images of all shards that are not fetched yet
@@ -129,7 +107,6 @@ class ShardScreener:
 
     def close(self) -> None:
         """Let the threads go; nothing that is under way is waited for."""
-        self._fetching.shutdown(wait=False, cancel_futures=True)
         self._batcher.close()
         self._finishing.shutdown(wait=False, cancel_futures=True)
 
@@ -148,12 +125,19 @@ class ShardScreener:
         with self._lock:
             self._runs.append(run)
             self._to_come += len(lease.entries)
+        fetching = ThreadPoolExecutor(self._limits.fetchers, thread_name_prefix="fetch")
         try:
-            self._feed(run, list(enumerate(lease.entries, lease.first_ordinal)))
+            with run.waiting_elsewhere():
+                self._wait_for_turn(run)
+            self._feed(run, fetching, list(enumerate(lease.entries, lease.first_ordinal)))
+            run.fed = True
             if again := run.take_aside(_SECOND_CHANCE_S):
                 with self._lock:
                     self._to_come += len(again)
-                self._feed(run, again, last=True)
+                self._feed(run, fetching, again, last=True)
+            while not run.wait(_IDLE_S):
+                if run.is_fetched:
+                    self._batcher.flush_idle(_IDLE_S)
             verdicts = run.result()
             if lease.attempt < MAX_ATTEMPTS:
                 for container in sorted({each.container for each in verdicts if each.error_code in _DOUBTFUL}):
@@ -165,8 +149,23 @@ class ShardScreener:
             self._ask(error.uri)
             raise
         finally:
+            fetching.shutdown(wait=False, cancel_futures=True)
             with self._lock:
                 self._runs.remove(run)
+
+    def silence(self) -> Mapping[ShardId, float]:
+        """For each shard, seconds since its last byte, image or batch; 0 while it waits its turn."""
+        with self._lock:
+            return {run.lease.shard_id: run.silent_s for run in self._runs}
+
+    def _wait_for_turn(self, run: ShardRun) -> None:
+        """Until those that came before are read, or are over, or stalled."""
+        while not run.over:
+            with self._lock:
+                before = self._runs[: self._runs.index(run)]
+            if all(each.fed or each.over or each.silent_s > _STALLED_S for each in before):
+                return
+            time.sleep(_TURN_POLL_S)
 
     def _ask(self, container: str) -> None:
         """Some images could not be read; whether their storage is there for us at all. Raises StorageAway."""
@@ -184,14 +183,19 @@ class ShardScreener:
         for run in runs:
             run.fail(ShardAbandoned(lease.shard_id))
 
-    def _feed(self, run: ShardRun, images: Sequence[tuple[int, ImageRef]], *, last: bool = False) -> None:
-        """Have the images fetched, `last`: without a further chance, when it is this shard's turn."""
-        with self._turn:
-            for done, (ordinal, entry) in enumerate(images):
-                if not self._find_room(run):
-                    self._came(len(images) - done)
-                    return
-                self._fetching.submit(self._fetch, run, ordinal, entry, last)
+    def _feed(
+        self, run: ShardRun, fetching: ThreadPoolExecutor, images: Sequence[tuple[int, ImageRef]], *, last: bool = False
+    ) -> None:
+        """Have the images fetched, a few ahead of those that are read; `last`: without a further chance."""
+        ahead = threading.BoundedSemaphore(2 * self._limits.fetchers)
+        for done, (ordinal, entry) in enumerate(images):
+            while not ahead.acquire(timeout=_LOOK_UP_S):
+                if run.over:
+                    break
+            if run.over:
+                self._came(len(images) - done)
+                return
+            fetching.submit(self._fetch, run, ordinal, entry, last).add_done_callback(lambda _: ahead.release())
 
     def _find_room(self, run: ShardRun) -> bool:
         """Wait for room for one more decoded image; none is taken for a shard that is over."""
@@ -210,13 +214,16 @@ class ShardScreener:
 
     def _fetch(self, run: ShardRun, ordinal: int, entry: ImageRef, last: bool) -> None:
         try:
-            found = None if run.over else self._load(run, ordinal, entry)
-            if isinstance(found, _Item):
+            with progress_to(run.progress):
+                found = None if run.over else self._load(run, ordinal, entry)
+            if isinstance(found, DecodedItem):
                 run.note_read()
+                run.go_elsewhere()
                 self._batcher.add(found)
-                return
-            if found is not None and found.error_code is ErrorCode.TIMEOUT and not last:
+            elif found is not None and found.error_code is ErrorCode.TIMEOUT and not last:
                 run.put_aside(found, entry)
+                if run.in_doubt:
+                    self._ask(entry.container)
             elif found is not None:
                 run.add(found)
         except Exception as error:  # noqa: BLE001 - raised by the thread that waits for the shard
@@ -224,19 +231,20 @@ class ShardScreener:
         finally:
             self._came(1)
             run.note_fetched()
-        self._room.release()
 
-    def _load(self, run: ShardRun, ordinal: int, entry: ImageRef) -> _Item | Verdict:
+    def _load(self, run: ShardRun, ordinal: int, entry: ImageRef) -> DecodedItem | Verdict | None:
+        """The image on its way, or its verdict; None when nobody wants it any more."""
         fingerprint = run.lease.model.fingerprint
         try:
             storage = self._open_storage(entry.container)
             if (found := self._take_over(run, ordinal, entry, run.recall.unchanged(entry))) is not None:
                 return found
             data = storage.read(entry.key, version_id=entry.version_id, max_bytes=self._limits.max_image_bytes)
+            run.progress()
             digest = sha256(data).hexdigest()
             if (found := self._take_over(run, ordinal, entry, run.recall.same_bytes(digest))) is not None:
                 return found
-            return _Item(self, run, ordinal, entry, self._scorer.decode(data, fingerprint), digest, len(data))
+            return self._decoded(run, ordinal, entry, data, digest)
         except HeatmapsUnavailable:
             raise  # no fault of this image
         except StorageError as error:
@@ -245,6 +253,26 @@ class ShardScreener:
             return failed_verdict(entry, ordinal, fingerprint, ErrorCode.NOT_FOUND, error.reason)
         except ImageUnreadable as error:
             return failed_verdict(entry, ordinal, fingerprint, ErrorCode(error.code), str(error))
+
+    def _decoded(self, run: ShardRun, ordinal: int, entry: ImageRef, data: bytes, digest: str) -> DecodedItem | None:
+        """Raises ImageUnreadable."""
+        with run.waiting_elsewhere():
+            if not self._find_room(run):
+                return None
+        try:
+            with self._decoding:
+                return DecodedItem(
+                    self.finish,
+                    run,
+                    ordinal,
+                    entry,
+                    self._scorer.decode(data, run.lease.model.fingerprint),
+                    digest,
+                    len(data),
+                )
+        except BaseException:
+            self._room.release()
+            raise
 
     def _take_over(self, run: ShardRun, ordinal: int, entry: ImageRef, known: Verdict | None) -> Verdict | None:
         """What is known, as this job's verdict; None where the image must be scored, if only for its heatmap."""
@@ -262,14 +290,15 @@ class ShardScreener:
         except StorageUnavailable as error:
             raise HeatmapsUnavailable(error.uri, error.reason) from error
 
-    def finish(self, item: _Item, result: ScoredImage | Exception | None) -> None:
+    def finish(self, item: DecodedItem, result: ScoredImage | Exception | None) -> None:
         """Make the verdict, apart from the model's threads: a slow storage of heatmaps does not hold the next batch."""
+        item.run.come_back()
         try:
             self._finishing.submit(self._finish, item, result)
         except RuntimeError:  # closed meanwhile: nobody waits
             self._room.release()
 
-    def _finish(self, item: _Item, result: ScoredImage | Exception | None) -> None:
+    def _finish(self, item: DecodedItem, result: ScoredImage | Exception | None) -> None:
         try:
             if isinstance(result, ModelFailed):
                 item.run.add(_model_error(item, str(result)))
@@ -283,7 +312,7 @@ class ShardScreener:
             del item.image  # before another one takes its room
             self._room.release()
 
-    def _verdict(self, item: _Item, scored: ScoredImage) -> Verdict:
+    def _verdict(self, item: DecodedItem, scored: ScoredImage) -> Verdict:
         lease = item.run.lease
         if not all(0 <= value <= 1 for value in (scored.score, *scored.tampered_areas)):  # NaN is not, either
             return _model_error(item, f"the model gave no score between 0 and 1, but {scored.score}")
@@ -314,5 +343,5 @@ class ShardScreener:
             raise HeatmapsUnavailable(error.uri, error.reason) from error
 
 
-def _model_error(item: _Item, message: str) -> Verdict:
+def _model_error(item: DecodedItem, message: str) -> Verdict:
     return failed_verdict(item.entry, item.ordinal, item.fingerprint, ErrorCode.MODEL_ERROR, message)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from jobs.domain import Lease
+from jobs.domain import Lease, ShardId
 from jobs.ports import Outcome
 from jobs.screening.attempt import Screen, attempt
 
@@ -16,7 +16,23 @@ class ThreadRunner:
     def __init__(self, screen: Screen, threads: int = 2) -> None:
         self._screen = screen
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="shard")
+        self._threads = threads
         self._running: dict[Future[Outcome], Lease] = {}
+
+    @property
+    def free(self) -> int:
+        return self._threads - len(self._running)
+
+    def make_room(self, shards: int) -> None:
+        """There are as many threads as there will be."""
+
+    @property
+    def lacks(self) -> str | None:
+        return None
+
+    def silence(self) -> Mapping[ShardId, float]:
+        """A thread of this process shows that it lives by living."""
+        return {lease.shard_id: 0.0 for lease in self._running.values()}
 
     def start(self, lease: Lease) -> None:
         self._running[self._pool.submit(attempt, self._screen, lease)] = lease

@@ -20,15 +20,19 @@ _OPEN: BindParameter[list[JobState]] = bindparam("open", sorted(CLAIMABLE), expa
 _PAGE = 32
 
 
-def lock_waiting_shards(
+def find_waiting_shards(
     connection: Connection,
     limit: int,
     fingerprints: Collection[str],
     clock: Clock,
     only: JobId | None,
     resting: Collection[JobId] = (),
+    *,
+    lock: bool = False,
 ) -> dict[JobId, list[int]]:
-    """Ids of up to `limit` shards of jobs pinned to these models that may be leased, by job, locked on PostgreSQL.
+    """Ids of up to `limit` shards of jobs pinned to these models that may be leased, by job.
+
+    `lock` locks them on PostgreSQL, passing over those that others have locked.
 
     Jobs of higher priority come first. Among equals those go first that had none for the longest time, and what is
     free is shared out evenly. A look per job is answered from the index, unsorted; no more jobs are looked at than
@@ -40,7 +44,7 @@ def lock_waiting_shards(
     for _, equals in groupby(open_jobs, key=lambda job: job.priority):
         while page := [job.id for job in islice(equals, limit + _PAGE)]:
             awake = [job_id for job_id in page if job_id not in resting]
-            free -= _share_out(connection, awake, free, clock, found)
+            free -= _share_out(connection, awake, free, clock, found, lock=lock)
             if free == 0:
                 return found
     return found
@@ -87,7 +91,7 @@ def _of_model(connection: Connection, fingerprint: str, only: JobId | None, page
 
 
 def _share_out(
-    connection: Connection, equals: list[JobId], free: int, clock: Clock, found: dict[JobId, list[int]]
+    connection: Connection, equals: list[JobId], free: int, clock: Clock, found: dict[JobId, list[int]], *, lock: bool
 ) -> int:
     """Give out up to `free` shards to jobs of equal priority, in rounds; what one has no use for goes to the others."""
     given = 0
@@ -102,8 +106,9 @@ def _share_out(
                 .where(shards.c.first_ordinal > after.get(job_id, -1))
                 .order_by(shards.c.first_ordinal)
                 .limit(share)
-                .with_for_update(skip_locked=True)
             )
+            if lock:
+                waiting = waiting.with_for_update(skip_locked=True)
             if rows := connection.execute(waiting).all():
                 found.setdefault(job_id, []).extend(row.id for row in rows)
                 after[job_id] = rows[-1].first_ordinal

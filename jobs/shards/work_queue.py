@@ -9,27 +9,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, literal, select, update
+from sqlalchemy import Connection, Engine, func, literal, or_, select, update
 
-from jobs.domain import ImageRef, JobId, Lease, ModelRef, ShardId, Verdict
-from jobs.domain.shards import MAX_ATTEMPTS
+from jobs.domain import JobId, Lease, ModelRef, ShardId, Verdict
 from jobs.domain.states import CLAIMABLE, FINAL, RECORDING, JobState, ShardState
-from jobs.domain.verdicts import failed_verdict
-from jobs.errors import ErrorCode, LeaseLost
+from jobs.errors import LeaseLost
 from jobs.shards.accounting import record_verdicts
-from jobs.shards.claiming import lock_waiting_shards
-from jobs.shards.entries import pack_entries, unpack_entries
-from jobs.shards.shard_rows import insert_shard
-from jobs.sql.database import writing
+from jobs.shards.claiming import find_waiting_shards
+from jobs.shards.dividing import try_again
+from jobs.shards.entries import unpack_entries
+from jobs.sql.database import reading, writing
 from jobs.sql.rows import Clock, database_clock
 from jobs.sql.tables import LEASED, jobs, shard_entries, shards
 from jobs.sql.transitions import move_job, settle_job
 from jobs.stored_text import storable
 
-#: the same where workers vanished: dispatchers are stopped and killed for reasons that lie elsewhere
-MAX_VANISHED = 10
-#: seconds before the second attempt; doubled for each later one
+#: seconds before the second attempt; doubled for each later one, up to the third
 RETRY_AFTER_S = 2.0
+_LONGEST_PAUSE_AFTER = 2
 
 
 class WorkQueue:
@@ -37,7 +34,8 @@ class WorkQueue:
 
     def __init__(self, engine: Engine, worker: str, clock: Clock = database_clock) -> None:
         self._engine = engine
-        self._worker = worker
+        #: its name, unlike that of any other process
+        self.worker = worker
         self._clock = clock
 
     def claim(
@@ -54,7 +52,7 @@ class WorkQueue:
         By priority, then in turns (see `claiming`), and in the order of the manifest.
         """
         with writing(self._engine) as connection:
-            waiting = lock_waiting_shards(connection, limit, fingerprints, self._clock, job_id, resting)
+            waiting = find_waiting_shards(connection, limit, fingerprints, self._clock, job_id, resting, lock=True)
             # under its lock, a job that ended or was paused since the look above shows it
             states = _lock_jobs(connection, waiting)
             self._clear_leftovers(connection, [i for job, ids in waiting.items() if states[job] in FINAL for i in ids])
@@ -66,10 +64,10 @@ class WorkQueue:
                 .where(shards.c.id.in_(found))
                 .values(
                     state=ShardState.LEASED.value,
-                    attempt=shards.c.attempt + 1,
+                    started=False,
                     fence=shards.c.fence + 1,
                     lease_expires_at=self._clock() + literal(lease_s),
-                    worker=self._worker,
+                    worker=self.worker,
                 )
             )
             leases = _leases(connection, found)
@@ -96,17 +94,56 @@ class WorkQueue:
                 update(shards).where(shards.c.id.in_(shard_ids)).values(state=ShardState.CANCELLED.value)
             )
 
-    def heartbeat(self, leases: Sequence[Lease], lease_s: float) -> list[Lease]:
-        """Prolong the leases; gives back those that are lost, or whose job is to stop: drop their work."""
-        lost = []
+    def waiting(
+        self,
+        limit: int,
+        *,
+        fingerprints: Collection[str],
+        job_id: JobId | None = None,
+        resting: Collection[JobId] = (),
+    ) -> int:
+        """How many shards a claim like this would find now, up to `limit`; a look without locks."""
+        with reading(self._engine) as connection:
+            found = find_waiting_shards(connection, limit, fingerprints, self._clock, job_id, resting)
+            return sum(len(ids) for ids in found.values())
+
+    def heartbeat(
+        self, leases: Sequence[Lease], lease_s: float, started: Collection[ShardId] | None = None
+    ) -> list[Lease]:
+        """Prolong the leases, in one statement; gives those that are lost, or whose job is to stop: drop their work.
+
+        `started`: shards that a worker has begun with; None means all. Only these count as vanished should nobody be
+        heard of them again.
+        """
+        if not leases:
+            return []
+        ids = [lease.shard_id for lease in leases]
+        began = ids if started is None else [shard_id for shard_id in ids if shard_id in started]
+        # by worker, not by fence: whoever claimed a shard again is the same process, and holds it
+        longer = (
+            update(shards)
+            .where(shards.c.id.in_(ids), shards.c.worker == self.worker, shards.c.state == LEASED)
+            .values(
+                lease_expires_at=self._clock() + literal(lease_s),
+                started=or_(shards.c.started, shards.c.id.in_(began)) if began else shards.c.started,
+            )
+            .returning(shards.c.id, shards.c.fence)
+        )
         with writing(self._engine) as connection:
-            for lease in leases:
-                kept = connection.execute(
-                    _held(lease).values(lease_expires_at=self._clock() + literal(lease_s)).returning(shards.c.job_id)
-                ).one_or_none()
-                if kept is None or _job_state(connection, lease.job_id) not in RECORDING:
-                    lost.append(lease)
-        return lost
+            kept = {(row.id, row.fence) for row in connection.execute(longer)}
+        held = [lease for lease in leases if (lease.shard_id, lease.fence) in kept]
+        unwanted = self.unwanted(held)
+        return [lease for lease in leases if lease not in held or lease in unwanted]
+
+    def unwanted(self, leases: Sequence[Lease]) -> list[Lease]:
+        """Leases of jobs that want no results any more."""
+        if not leases:
+            return []
+        job_ids = {lease.job_id for lease in leases}
+        with reading(self._engine) as connection:
+            found = connection.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(sorted(job_ids))))
+            wanted = {row.id for row in found if JobState(row.state) in RECORDING}
+        return [lease for lease in leases if lease.job_id not in wanted]
 
     def finish(self, lease: Lease, results: Sequence[Verdict]) -> JobState:
         """Record the shard: its verdicts, its state and the job's counters in one transaction, guarded by the fence.
@@ -131,14 +168,14 @@ class WorkQueue:
         raise LeaseLost(lease.shard_id, lease.fence)
 
     def release(self, lease: Lease, reason: str | None = None) -> None:
-        """Give a shard back untouched; the attempt does not count. Does nothing when the lease is lost already.
+        """Give a shard back untouched; nothing counts. Does nothing when the lease is lost already.
 
         `reason` is shown to people: what is waited for.
         """
         back = _held(lease).values(
             state=ShardState.QUEUED.value,
             lease_expires_at=None,
-            attempt=shards.c.attempt - 1,
+            started=False,
             error=reason and storable(reason),
         )
         with writing(self._engine) as connection:
@@ -146,83 +183,55 @@ class WorkQueue:
                 settle_job(connection, lease.job_id, self._clock)
 
     def fail_attempt(self, lease: Lease, reason: str) -> None:
-        """An attempt went wrong: queue the shard again after a while, or divide it when its attempts are used up.
+        """An attempt was started and went wrong on its own account: again after a while, or divided (`dividing`)."""
+        self._tried_in_vain(lease, reason, failed=1)
 
-        One image may be at fault, by killing its worker, say: the halves get one more attempt each, and so on until
-        the culprit stands alone. Only that one is set aside, with an error code.
-        """
+    def vanished(self, lease: Lease, reason: str) -> None:
+        """The worker that had the shard is gone: it is tried again after a while, and counted apart."""
+        self._tried_in_vain(lease, reason, vanished=1)
+
+    def _tried_in_vain(self, lease: Lease, reason: str, *, failed: int = 0, vanished: int = 0) -> None:
         with writing(self._engine) as connection:
             row = connection.execute(
                 select(shards)
                 .where(shards.c.id == lease.shard_id, shards.c.fence == lease.fence, shards.c.state == LEASED)
                 .with_for_update()
             ).one_or_none()
-            if row is not None:
-                self._retry_or_divide(connection, row, reason, MAX_ATTEMPTS, RETRY_AFTER_S * 2 ** (row.attempt - 1))
-                settle_job(connection, lease.job_id, self._clock)
+            if row is None:
+                return
+            tries = min(row.attempt if failed else row.vanished, _LONGEST_PAUSE_AFTER)
+            try_again(
+                connection,
+                row,
+                self._clock,
+                reason,
+                attempt=row.attempt + failed,
+                vanished=row.vanished + vanished,
+                pause_s=RETRY_AFTER_S * 2**tries,
+            )
+            settle_job(connection, lease.job_id, self._clock)
 
     def rescue(self) -> int:
         """Take expired leases from workers that vanished; gives their number. Any worker may do it at any time.
 
-        A worker is seldom killed by what it screens, so this weighs less than a failed attempt, but not nothing.
+        A shard that nobody had begun with is queued as it was.
         """
         expired = (
             select(shards)
             .where(shards.c.state == LEASED, shards.c.lease_expires_at < self._clock())
-            .order_by(shards.c.job_id, shards.c.lease_expires_at)  # as its index has them
+            .order_by(shards.c.job_id)  # as its index has them
             .with_for_update(skip_locked=True)
         )
         with writing(self._engine) as connection:
             rows = connection.execute(expired).all()
             job_ids = _lock_jobs(connection, {JobId(row.job_id) for row in rows})
             for row in rows:
-                self._retry_or_divide(connection, row, "its worker vanished", MAX_VANISHED, 0.0)
+                vanished = row.vanished + bool(row.started)
+                counts = {"attempt": row.attempt, "vanished": vanished}
+                try_again(connection, row, self._clock, "its worker vanished", **counts, pause_s=0.0)
             for job_id in job_ids:
                 settle_job(connection, job_id, self._clock)
         return len(rows)
-
-    def _retry_or_divide(
-        self, connection: Connection, row: Row[Any], reason: str, most_attempts: int, pause_s: float
-    ) -> None:
-        again: dict[str, Any] = {
-            "state": ShardState.QUEUED.value,
-            "lease_expires_at": None,
-            "error": storable(reason),
-        }
-        if row.attempt < most_attempts:
-            again["not_before"] = self._clock() + literal(pause_s)
-        elif row.image_count > 1:
-            self._split(connection, row)
-            again |= {"image_count": row.image_count // 2, "attempt": MAX_ATTEMPTS - 1}
-        else:
-            self._set_aside(connection, row, reason)
-            return
-        connection.execute(update(shards).where(shards.c.id == row.id).values(**again))
-
-    def _split(self, connection: Connection, row: Row[Any]) -> None:
-        """Keep the first half in the shard, put the second into a new one; each half gets one more attempt."""
-        entries = _entries(connection, row.id)
-        half = row.image_count // 2
-        connection.execute(
-            update(shard_entries).where(shard_entries.c.shard_id == row.id).values(entries=pack_entries(entries[:half]))
-        )
-        second = insert_shard(connection, JobId(row.job_id), row.first_ordinal + half, entries[half:])
-        connection.execute(update(shards).where(shards.c.id == second).values(attempt=MAX_ATTEMPTS - 1))
-
-    def _set_aside(self, connection: Connection, row: Row[Any], reason: str) -> None:
-        """Give up on the shard, but not on the accounting: each of its images gets an error code."""
-        connection.execute(
-            update(shards)
-            .where(shards.c.id == row.id)
-            .values(state=ShardState.FAILED.value, lease_expires_at=None, error=storable(reason))
-        )
-        fingerprint = connection.execute(select(jobs.c.model_fingerprint).where(jobs.c.id == row.job_id)).scalar_one()
-        message = f"set aside after {row.attempt} attempts: {reason}"
-        failed = [
-            failed_verdict(entry, row.first_ordinal + i, fingerprint, ErrorCode.MODEL_ERROR, message)
-            for i, entry in enumerate(_entries(connection, row.id))
-        ]
-        record_verdicts(connection, JobId(row.job_id), failed, self._clock)
 
 
 def _held(lease: Lease) -> Any:
@@ -246,11 +255,6 @@ def _lock_jobs(connection: Connection, job_ids: Iterable[JobId]) -> dict[JobId, 
     return {JobId(row.id): JobState(row.state) for row in connection.execute(locked)}
 
 
-def _entries(connection: Connection, shard_id: int) -> tuple[ImageRef, ...]:
-    packed = select(shard_entries.c.entries).where(shard_entries.c.shard_id == shard_id)
-    return unpack_entries(connection.execute(packed).scalar_one())
-
-
 def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
     rows = connection.execute(
         select(
@@ -271,7 +275,8 @@ def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
             shard_id=ShardId(row.id),
             job_id=JobId(row.job_id),
             first_ordinal=row.first_ordinal,
-            attempt=row.attempt,
+            attempt=row.attempt + 1,
+            vanished=row.vanished,
             fence=row.fence,
             expires_at=row.lease_expires_at,
             model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),

@@ -10,6 +10,8 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
+import urllib3
+
 from jobs.errors import StorageUnavailable
 from jobs.progress import report_progress
 from jobs.storage.s3_errors import BOTO_ERRORS, storage_error
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 #: a connection that carried this much since the last break has earned a fresh count of tries
 _PROGRESS_BYTES = 8 << 20
 _FIRST_PAUSE_S = 0.1
+#: an object comes at this rate at least, once so many seconds have passed: a storage that drips is as good as silent
+MIN_BYTES_PER_S = 1024.0
+GRACE_S = 30.0
 _LONGEST_PAUSE_S = 5.0
 
 
@@ -39,6 +44,8 @@ class ObjectBody(io.RawIOBase):
         self._position = 0
         self._broken_at = 0
         self._breaks = 0
+        #: seconds spent waiting for bytes
+        self._waited_s = 0.0
         answer = self._get(request)
         #: bytes, as the storage announced them
         self.size: int = answer["ContentLength"]
@@ -52,19 +59,35 @@ class ObjectBody(io.RawIOBase):
         """Fill `buffer` from where we are; asks for the rest again, with growing pauses, when the connection breaks.
 
         Raises:
-            StorageUnavailable: it broke `max_attempts` times, or the object changed meanwhile.
+            StorageUnavailable: it broke `max_attempts` times, the object changed meanwhile, or it comes too slowly.
         """
         view = memoryview(buffer)
         while True:
+            began = time.monotonic()
             try:
-                chunk = self._body.read(len(view))
+                chunk = self._read_some(len(view))
                 break
-            except BOTO_ERRORS as error:
+            except (*BOTO_ERRORS, urllib3.exceptions.HTTPError) as error:
                 self._reopen(error)
+            finally:
+                self._waited_s += time.monotonic() - began
+        self._check_rate(len(chunk))
         report_progress()
         self._position += len(chunk)
         view[: len(chunk)] = chunk
         return len(chunk)
+
+    def _read_some(self, most: int) -> bytes:
+        """What has come, not all that is asked for: a body that drips would be waited for to its end."""
+        body: Any = self._body
+        chunk: bytes = body._raw_stream.read1(most)  # botocore does not show this method of the response below
+        return chunk
+
+    def _check_rate(self, more: int) -> None:
+        came = self._position + more
+        if more and self._waited_s > GRACE_S and came < MIN_BYTES_PER_S * self._waited_s:
+            reason = f"{came} of {self.size} bytes came in {self._waited_s:.0f} s; that is as good as nothing"
+            raise StorageUnavailable(self._uri, reason)
 
     def close(self) -> None:
         """Drop the connection, read to its end or not."""

@@ -29,6 +29,7 @@ from jobs.lifecycle.job_store import JobStore
 from jobs.outage import reason
 from jobs.ports import ShardRunner
 from jobs.preparation.preparer import PREPARATIONS_AT_ONCE, Preparer
+from jobs.registry.dispatchers import Dispatchers
 from jobs.registry.hosted_models import HostedModels
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.screening.shard_screener import ScreeningLimits
@@ -140,9 +141,11 @@ class Wiring:
             runner=runner,
             models=models,
             known=KnownVerdicts(self.engine),
+            presence=Dispatchers(self.engine),
             options=DispatcherOptions(
                 in_flight=self.settings.shards_in_flight,
                 lease_s=self.settings.lease_s,
+                max_silence_s=self.max_silence_s,
                 storage_max_wait_s=self.settings.storage_max_wait_s,
                 only_job=only_job,
             ),
@@ -153,8 +156,13 @@ class Wiring:
     @cached_property
     def held_work(self) -> HeldWork:
         """The slow work in the hands of this process."""
-        silence_s = max(MAX_SILENCE_S, self.settings.s3.longest_silence_s)
-        return HeldWork(WorkLeases(self.engine), lease_s=self.settings.lease_s, max_silence_s=silence_s)
+        leases = WorkLeases(self.engine)
+        return HeldWork(leases, lease_s=self.settings.lease_s, max_silence_s=self.max_silence_s)
+
+    @property
+    def max_silence_s(self) -> float:
+        """How long work keeps its lease without progress: longer than a storage is waited for that says nothing."""
+        return max(MAX_SILENCE_S, self.settings.s3.longest_silence_s)
 
     def preparing(self, only: JobId | None) -> WorkTask:
         """Freezes corpora, that of one job or of all."""
@@ -247,6 +255,7 @@ class Wiring:
             shards=self.settings.shards_in_flight,
             shards_per_worker=self.settings.shards_per_worker,
             cpus_per_shard=self.settings.shard_cpus,
+            max_silence_s=self.max_silence_s,
         )
 
 

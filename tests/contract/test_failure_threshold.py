@@ -18,8 +18,8 @@ from support.queueing import LEASE_S, claim
 from jobs.domain import Counts, FailureThreshold, JobId, JobOptions, Lease, Verdict
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode, LeaseLost
+from jobs.shards.dividing import MAX_VANISHED
 from jobs.shards.failure_threshold import give_up_reason
-from jobs.shards.work_queue import MAX_VANISHED
 
 
 def make(bench: Bench, images: int, *, ratio: float = 0.5, sample: int = 1000, shard_size: int = 4) -> JobId:
@@ -111,7 +111,7 @@ def test_a_pausing_job_gives_up_too(bench: Bench) -> None:
 def test_images_that_are_set_aside_count(bench: Bench) -> None:
     job_id = make(bench, 4, sample=1, shard_size=1)
     for _ in range(MAX_VANISHED):
-        claim(bench.queue(), 1)
+        assert bench.queue().heartbeat(claim(bench.queue(), 1), LEASE_S) == []
         bench.clock.advance(LEASE_S + 1)
         bench.queue("another").rescue()
     job = check_accounts(bench.engine, job_id)

@@ -182,7 +182,7 @@ def test_settling_a_job_looks_at_open_shards_alone(archive: Archive) -> None:
 
 
 def test_what_a_job_waits_for_is_looked_up_among_waiting_shards(archive: Archive) -> None:
-    (statement,) = recorded(archive.engine, "shards", lambda: JobStore(archive.engine).waits_for(LARGE_JOB))
+    statement, *_ = recorded(archive.engine, "shards", lambda: JobStore(archive.engine).waits_for(LARGE_JOB))
     plan = archive.plan(*statement)
     assert "ix_shards_queued" in plan, plan
     assert "TEMP B-TREE" not in plan, plan

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from support.servers.child_processes import free_ports
-from support.servers.faulty_proxy import BreakAfter, FaultyProxy, SlowDown
+from support.servers.faulty_proxy import BreakAfter, Drip, FaultyProxy, SlowDown
 from support.servers.s3_server import S3Bucket, S3Server
 
 from jobs.domain import ImageKey
@@ -20,7 +20,7 @@ from jobs.errors import (
     StorageError,
     StorageUnavailable,
 )
-from jobs.storage import S3Options, S3Storage
+from jobs.storage import S3Options, S3Storage, s3_body
 from jobs.storage.s3_clients import close_clients
 
 pytestmark = pytest.mark.s3
@@ -189,3 +189,14 @@ def test_throttling_without_end_is_given_up(through_proxy: S3Storage, proxy: Fau
         through_proxy.check()
     assert caught.value.transient
     assert len(proxy.ranges) == 3
+
+
+def test_an_object_that_drips_is_given_up_after_a_while(
+    through_proxy: S3Storage, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found 6: one byte per half a second satisfies every socket, and was read for ever."""
+    monkeypatch.setattr(s3_body, "GRACE_S", 0.2)
+    proxy.faults.append(Drip(0.02))
+    with pytest.raises(StorageUnavailable, match=r"bytes came in \d+ s; that is as good as nothing"):
+        through_proxy.read(KEY)
+    assert through_proxy.read(KEY) == DATA

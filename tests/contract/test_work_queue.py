@@ -202,7 +202,7 @@ def test_a_late_finish_is_refused_and_writes_nothing(bench: Bench) -> None:
         bench.queue().finish(late, results_of(late))
     bench.clock.advance(RETRY_AFTER_S)
     again = claim_one(bench.queue("another"))
-    assert (again.attempt, again.shard_id) == (2, late.shard_id)
+    assert (again.attempt, again.fence, again.shard_id) == (1, late.fence + 1, late.shard_id)
     assert again.fence > late.fence
     with pytest.raises(LeaseLost):
         bench.queue().finish(late, results_of(late))

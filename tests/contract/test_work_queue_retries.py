@@ -15,9 +15,11 @@ from support.builders import (
 from support.queueing import LEASE_S, claim, claim_one, prepared
 
 from jobs.domain import FailureThreshold, JobOptions
+from jobs.domain.shards import MAX_ATTEMPTS
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
-from jobs.shards.work_queue import MAX_ATTEMPTS, MAX_VANISHED, RETRY_AFTER_S
+from jobs.shards.dividing import MAX_VANISHED
+from jobs.shards.work_queue import RETRY_AFTER_S
 from jobs.verdicts import VerdictFilter, VerdictStore
 
 #: never gives up, however much fails
@@ -114,13 +116,58 @@ def test_the_culprit_stands_alone_in_the_end(bench: Bench) -> None:
 
 def test_a_shard_whose_workers_vanish_is_tried_more_often_and_at_once(bench: Bench) -> None:
     job_id = ready_job(bench.engine, entries(1))
-    for attempt in range(1, MAX_VANISHED + 1):
-        assert claim_one(bench.queue()).attempt == attempt
+    for vanished in range(MAX_VANISHED):
+        lease = claim_one(bench.queue())
+        assert (lease.attempt, lease.vanished) == (1, vanished)
+        assert bench.queue().heartbeat([lease], LEASE_S) == []  # its worker had begun
         bench.clock.advance(LEASE_S + 1)
         assert bench.queue("another").rescue() == 1
     (row,) = shard_rows(bench.engine, job_id)
     assert (row["state"], row["error"]) == ("failed", "its worker vanished")
     assert check_accounts(bench.engine, job_id).counts.failed == 1
+
+
+def test_a_shard_that_nobody_had_begun_with_costs_nothing_however_often(bench: Bench) -> None:
+    """A dispatcher that claims and dies, or is frozen, before a worker has it."""
+    ready_job(bench.engine, entries(1))
+    for _ in range(3 * MAX_VANISHED):
+        lease = claim_one(bench.queue())
+        assert (lease.attempt, lease.vanished) == (1, 0)
+        assert bench.queue().heartbeat([lease], LEASE_S, started=()) == []
+        bench.clock.advance(LEASE_S + 1)
+        assert bench.queue("another").rescue() == 1
+
+
+def test_failed_and_vanished_attempts_are_counted_apart(bench: Bench) -> None:
+    """Found 7: an outage met at the first attempt, two rescues, and the third attempt was the last."""
+    job_id = prepared(bench, 4)
+    for _ in range(MAX_ATTEMPTS + 2):
+        lease = claim_one(bench.queue())
+        bench.queue().heartbeat([lease], LEASE_S)
+        bench.clock.advance(LEASE_S + 1)
+        assert bench.queue("another").rescue() == 1
+    bench.queue().vanished(claim_one(bench.queue()), "its worker was killed")
+    bench.clock.advance(1000)
+    lease = claim_one(bench.queue())
+    assert (lease.attempt, lease.vanished) == (1, MAX_ATTEMPTS + 3)
+    assert lease.suspect
+    bench.queue().release(lease, "the storage is away")
+    bench.queue().fail_attempt(claim_one(bench.queue()), "odd")
+    (row,) = shard_rows(bench.engine, job_id)
+    assert (row["attempt"], row["vanished"], row["state"]) == (1, MAX_ATTEMPTS + 3, "queued")
+
+
+def test_a_shard_that_kills_its_workers_is_cut_in_two_in_the_end(bench: Bench) -> None:
+    ready_job(bench.engine, entries(4), shard_size=4)
+    for _ in range(MAX_VANISHED):
+        bench.clock.advance(1000)
+        bench.queue().vanished(claim_one(bench.queue()), "killed")
+    bench.clock.advance(1000)
+    halves = claim(bench.queue())
+    assert [(lease.first_ordinal, lease.attempt, lease.vanished) for lease in halves] == [
+        (0, 1, MAX_VANISHED - 1),
+        (2, 1, MAX_VANISHED - 1),
+    ]
 
 
 def test_nothing_is_rescued_before_its_time(bench: Bench) -> None:

@@ -21,6 +21,7 @@ from jobs.leased_work.task import WorkTask
 from jobs.lifecycle.job_store import JobStore
 from jobs.ports import HeatmapStorage, ModelHost, Scorer, ShardRunner
 from jobs.preparation.preparer import Preparer
+from jobs.registry.dispatchers import Dispatchers
 from jobs.screening.attempt import Screen
 from jobs.screening.heatmaps import StoredHeatmaps
 from jobs.screening.known_verdicts import KnownVerdicts
@@ -234,6 +235,7 @@ class Bench:
         models: ModelHost | None = None,
         open_storage: OpenStorage | None = None,
         known: KnownVerdicts | None = None,
+        presence: Dispatchers | None = None,
         **options: object,
     ) -> Dispatcher:
         store = store or self.store
@@ -248,6 +250,7 @@ class Bench:
             runner=runner or ThreadRunner(screen or self.screener().screen),
             models=models or FixedModels(FINGERPRINT),
             known=known,
+            presence=presence,
             options=DispatcherOptions(**{"poll_s": 0.01, **options}),  # type: ignore[arg-type]
         )
 

@@ -15,7 +15,7 @@ from support.builders import (
 )
 
 from jobs.dispatcher import Dispatcher
-from jobs.domain import JobId, Lease, Verdict
+from jobs.domain import JobId, Lease, ShardId, Verdict
 from jobs.leased_work.held import HeldWork
 from jobs.leased_work.task import WorkTask
 from jobs.ports import Outcome, OutcomeKind
@@ -83,6 +83,16 @@ class InlineRunner:
         self.running: list[Lease] = []
         self.timeouts: list[float] = []
         self.most = 0
+
+    #: takes whatever it is given
+    free = 1000
+    lacks: str | None = None
+
+    def make_room(self, shards: int) -> None:
+        pass
+
+    def silence(self) -> dict[ShardId, float]:
+        return {lease.shard_id: 0.0 for lease in self.running}
 
     def start(self, lease: Lease) -> None:
         self.running.append(lease)

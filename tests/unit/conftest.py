@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from support.builders import Bench
 from support.tiny_model import save_tiny_model
 
-from jobs import background, dispatcher
+from jobs import background, dispatcher, outcomes
 from jobs.leased_work import task
 from jobs.screening import shard_screener
 from jobs.sql.database import create_database_engine
@@ -94,7 +94,7 @@ def second_chances_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dispatcher's pauses and heartbeats without the waiting."""
     monkeypatch.setattr(dispatcher, "_DATABASE_PAUSE_S", 0.001)
-    monkeypatch.setattr(dispatcher, "_LONGEST_PAUSE_S", 0.001)
+    monkeypatch.setattr(outcomes, "_LONGEST_PAUSE_S", 0.001)
     monkeypatch.setattr(dispatcher, "_BEAT_S", 0.0)
     monkeypatch.setattr(background, "_PAUSE_S", 0.01)
     monkeypatch.setattr(background, "_PAUSE_AFTER_ERROR_S", 0.01)

@@ -41,13 +41,22 @@ class Campaign:
         sizes = [chance.randint(1, 9) for _ in range(3)]
         self.jobs = [ready_job(engine, entries(IMAGES), shard_size=size, clock=self.clock) for size in sizes]
         self.leases: list[Lease] = []
+        self.holders: dict[tuple[int, int], WorkQueue] = {}
         #: jobs that were cancelled or failed while they lived
         self.ended: set[JobId] = set()
         #: how often something that mattered happened
         self.late = self.stopped = 0
 
     def run(self) -> None:
-        steps = [self.claim, self.finish, self.late_finish, self.heartbeat, self.release, self.fail_attempt]
+        steps = [
+            self.claim,
+            self.finish,
+            self.late_finish,
+            self.heartbeat,
+            self.release,
+            self.fail_attempt,
+            self.vanish,
+        ]
         rare = [self.time_passes, self.rescue]
         for _ in range(STEPS):
             self.chance.choice([*steps, *steps, *rare])()
@@ -58,10 +67,12 @@ class Campaign:
 
     def claim(self) -> None:
         held = {lease.shard_id for lease in self.leases if self.is_held(lease)}
-        claimed = self.worker.claim(self.chance.randint(1, 2), LEASE_S, fingerprints=[FINGERPRINT])
+        worker = self.worker
+        claimed = worker.claim(self.chance.randint(1, 2), LEASE_S, fingerprints=[FINGERPRINT])
         assert not held & {lease.shard_id for lease in claimed}
         assert not self.ended & {lease.job_id for lease in claimed}
         self.leases += claimed
+        self.holders |= {(lease.shard_id, lease.fence): worker for lease in claimed}
 
     def finish(self) -> None:
         if held := [lease for lease in self.leases if self.is_held(lease)]:
@@ -85,7 +96,8 @@ class Campaign:
         if self.leases:
             lease = self.any_lease()
             alive = self.is_held(lease) and lease.job_id not in self.ended
-            assert self.worker.heartbeat([lease], LEASE_S) == ([] if alive else [lease])
+            holder = self.holders[lease.shard_id, lease.fence]
+            assert holder.heartbeat([lease], LEASE_S) == ([] if alive else [lease])
 
     def release(self) -> None:
         if self.leases:
@@ -94,6 +106,10 @@ class Campaign:
     def fail_attempt(self) -> None:
         if self.leases:
             self.worker.fail_attempt(self.any_lease(), "odd")
+
+    def vanish(self) -> None:
+        if self.leases:
+            self.worker.vanished(self.any_lease(), "killed")
 
     def time_passes(self) -> None:
         self.clock.advance(self.chance.choice([3.0, 30.0, 61.0]))

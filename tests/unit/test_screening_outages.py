@@ -10,8 +10,8 @@ from support.dispatching import wait_until
 from support.scene import Photos, Scene, codes
 
 from jobs.domain import ImageKey
+from jobs.domain.shards import MAX_ATTEMPTS
 from jobs.errors import AccessDenied, InvalidCredentials, StorageAway, StorageError, StorageUnavailable
-from jobs.shards.work_queue import MAX_ATTEMPTS
 
 
 def with_outage(away: int, count: int = 10) -> Scene:

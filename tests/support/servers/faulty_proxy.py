@@ -50,7 +50,14 @@ class Silence:
     seconds: float
 
 
-Fault = Refuse | BreakAfter | Silence
+@dataclass(frozen=True)
+class Drip:
+    """Pass on the head, then the body byte by byte, with so many seconds between two."""
+
+    seconds: float
+
+
+Fault = Refuse | BreakAfter | Silence | Drip
 
 
 class _Server(ThreadingHTTPServer):
@@ -127,9 +134,15 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
         def do_HEAD(self) -> None:
             self.do_GET()
 
-        def _pass_on(self, answer: HTTPResponse, fault: BreakAfter | None) -> None:
+        def _pass_on(self, answer: HTTPResponse, fault: BreakAfter | Drip | None) -> None:
             headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in _NOT_PASSED_ON]
             body = answer.read()
+            if isinstance(fault, Drip):
+                self._send(answer.status, headers, b"")
+                for place in range(len(body)):
+                    time.sleep(fault.seconds)
+                    self.wfile.write(body[place : place + 1])
+                return
             self._send(answer.status, headers, body if fault is None else body[: fault.body_bytes])
 
         def _send(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:

@@ -1,0 +1,49 @@
+"""Who works on a database, and what their clusters lack: for people who wonder why nothing moves."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, delete, insert, select, update
+
+from jobs.sql.database import reading, writing
+from jobs.sql.rows import Clock, database_clock
+from jobs.sql.tables import dispatchers
+from jobs.stored_text import storable
+
+#: seconds after which a dispatcher that was not seen counts as gone; rows older than a day are removed
+GONE_AFTER_S = 60.0
+_REMOVED_AFTER_S = 86_400.0
+
+
+class Dispatchers:
+    """The rows of one database."""
+
+    def __init__(self, engine: Engine, clock: Clock = database_clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def seen(self, name: str, lacks: str | None) -> None:
+        """This dispatcher works; `lacks`: what its cluster has too little of, for people."""
+        values = {"seen_at": self._clock(), "lacks": storable(lacks)}
+        with writing(self._engine) as connection:
+            again = update(dispatchers).where(dispatchers.c.name == name).values(**values)
+            if not connection.execute(again).rowcount:
+                connection.execute(insert(dispatchers).values(name=name, started_at=self._clock(), **values))
+            connection.execute(delete(dispatchers).where(dispatchers.c.seen_at < self._clock() - _REMOVED_AFTER_S))
+
+    def leave(self, name: str) -> None:
+        """This dispatcher ends."""
+        with writing(self._engine) as connection:
+            connection.execute(delete(dispatchers).where(dispatchers.c.name == name))
+
+    def at_work(self) -> list[str]:
+        """Names of those that were seen lately."""
+        wanted = select(dispatchers.c.name).where(dispatchers.c.seen_at >= self._clock() - GONE_AFTER_S)
+        with reading(self._engine) as connection:
+            return list(connection.execute(wanted.order_by(dispatchers.c.name)).scalars())
+
+    def lacking(self) -> str | None:
+        """What the clusters lack, when all dispatchers that were seen lately lack something; None otherwise."""
+        wanted = select(dispatchers.c.lacks).where(dispatchers.c.seen_at >= self._clock() - GONE_AFTER_S)
+        with reading(self._engine) as connection:
+            found = list(connection.execute(wanted.order_by(dispatchers.c.name)).scalars())
+        return "; ".join(dict.fromkeys(found)) if found and all(found) else None

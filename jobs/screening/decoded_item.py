@@ -1,0 +1,43 @@
+"""One decoded image on its way to its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jobs.domain import ImageRef
+from jobs.ports import ScoredImage
+from jobs.screening.shard_run import ShardRun
+from ncl_model.imaging.decoding import DecodedImage
+
+#: takes what became of it: a score, what the model raised, or None when it was not wanted any more
+Finish = Callable[["DecodedItem", ScoredImage | Exception | None], None]
+
+
+class DecodedItem:
+    """One decoded image on its way to its verdict."""
+
+    def __init__(
+        self,
+        finish: Finish,
+        run: ShardRun,
+        ordinal: int,
+        entry: ImageRef,
+        image: DecodedImage,
+        digest: str,
+        size: int,
+    ) -> None:
+        self._finish = finish
+        self.run = run
+        self.ordinal = ordinal
+        self.entry = entry
+        self.image = image
+        self.digest = digest
+        self.size = size
+        self.fingerprint = run.lease.model.fingerprint
+
+    @property
+    def wanted(self) -> bool:
+        return not self.run.over
+
+    def deliver(self, result: ScoredImage | Exception | None) -> None:
+        self._finish(self, result)
