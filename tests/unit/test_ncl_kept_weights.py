@@ -1,0 +1,33 @@
+"""Weights that lie in the package beside the shipped ones: a run can go on from them, and they see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.odd_images import encoded, photo
+
+import ncl_model
+from ncl_model.architecture.registry import build_network
+from ncl_model.inference.checkpoint import load_checkpoint
+from ncl_model.inference.predictor import Predictor
+from ncl_model.training.recipe import TrainConfig
+from ncl_model.training.warm_start import adopt
+
+KEPT = Path(ncl_model.__file__).parent / "weights" / "experts-unreleased.safetensors"
+
+
+def test_they_are_of_the_recipes_network_and_a_run_can_go_on_from_them() -> None:
+    network = TrainConfig.load("experts").network
+    assert load_checkpoint(KEPT).config.to_json() == network.to_json()
+    assert adopt(build_network(network).state_dict(), KEPT) == (), "nothing of the network is missing in them"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_they_predict(kind: str) -> None:
+    predictor = Predictor.setup(KEPT)
+    (found,) = predictor.localize([predictor.decode(encoded(photo(150, 200, seed=3), kind))])
+    assert 0 <= found.score <= 1
+    assert found.evidence is None, "without a release there is no rule of evidence"
+    assert len(np.unique(found.heatmap)) > 5
