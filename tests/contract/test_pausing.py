@@ -95,7 +95,7 @@ def test_a_paused_job_can_be_cancelled(bench: Bench) -> None:
     [
         ("pause", JobState.COMPLETED, "it is over"),
         ("pause", JobState.CANCELLING, "it is over"),
-        ("pause", JobState.PREPARING, "it can be paused once it is ready; 'nclscreen cancel' drops it"),
+        ("pause", JobState.PREPARING, "it can be paused once it is ready"),
         ("pause", JobState.AWAITING_CONFIRMATION, "nothing of it runs before it is confirmed"),
         ("pause", JobState.COMPLETING, "every shard of it is done already"),
         ("resume", JobState.FAILED, "it is over"),
