@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import urllib3
+from botocore.exceptions import IncompleteReadError
 
 from jobs.errors import StorageUnavailable
 from jobs.progress import report_progress
@@ -78,9 +79,14 @@ class ObjectBody(io.RawIOBase):
         return len(chunk)
 
     def _read_some(self, most: int) -> bytes:
-        """What has come, not all that is asked for: a body that drips would be waited for to its end."""
+        """What has come, not all that is asked for: a body that drips would be waited for to its end.
+
+        Raises IncompleteReadError when the body ends before the object does: nobody below counts here.
+        """
         body: Any = self._body
         chunk: bytes = body._raw_stream.read1(most)  # botocore does not show this method of the response below
+        if not chunk and most and self._position < self.size:
+            raise IncompleteReadError(actual_bytes=self._position, expected_bytes=self.size)
         return chunk
 
     def _check_rate(self, more: int) -> None:
