@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.domain import ImageKey, ImageRef, Job, JobId, ModelRef, NewJob, Verdict
+from jobs.domain.verdicts import failed_verdict
 from jobs.errors import ErrorCode
 from jobs.lifecycle.job_store import JobStore
 from jobs.screening.heatmaps import StoredHeatmaps
-from jobs.shards.work_queue import WorkQueue, failed_verdict
+from jobs.shards.work_queue import WorkQueue
 from jobs.sql.database import create_database_engine
 from jobs.sql.migrations import upgrade
 from jobs.storage import FolderStorage, OpenStorage, S3Options, open_storage
