@@ -105,7 +105,9 @@ def test_a_heatmap_of_an_old_model_is_computed_by_that_model(tmp_path: Path, mon
     (tmp_path / "photo.png").write_bytes(encoded(photo(), "PNG"))
     job = new.jobs.get(ready_job(new.engine, entries(1), model=old.model.ref))
     verdict = scored(0, entry("photo.png", container=tmp_path.as_uri()))
-    found = FoundVerdict(job_id=job.id, model=job.model, verdict=replace(verdict, map_uri=None))
+    found = FoundVerdict(
+        job_id=job.id, model=job.model, threshold=job.threshold, verdict=replace(verdict, map_uri=None)
+    )
     assert comparison_picture(new, job, found).width > 0
     gone = replace(job, model=ModelRef(name="gone", fingerprint="f" * 64))
     with pytest.raises(WeightsNotFound):
