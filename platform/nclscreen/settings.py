@@ -72,6 +72,12 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("NCLSCREEN_STORAGE_MAX_WAIT_S", "NCLSCREEN_STORE_PATIENCE_S"),
         description="seconds a job waits for a storage that is away before its images fail with `timeout`",
     )
+    max_silence_s: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="seconds without progress before work is let go; unset: 300, or longer if storages may be silent",
+    )
     ray_address: str | None = Field(
         default=None, description="address of a Ray cluster, or `auto`; unset: a local Ray, started and stopped with us"
     )

@@ -162,7 +162,7 @@ class Wiring:
     @property
     def max_silence_s(self) -> float:
         """How long work keeps its lease without progress: longer than a storage is waited for that says nothing."""
-        return max(MAX_SILENCE_S, self.settings.s3.longest_silence_s)
+        return self.settings.max_silence_s or max(MAX_SILENCE_S, self.settings.s3.longest_silence_s)
 
     def preparing(self, only: JobId | None) -> WorkTask:
         """Freezes corpora, that of one job or of all."""

@@ -9,15 +9,17 @@ from collections.abc import Callable
 
 import psutil
 from chaos.system import LEASE_S, System
-from support.servers.faulty_proxy import BreakAfter, Silence, SlowDown
+from support.servers.faulty_proxy import BreakAfter, Drip, Silence, SlowDown
 from support.tiny_model import save_tiny_model
 
+from jobs.domain.states import JobState
 from ncl_model.inference.checkpoint import load_checkpoint
 
 Fault = Callable[[System, random.Random], str]
 
 #: longest wait for a victim; without one the fault has not happened
 _VICTIM_S = 30.0
+SILENT = "silent"
 
 
 class NoVictim(Exception):
@@ -84,6 +86,40 @@ def freeze_dispatcher(system: System, chance: random.Random) -> str:
     return f"SIGSTOP of dispatcher {victim.pid} for {LEASE_S + 2:.0f} s, beyond its leases"
 
 
+def stop_worker(system: System, chance: random.Random) -> str:
+    """It lives and does nothing: nobody tells the dispatcher, which must notice by itself."""
+    return f"SIGSTOP of shard worker {_hit_one(system, 'ray::ScreeningWorker', chance, signal.SIGSTOP)}"
+
+
+def read_only(system: System, chance: random.Random) -> str:
+    """As while a standby takes over."""
+    pause_s = chance.uniform(3, 6)
+    system.postgres.set_read_only(True)
+    time.sleep(pause_s)
+    system.postgres.set_read_only(False)
+    return f"PostgreSQL read-only for {pause_s:.1f} s"
+
+
+def drip(system: System, chance: random.Random) -> str:
+    count = chance.randint(1, 3)
+    system.proxy.faults.extend([Drip(0.5)] * count)
+    return f"S3: {count} bodies that drip, a byte in half a second"
+
+
+def silent_neighbour(system: System, chance: random.Random) -> str:
+    """An urgent job over a bucket of which nothing is heard comes, and is cancelled after a while."""
+    pause_s = chance.uniform(8, 15)
+    system.proxy.silent_buckets.add(SILENT)
+    try:
+        job_id = system.submit_list([f"s3://{SILENT}/{number}.jpg" for number in range(40)], priority=9)
+        time.sleep(pause_s)
+        system.wiring.jobs.cancel(job_id)
+    finally:
+        system.proxy.silent_buckets.clear()
+    system.wait(lambda: system.wiring.jobs.get(job_id).state is JobState.CANCELLED, "the silent job to be cancelled")
+    return f"an urgent job over a silent bucket for {pause_s:.1f} s"
+
+
 def kill_node(system: System, chance: random.Random) -> str:
     system.kill_node()
     time.sleep(chance.uniform(0, 2))
@@ -129,6 +165,10 @@ def shut_storage(system: System, chance: random.Random) -> str:
 #: cheapest first
 FAULTS: dict[str, Fault] = {
     "worker": kill_worker,
+    "stopped worker": stop_worker,
+    "read-only": read_only,
+    "drip": drip,
+    "silent neighbour": silent_neighbour,
     "throttle": throttle,
     "cut": cut_bodies,
     "replica": kill_replica,
@@ -143,17 +183,21 @@ FAULTS: dict[str, Fault] = {
     "node": kill_node,
 }
 #: after these an image may have the error code `timeout`: the storage was asked in vain more often than it is tried
-S3_FAULTS = frozenset({"throttle", "cut", "silence"})
+S3_FAULTS = frozenset({"throttle", "cut", "silence", "drip"})
 
 
 def _kill_one(system: System, title: str, chance: random.Random) -> int:
+    return _hit_one(system, title, chance, signal.SIGKILL)
+
+
+def _hit_one(system: System, title: str, chance: random.Random, how: signal.Signals) -> int:
     deadline = time.monotonic() + _VICTIM_S
     while time.monotonic() < deadline:
         victims = sorted(system.ray_processes(title), key=lambda process: process.pid)
         if victims:
             victim = chance.choice(victims)
             try:
-                victim.kill()
+                victim.send_signal(how)
             except psutil.NoSuchProcess:
                 continue
             return int(victim.pid)

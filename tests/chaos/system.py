@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from support.servers.s3_server import S3Server
 from support.servers.webhook_receiver import WebhookReceiver
 from support.tiny_model import save_lively_model
 
-from jobs.domain import ImageKey
+from jobs.domain import ImageKey, JobId, JobOptions, NewJob
 from jobs.storage import open_storage
 from jobs.webhooks.signature import secret_bytes
 from nclscreen.settings import Settings
@@ -61,6 +61,7 @@ class System:
         self._stack.callback(self.receiver.close)
         self._set_environment()
         self.wiring = Wiring(Settings())
+        self.lists: list[str] = []
         self._stack.callback(self.wiring.engine.dispose)
         self._fill(images)
         self._stack.callback(self._end_leftovers)
@@ -95,6 +96,7 @@ class System:
             "NCLSCREEN_HEATMAPS_URI": f"{self.bucket.container}/heatmaps/",
             "NCLSCREEN_WEBHOOK_SECRET": _SECRET,
             "NCLSCREEN_LEASE_S": str(LEASE_S),
+            "NCLSCREEN_MAX_SILENCE_S": "20",
             "NCLSCREEN_REPLICA_CPUS": "0.5",
             "NCLSCREEN_REPLICA_THREADS": "1",
             "NCLSCREEN_SHARD_CPUS": "0.5",
@@ -107,6 +109,18 @@ class System:
         straight = open_storage(self.bucket.container, self._store.options)
         for key, data in pictures(images):
             straight.write(ImageKey(key), data, content_type="image/jpeg")
+
+    def submit_list(self, uris: Sequence[str], *, priority: int) -> JobId:
+        """A job over these objects, and no others."""
+        straight = open_storage(self.bucket.container, self._store.options)
+        name = f"lists/{len(self.lists)}.csv"
+        straight.write(ImageKey(name), "\n".join(["uri", *uris]).encode(), content_type="text/csv")
+        self.lists.append(name)
+        source = f"{self.bucket.container}/{name}"
+        options = JobOptions(priority=priority, rescore=True)
+        return self.wiring.jobs.submit(
+            NewJob(source=source, model=self.wiring.model.ref, threshold=0.5, options=options)
+        )
 
     # -- Ray
 

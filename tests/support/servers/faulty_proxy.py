@@ -74,6 +74,8 @@ class FaultyProxy:
         self.faults: deque[Fault] = deque()
         #: every request waits so long, as if the storage were far away
         self.latency_s = 0.0
+        #: buckets of which nothing is heard: requests for them are taken and never answered
+        self.silent_buckets: set[str] = set()
         #: nobody is there: every connection is dropped at once
         self.is_shut = False
         #: the Range header of every request that came, None where there was none
@@ -107,6 +109,8 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             if proxy.is_shut:
                 return
+            while urlsplit(self.path).path.split("/")[1] in proxy.silent_buckets:
+                time.sleep(0.1)
             proxy.ranges.append(self.headers.get("Range"))
             if self.headers.get("Expect", "").lower() == "100-continue":
                 self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # else the client waits a second for it

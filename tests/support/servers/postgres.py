@@ -72,6 +72,11 @@ class PostgresServer:
         self._execute(f'CREATE DATABASE "{name}"')
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
 
+    def set_read_only(self, read_only: bool) -> None:
+        """Whether transactions that begin from now on may write nothing, as on a standby."""
+        self._execute(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if read_only else 'off'}")
+        self._execute("SELECT pg_reload_conf()")
+
     def drop_database(self, url: str) -> None:
         """Remove a database of `create_database`, whoever still uses it."""
         self._execute(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
