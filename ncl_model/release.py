@@ -317,8 +317,9 @@ def _split_of(run: Checkpoint, path: Path) -> tuple[float, int]:
     """(held_out, seed) of the run's recipe. Raises CheckpointMismatch when the weights do not say."""
     recipe = run.provenance.get("recipe")
     try:
-        return float(recipe["held_out"]), int(recipe["seed"])  # type: ignore[index]
-    except (KeyError, TypeError, ValueError):
+        split_seed = recipe.get("split_seed")  # type: ignore[union-attr]
+        return float(recipe["held_out"]), int(recipe["seed"] if split_seed is None else split_seed)  # type: ignore[index]
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise CheckpointMismatch(
             path,
             "does not say which photographs were held out (no recipe with held_out and seed)",

@@ -96,6 +96,9 @@ class TrainConfig:
     laundered: float = number(0.75, 0, 1)
     #: share of the groups kept for validation
     held_out: float = number(0.15, 0, 0.9)
+    #: draws those groups; None: as ``seed``. A run that goes on from another one's weights takes a new ``seed``, for
+    #: samples that were not drawn before, and the other's ``split_seed``, so that what was held out stays so
+    split_seed: int | None = whole(None, 0, 2**31)
 
     # cadence
     #: minutes between saved states, and between validations
@@ -116,6 +119,11 @@ class TrainConfig:
             raise ConfigInvalid("people", "people and synthetic are shares that add up to at most 1")
         if self.batch % self.accumulate:
             raise ConfigInvalid("accumulate", f"{self.accumulate} does not divide the batch of {self.batch}")
+
+    @property
+    def split(self) -> int:
+        """The seed that draws the held-out groups."""
+        return self.seed if self.split_seed is None else self.split_seed
 
     def with_budget(self, *, minutes: float | None = None, steps: int | None = None) -> Self:
         """The same run with another length; both None: as it is."""
