@@ -35,15 +35,15 @@ class Dispatchers:
         with writing(self._engine) as connection:
             connection.execute(delete(dispatchers).where(dispatchers.c.name == name))
 
-    def at_work(self) -> list[str]:
-        """Names of those that were seen lately."""
-        wanted = select(dispatchers.c.name).where(dispatchers.c.seen_at >= self._clock() - GONE_AFTER_S)
+    def at_work(self) -> dict[str, str | None]:
+        """Those that were seen lately, by name, each with what its cluster lacks."""
+        wanted = select(dispatchers.c.name, dispatchers.c.lacks).where(
+            dispatchers.c.seen_at >= self._clock() - GONE_AFTER_S
+        )
         with reading(self._engine) as connection:
-            return list(connection.execute(wanted.order_by(dispatchers.c.name)).scalars())
+            return {row.name: row.lacks for row in connection.execute(wanted.order_by(dispatchers.c.name))}
 
     def lacking(self) -> str | None:
         """What the clusters lack, when all dispatchers that were seen lately lack something; None otherwise."""
-        wanted = select(dispatchers.c.lacks).where(dispatchers.c.seen_at >= self._clock() - GONE_AFTER_S)
-        with reading(self._engine) as connection:
-            found = list(connection.execute(wanted.order_by(dispatchers.c.name)).scalars())
-        return "; ".join(dict.fromkeys(found)) if found and all(found) else None
+        found = list(self.at_work().values())
+        return "; ".join(dict.fromkeys(each for each in found if each)) if found and all(found) else None

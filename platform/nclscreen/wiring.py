@@ -127,6 +127,11 @@ class Wiring:
     def hosted_models(self) -> HostedModels:
         return HostedModels(self.engine)
 
+    @cached_property
+    def dispatchers(self) -> Dispatchers:
+        """Who works on the database."""
+        return Dispatchers(self.engine)
+
     def open_storage(self, container: str) -> ObjectStorage:
         return open_storage(container, self.settings.s3)
 
@@ -141,7 +146,7 @@ class Wiring:
             runner=runner,
             models=models,
             known=KnownVerdicts(self.engine),
-            presence=Dispatchers(self.engine),
+            presence=self.dispatchers,
             options=DispatcherOptions(
                 in_flight=self.settings.shards_in_flight,
                 lease_s=self.settings.lease_s,

@@ -181,12 +181,12 @@ def test_nothing_is_claimed_that_cannot_start_and_people_are_told(bench: Bench) 
         wait_until(lambda: runner.asked > 0)
         assert "leased" not in {row["state"] for row in shard_rows(bench.engine, job_id)}
         wait_until(lambda: bench.store.waits_for(job_id) == runner.lacks)
-        assert presence.at_work() == ["worker"]
+        assert list(presence.at_work()) == ["worker"]
         assert bench.queue().waiting(100, fingerprints=[FINGERPRINT]) == len(shard_rows(bench.engine, job_id))
         runner.lacks = None
         runner.free = 4
         wait_until(lambda: bench.store.get(job_id).state is JobState.COMPLETED)
-    assert presence.at_work() == []
+    assert presence.at_work() == {}
     assert bench.store.waits_for(job_id) is None
 
 

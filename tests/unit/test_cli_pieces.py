@@ -149,6 +149,7 @@ def test_doctor_says_what_to_mend(
         "source": False,
         "model": False,
         "ray": True,
+        "work": True,
     }
     assert "gone.safetensors" in found["model"]["message"]
     assert "nowhere" in found["source"]["message"]

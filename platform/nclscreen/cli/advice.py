@@ -16,12 +16,14 @@ from jobs.errors import (
     TokenReused,
     VerdictNotFound,
 )
+from nclscreen.services.health import WorkWaits
 from nclscreen.services.report_writing import ReportUnwritable
 
 _ADVICE: dict[type[JobsError], Callable[[Any], str | None]] = {
     JobNotFound: lambda error: "'nclscreen jobs' lists them",
     TokenReused: lambda error: f"look at it with 'nclscreen job {error.job_id}', or take a new token",
     VerdictNotFound: lambda error: f"'nclscreen flagged --job {error.job_id}' lists images",
+    WorkWaits: lambda error: "work begins with: nclscreen up" if error.nobody_works else None,
     SchemaOutdated: lambda error: "bring it up to date with: nclscreen db upgrade",
     AmbiguousImage: lambda error: f"say which by its number: {error.job_id}/{error.candidates[0][0]}",
     ReportUnwritable: lambda error: (
@@ -33,11 +35,12 @@ _ADVICE: dict[type[JobsError], Callable[[Any], str | None]] = {
 }
 
 
-def with_advice(error: BaseException) -> str:
-    """The error's message, and what to type where a command helps."""
+def with_advice(error: BaseException, said: str | None = None) -> str:
+    """The error's message, or what was `said` in its place, and what to type where a command helps."""
     advise = _ADVICE.get(type(error)) if isinstance(error, JobsError) else None
     advice = advise(error) if advise is not None else None
-    return str(error) if advice is None else f"{error}; {advice}"
+    told = str(error) if said is None else said
+    return told if advice is None else f"{told}; {advice}"
 
 
 def after_failure(job: Job) -> str | None:

@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nclscreen.cli import output
+from nclscreen.cli.advice import with_advice
+from nclscreen.cli.output import visible
 from nclscreen.services.health import Finding, health_checks
 from nclscreen.wiring import wire
 
@@ -24,7 +26,7 @@ def doctor(
         with output.err.status(f"checking {check.part}"):
             findings.append(check())
     if as_json:
-        parts: list[dict[str, Any]] = [{"part": f.part, "ok": f.ok, "message": f.message} for f in findings]
+        parts: list[dict[str, Any]] = [{"part": f.part, "ok": f.ok, "message": _message(f)} for f in findings]
         output.print_json({"ok": all(f.ok for f in findings), "checks": parts})
     else:
         output.out.print(_table(findings))
@@ -32,9 +34,13 @@ def doctor(
         raise typer.Exit(output.FAILED)
 
 
+def _message(finding: Finding) -> str:
+    return finding.message if finding.error is None else with_advice(finding.error, finding.message)
+
+
 def _table(findings: Sequence[Finding]) -> Table:
     table = Table.grid(padding=(0, 2))
     for finding in findings:
         mark = Text("ok", style="green") if finding.ok else Text("mend", style="bold red")
-        table.add_row(mark, finding.part, Text(finding.message))
+        table.add_row(mark, finding.part, visible(_message(finding)))
     return table

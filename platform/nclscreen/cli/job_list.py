@@ -33,7 +33,7 @@ _LONGEST = 28
 def print_jobs(jobs: Sequence[Job], waiting: Mapping[JobId, str]) -> None:
     """Columns as wide as this page needs; names and tags that nobody gave take no room.
 
-    `waiting`: why jobs wait for their model, of those that do.
+    `waiting`: why jobs wait, of those that do.
     """
     rows = [_cells(job, waiting.get(job.id, "")) for job in jobs]
     widths = {name: max(len(row[name]) for row in rows) for name in _HEADINGS}

@@ -19,7 +19,7 @@ from nclscreen.cli.progress import Attendance, follow
 from nclscreen.cli.ranking import mixed_scores, print_ranking
 from nclscreen.documents import job_document, verdict_document
 from nclscreen.quantities import moment
-from nclscreen.services.job_view import job_view, models_waited_for, waits_for
+from nclscreen.services.job_view import job_view, jobs_waiting, models_waited_for, obstacle
 from nclscreen.visible_text import visible_text
 from nclscreen.wiring import wire
 
@@ -61,9 +61,13 @@ def jobs(
     )
     wiring = wire()
     page = wiring.jobs.page(wanted, limit, cursor)
-    waiting = models_waited_for(wiring, page.items)
+    models = models_waited_for(wiring, page.items)
+    waiting = jobs_waiting(wiring, page.items, models)
     if as_json:
-        documents = [job_document(job) | {"model_waits_for": waiting.get(job.id)} for job in page.items]
+        documents = [
+            job_document(job) | {"waits_for": waiting.get(job.id), "model_waits_for": models.get(job.id)}
+            for job in page.items
+        ]
         output.print_json({"jobs": documents, "next_cursor": page.next_cursor})
     elif page.items:
         print_jobs(page.items, waiting)
@@ -117,7 +121,7 @@ def watch(job_id: JobArgument, as_json: Json = False) -> None:
     """Follow a job until it is over; Ctrl-C ends the watching, not the job."""
     wiring = wire()
     known = wiring.jobs.get(job_id).id
-    attendance = Attendance(wiring.jobs, known, lambda: waits_for(wiring, wiring.jobs.get(known)))
+    attendance = Attendance(wiring.jobs, known, lambda: obstacle(wiring, wiring.jobs.get(known)))
     found = follow(wiring.jobs, known, attendance)
     job(found.id, as_json=as_json)
     if found.state is not JobState.COMPLETED:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -21,6 +22,12 @@ _PREFIX = "localizer-"
 _TAKE_DOWN_S = 30.0
 #: batches a replica has accepted and not answered; more wait at the callers
 MAX_ONGOING_REQUESTS = 4
+#: Serve's message of a replica that Ray does not place
+_UNPLACED = re.compile(
+    r"to be scheduled\..*Resources required for each replica: (\{.*?\}), total resources available: (\{.*?\})",
+    re.DOTALL,
+)
+_RESOURCE = re.compile(r"""['"](\w+)['"]: ([0-9.]+)""")
 #: with more batches than this under way per replica, there are to be more replicas, if there may be
 _TARGET_ONGOING_REQUESTS = 2
 
@@ -46,7 +53,7 @@ class App:
     """What the cluster says of one application."""
 
     state: AppState
-    #: in Serve's words
+    #: why it failed, or what the cluster lacks for a replica of it
     message: str = ""
 
 
@@ -125,7 +132,26 @@ def _app(overview: Any) -> App:
         "DELETING": AppState.GOING,
     }
     state = states.get(str(overview.status.value), AppState.STARTING)
-    return App(state=state, message=_reason(overview) if state is AppState.FAILED else str(overview.message))
+    if state is AppState.FAILED:
+        return App(state=state, message=_reason(overview))
+    return App(state=state, message=no_place(str(each.message) for each in overview.deployments.values()))
+
+
+def no_place(told: Iterable[str]) -> str:
+    """What the cluster lacks for a replica, in a line, from what Serve says of deployments; empty where nothing."""
+    found = next(filter(None, map(_UNPLACED.search, told)), None)
+    if found is None:
+        return ""
+    needed, free = map(_resources, found.groups())
+    return (
+        f"a replica needs {needed} and finds no place on the cluster, which has {free} free; add nodes, or lower "
+        "NCLSCREEN_REPLICAS, NCLSCREEN_REPLICA_CPUS or NCLSCREEN_REPLICA_GPUS"
+    )
+
+
+def _resources(told: str) -> str:
+    """`{'CPU': 1.0, 'GPU': 2.0}` as people say it."""
+    return " and ".join(f"{float(count):g} {name}" for name, count in _RESOURCE.findall(told)) or "none of that"
 
 
 def _reason(overview: Any) -> str:

@@ -23,6 +23,8 @@ LEASE_S = 30.0
 GRACE_S = 15.0
 #: a model that could not be started is tried again after so long
 AGAIN_S = 60.0
+#: said of a model that comes by itself
+BEING_STARTED = "its model is being started"
 
 
 class HostingFailed(JobsError):
@@ -143,7 +145,8 @@ class ModelHost:
             return _row(fingerprint, HostingState.REFUSED, f"its model could not be started: {app.message}")
         if state is AppState.RUNNING or (state in (AppState.ILL, AppState.STARTING) and fingerprint in self._ready):
             return _row(fingerprint, HostingState.READY)
-        return _row(fingerprint, HostingState.STARTING, "its model is being started")
+        lacks = f": {app.message}" if app is not None and app.message else ""
+        return _row(fingerprint, HostingState.STARTING, f"{BEING_STARTED}{lacks}")
 
     def _renew(self, rows: tuple[HostedModel, ...]) -> None:
         if rows == self._rows and self._clock() < self._renew_at:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.domain import ImageKey
+from jobs.domain.states import JobState
 from jobs.errors import JobsError
+from jobs.lifecycle.job_filters import JobFilter
 from jobs.storage import parse_source
 from ncl_model.errors import NclModelError
+from nclscreen.hosting.applications import HostingOptions
+from nclscreen.hosting.model_host import BEING_STARTED
+from nclscreen.services.job_view import NOBODY
 from nclscreen.wiring import Wiring
+
+#: jobs that are looked at; more of them make no other finding
+_LISTED = 1000
+
+
+class WorkWaits(JobsError):
+    """Jobs wait for something that does not come by itself."""
+
+    def __init__(self, told: str, missing: Sequence[str], *, nobody_works: bool) -> None:
+        self.nobody_works = nobody_works
+        super().__init__("; ".join([told, *missing]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +36,8 @@ class Finding:
     ok: bool
     #: what is there, or what is wrong and what to do
     message: str
+    #: what was raised, for who can add to it what to type
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,9 +51,9 @@ class Check:
         try:
             return Finding(part=self.part, ok=True, message=self.look())
         except (JobsError, NclModelError) as error:
-            return Finding(part=self.part, ok=False, message=str(error))
+            return Finding(part=self.part, ok=False, message=str(error), error=error)
         except Exception as error:  # noqa: BLE001 - a doctor reports whatever ails
-            return Finding(part=self.part, ok=False, message=f"{type(error).__name__}: {error}")
+            return Finding(part=self.part, ok=False, message=f"{type(error).__name__}: {error}", error=error)
 
 
 def health_checks(wiring: Wiring, source: str | None = None) -> Iterator[Check]:
@@ -46,6 +64,7 @@ def health_checks(wiring: Wiring, source: str | None = None) -> Iterator[Check]:
         yield Check(part="source", look=lambda: readable(wiring, source))
     yield Check(part="model", look=lambda: model(wiring))
     yield Check(part="ray", look=lambda: ray_cluster(wiring))
+    yield Check(part="work", look=lambda: work(wiring))
 
 
 def database(wiring: Wiring) -> str:
@@ -87,6 +106,26 @@ def model(wiring: Wiring) -> str:
     return f"{name} ({fingerprint[:12]}), threshold {installed.threshold():.3f}, {rates}"
 
 
+def work(wiring: Wiring) -> str:
+    """Who works, and on what. Raises WorkWaits where jobs wait for something that does not come by itself."""
+    try:
+        at_work = wiring.dispatchers.at_work()
+    except JobsError:
+        raise JobsError("cannot be looked at until the database works") from None
+    preparing = wiring.jobs.page(JobFilter(state=JobState.PREPARING), _LISTED).items
+    demand = wiring.jobs.models_in_demand()
+    open_jobs = len(preparing) + sum(each.jobs for each in demand)
+    told = f"{len(at_work)} dispatcher(s) at work, {open_jobs} job(s) to be prepared or screened"
+    obstacles = wiring.hosted_models.obstacles([each.model.fingerprint for each in demand])
+    missing = [f"{name} lacks: {lacks}" for name, lacks in at_work.items() if lacks]
+    missing += [f"jobs of model {key[:12]} wait: {why}" for key, why in obstacles.items() if why != BEING_STARTED]
+    if open_jobs and not at_work:
+        raise WorkWaits(told, [NOBODY, *missing], nobody_works=True)
+    if missing:
+        raise WorkWaits(told, missing, nobody_works=False)
+    return told
+
+
 def ray_cluster(wiring: Wiring) -> str:
     import ray
 
@@ -94,13 +133,39 @@ def ray_cluster(wiring: Wiring) -> str:
 
     wanted = wiring.ray_options()
     with connected_ray(wanted):
-        nodes = [node for node in ray.nodes() if node["Alive"]]
-        cpus = ray.cluster_resources().get("CPU", 0)
-        gpus = ray.cluster_resources().get("GPU", 0)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     where = wanted.address or "local"
-    if cpus < wanted.needed_cpus:
-        raise JobsError(
-            f"{where}: {cpus:g} CPUs, but replicas and shards ask for {wanted.needed_cpus:g}; lower "
+    if (lacks := shortage(nodes, wanted.needed_cpus, wiring.hosting_options(), wiring.settings.shard_cpus)) is not None:
+        raise JobsError(f"{where}: {lacks}")
+    cpus, gpus = (sum(node.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
+    return f"{where}: Ray {ray.__version__}, {len(nodes)} node(s), {cpus:g} CPUs, {gpus:g} GPUs"
+
+
+def shortage(
+    nodes: Sequence[Mapping[str, float]], needed_cpus: float, hosting: HostingOptions, shard_cpus: float
+) -> str | None:
+    """What a cluster of these nodes, each with its resources, lacks for replicas and shards; None: nothing."""
+    cpus, gpus = (sum(node.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
+    if cpus < needed_cpus:
+        return (
+            f"{cpus:g} CPUs, but replicas and shards ask for {needed_cpus:g}; lower "
             "NCLSCREEN_REPLICA_CPUS, NCLSCREEN_SHARDS_IN_FLIGHT or NCLSCREEN_SHARD_CPUS, or add nodes"
         )
-    return f"{where}: Ray {ray.__version__}, {len(nodes)} node(s), {cpus:g} CPUs, {gpus:g} GPUs"
+    needed_gpus = hosting.max_replicas * hosting.gpus
+    if gpus < needed_gpus:
+        return (
+            f"{gpus:g} GPUs, but replicas ask for {needed_gpus:g}; lower NCLSCREEN_REPLICA_GPUS or NCLSCREEN_REPLICAS, "
+            "or add nodes"
+        )
+    if not _some_node_has(nodes, CPU=hosting.cpus, GPU=hosting.gpus):
+        return (
+            f"no node alone has the {hosting.cpus:g} CPUs and {hosting.gpus:g} GPUs of a replica; lower "
+            "NCLSCREEN_REPLICA_CPUS or NCLSCREEN_REPLICA_GPUS, or add a larger node"
+        )
+    if not _some_node_has(nodes, CPU=shard_cpus):
+        return f"no node alone has the {shard_cpus:g} CPUs of a shard; lower NCLSCREEN_SHARD_CPUS, or add a larger node"
+    return None
+
+
+def _some_node_has(nodes: Sequence[Mapping[str, float]], **needed: float) -> bool:
+    return any(all(node.get(kind, 0.0) >= count for kind, count in needed.items()) for node in nodes)
