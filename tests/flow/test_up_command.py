@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,20 @@ def _check_whole(database_url: str, job_id: str) -> None:
     assert (rows, ordinals, keys) == (IMAGES, IMAGES, IMAGES)
     assert tuple(counted) == (IMAGES, IMAGES, IMAGES, 0, "completed")
     assert states == {"done"}
+
+
+def test_up_ends_although_its_ray_is_gone(program: Program) -> None:
+    """What a service manager does that signals every process at once: Ray may be gone before it is asked for anything."""
+    running = program.start("up")
+    wait_until(lambda: "ray::ServeReplica" in _running(program), "the model")
+    for process in processes_of(program):
+        if process.pid != running.pid:
+            process.kill()
+    time.sleep(1.5)  # a look at the models is under way
+    running.send_signal(signal.SIGTERM)
+    _, err = running.communicate(timeout=45)  # Ray by itself ends the program after 60 s, with exit code 1
+    assert running.returncode in (0, 128 + signal.SIGTERM), err  # the latter where it was still starting
+
+
+def _running(program: Program) -> str:
+    return " ".join(" ".join(process.cmdline()) for process in processes_of(program))

@@ -11,6 +11,7 @@ from support.hosting import KnownVersions, MemoryApps
 
 from jobs.domain import JobId, ModelRef
 from jobs.registry.hosted_models import HostedModels
+from nclscreen import interrupts
 from nclscreen.hosting import hosting_thread
 from nclscreen.hosting.applications import App, AppState, app_name
 from nclscreen.hosting.hosting_thread import hosting
@@ -100,3 +101,32 @@ def test_a_cluster_that_does_not_answer_for_a_while_is_waited_for(
         apps.silent.clear()
         wait_until(lambda: apps.calls.count(f"up {app_name(FINGERPRINT)}") == 2)
     assert caplog.text.count("ConnectionError: the head is busy") == 1
+
+
+@pytest.mark.parametrize("already", [True, False], ids=["while it runs", "while it starts"])
+def test_a_ray_that_does_not_answer_does_not_keep_it_from_ending(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, already: bool
+) -> None:
+    monkeypatch.setattr(hosting_thread, "_LAST_LOOK_S", 0.05)
+    monkeypatch.setattr(hosting_thread, "_CLOSE_S", 0.05)
+    apps, forever = QuickApps(), threading.Event()
+    monkeypatch.setattr(interrupts, "_terminated", threading.Event())
+
+    def mute() -> dict[str, App]:
+        asked.set()
+        forever.wait()
+        return {}
+
+    asked = threading.Event()
+    try:
+        if already:
+            with hosting(host(bench, apps), take_down=True):
+                monkeypatch.setattr(apps, "found", mute)
+                assert asked.wait(10)
+        else:
+            monkeypatch.setattr(apps, "found", mute)
+            threading.Timer(0.1, interrupts._terminated.set).start()
+            with pytest.raises(interrupts.Terminated), hosting(host(bench, apps), take_down=True):
+                pass
+    finally:
+        forever.set()
