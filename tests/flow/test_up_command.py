@@ -98,7 +98,7 @@ def _check_whole(database_url: str, job_id: str) -> None:
 
 
 def test_up_ends_although_its_ray_is_gone(program: Program) -> None:
-    """What a service manager does that signals every process at once: Ray may be gone before it is asked for anything."""
+    """A service manager may signal every process at once: Ray is gone before it is asked for anything."""
     running = program.start("up")
     wait_until(lambda: "ray::ServeReplica" in _running(program), "the model")
     for process in processes_of(program):
