@@ -1,6 +1,7 @@
 """The state machine of jobs and shards, in one place and free of everything else.
 
 preparing -> [awaiting_confirmation] -> ready -> running -> completing -> completed
+preparing <-> paused
 ready -> pausing
 running <-> pausing -> paused -> running
 pausing -> completing
@@ -53,12 +54,12 @@ _ENDING = frozenset({_S.CANCELLING, _S.FAILING})
 
 #: legal transitions: from -> to
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
-    _S.PREPARING: frozenset({_S.AWAITING_CONFIRMATION, _S.READY}) | _ENDING,
+    _S.PREPARING: frozenset({_S.AWAITING_CONFIRMATION, _S.READY, _S.PAUSED}) | _ENDING,
     _S.AWAITING_CONFIRMATION: frozenset({_S.READY}) | _ENDING,
     _S.READY: frozenset({_S.RUNNING, _S.PAUSING}) | _ENDING,
     _S.RUNNING: frozenset({_S.PAUSING, _S.COMPLETING}) | _ENDING,
     _S.PAUSING: frozenset({_S.PAUSED, _S.RUNNING, _S.COMPLETING}) | _ENDING,
-    _S.PAUSED: frozenset({_S.RUNNING}) | _ENDING,
+    _S.PAUSED: frozenset({_S.PREPARING, _S.RUNNING}) | _ENDING,
     _S.COMPLETING: frozenset({_S.COMPLETED}) | _ENDING,
     _S.CANCELLING: frozenset({_S.CANCELLED}),
     _S.FAILING: frozenset({_S.FAILED}),

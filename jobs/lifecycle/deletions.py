@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, select
 from jobs.domain import Job, JobId
 from jobs.domain.states import TRANSITIONS, JobState
 from jobs.errors import RequestRefused
-from jobs.lifecycle.job_table import JobTable, locked
+from jobs.lifecycle.job_table import JobTable, is_frozen, locked
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import job_from_row
 from jobs.sql.tables import jobs, manifest_problems, shards, verdicts, webhook_deliveries
@@ -89,7 +89,10 @@ def _check(connection: Connection, job: Job) -> None:
         raise RequestRefused(job.id, "delete", job.state, "it is not over; cancel it first")
     if job.report_due:
         raise RequestRefused(job.id, "delete", job.state, "its completion report is still to be written")
-    wanted = select(jobs.c.id).where(jobs.c.retry_of == job.id, jobs.c.state == JobState.PREPARING.value).limit(1)
-    retry = connection.execute(wanted).scalar_one_or_none()
-    if retry is not None:
+    unprepared = select(jobs.c.id).where(
+        jobs.c.retry_of == job.id, jobs.c.state.in_([JobState.PREPARING.value, JobState.PAUSED.value])
+    )
+    for retry in connection.execute(unprepared).scalars().all():
+        if is_frozen(connection, JobId(retry)):
+            continue
         raise RequestRefused(job.id, "delete", job.state, f"job {retry} is about to take its failed images")

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, false, select
 
-from jobs.domain import Job
+from jobs.domain import Job, JobId, WorkKind, WorkState
 from jobs.errors import JobNotFound
 from jobs.leased_work.leases import WorkLeases
 from jobs.sql.database import reading
 from jobs.sql.rows import Clock, database_clock, job_from_row
-from jobs.sql.tables import jobs
+from jobs.sql.tables import jobs, leased_work
 from jobs.stored_text import is_storable
 
 #: longest error kept with a job, in characters
@@ -39,6 +39,16 @@ class JobTable:
 def by_id(job_id: str) -> Select[Any]:
     # what cannot be stored is nobody's id, and PostgreSQL would not take the question
     return select(jobs).where(jobs.c.id == job_id if is_storable(job_id) else false())
+
+
+def is_frozen(connection: Connection, job_id: JobId) -> bool:
+    """Whether the corpus of a job that is paused was frozen to its end before; jobs of old have no row of it."""
+    left = select(leased_work.c.id).where(
+        leased_work.c.job_id == job_id,
+        leased_work.c.kind == WorkKind.PREPARATION.value,
+        leased_work.c.state != WorkState.DONE.value,
+    )
+    return connection.execute(left.limit(1)).first() is None
 
 
 def locked(connection: Connection, job_id: str) -> Row[Any]:

@@ -16,7 +16,7 @@ from jobs.domain import Job, JobId, NewJob, WorkKind
 from jobs.domain.states import CONFIRMED, JobState
 from jobs.errors import InvalidSource, NotAwaitingConfirmation, TokenReused
 from jobs.leased_work.enqueueing import enqueue_new
-from jobs.lifecycle.job_table import JobTable, locked
+from jobs.lifecycle.job_table import JobTable, is_frozen, locked
 from jobs.sql.database import writing
 from jobs.sql.rows import filters_to_json, job_from_row, options_to_row
 from jobs.sql.tables import jobs
@@ -104,7 +104,11 @@ class Submissions(JobTable):
             job = job_from_row(locked(connection, job_id))
             if job.state is JobState.AWAITING_CONFIRMATION:
                 move_job(connection, job.id, job.state, JobState.READY, self._clock)
-            elif not job.options.confirm or job.state not in CONFIRMED:
+            elif (
+                not job.options.confirm
+                or job.state not in CONFIRMED
+                or (job.state is JobState.PAUSED and not is_frozen(connection, job.id))
+            ):
                 raise NotAwaitingConfirmation(job.id, job.state)
         return self.get(job_id)
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
-from jobs.domain import Job, JobId
+from jobs.domain import Job, JobId, WorkKind
 from jobs.domain.states import CLAIMABLE, FINAL, JobState
 from jobs.errors import RequestRefused
+from jobs.leased_work.enqueueing import enqueue
 from jobs.leased_work.enqueueing import prioritize as prioritize_work
-from jobs.lifecycle.job_table import ERROR_LIMIT, JobTable, locked
+from jobs.lifecycle.job_table import ERROR_LIMIT, JobTable, is_frozen, locked
 from jobs.sql.database import writing
 from jobs.sql.rows import job_from_row
 from jobs.sql.tables import jobs
@@ -23,7 +24,6 @@ _S = JobState
 _STOPPING = frozenset({_S.CANCELLING, _S.FAILING})
 
 _NOT_PAUSED = {
-    _S.PREPARING: "it can be paused once it is ready",
     _S.AWAITING_CONFIRMATION: "nothing of it runs before it is confirmed",
     _S.COMPLETING: "every shard of it is done already",
 }
@@ -35,25 +35,31 @@ class JobVerbs(JobTable):
     def pause(self, job_id: str) -> Job:
         """Give out no more shards of the job; those under way are finished, then it is paused.
 
-        A job that is pausing or paused stays as it is. Raises JobNotFound, RequestRefused.
+        Where its corpus is still being frozen, that stops, and what was found so far is kept. A job that is pausing or
+        paused stays as it is. Raises JobNotFound, RequestRefused.
         """
         with self._changing(job_id) as (connection, job):
             if job.state in CLAIMABLE:
                 move_job(connection, job.id, job.state, _S.PAUSING, self._clock)
                 settle_job(connection, job.id, self._clock)
+            elif job.state is _S.PREPARING:
+                move_job(connection, job.id, job.state, _S.PAUSED, self._clock)
             elif job.state not in (_S.PAUSING, _S.PAUSED):
                 raise RequestRefused(job.id, "pause", job.state, _NOT_PAUSED.get(job.state, "it is over"))
         return self.get(job_id)
 
     def resume(self, job_id: str) -> Job:
-        """Go on with a job that is pausing or paused; one that is ready or running stays as it is.
+        """Go on with a job that is pausing or paused; one that is being prepared, ready or running stays as it is.
 
         Raises JobNotFound, RequestRefused.
         """
         with self._changing(job_id) as (connection, job):
-            if job.state in (_S.PAUSING, _S.PAUSED):
+            if job.state is _S.PAUSED and not is_frozen(connection, job.id):
+                move_job(connection, job.id, job.state, _S.PREPARING, self._clock)
+                enqueue(connection, WorkKind.PREPARATION, job.id, job_id=job.id, priority=job.options.priority)
+            elif job.state in (_S.PAUSING, _S.PAUSED):
                 move_job(connection, job.id, job.state, _S.RUNNING, self._clock)
-            elif job.state not in CLAIMABLE:
+            elif job.state not in CLAIMABLE | {_S.PREPARING}:
                 advice = "it is over" if job.state in FINAL | _STOPPING else "it was not paused"
                 raise RequestRefused(job.id, "resume", job.state, advice)
         return self.get(job_id)

@@ -33,7 +33,7 @@ def arrived(connection: Connection, job_id: JobId, state: JobState, clock: Clock
         return  # it was over before; what there was to tell of it goes with it
     if state in FINAL:
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(finished_at=clock()))
-    if state in _STOPPING:
+    if state in _STOPPING or state is JobState.PAUSED:
         withdraw(connection, WorkKind.PREPARATION, job_id)
     if state in _REPORTED:
         due = update(jobs).where(jobs.c.id == job_id, jobs.c.report_prefix.is_not(None))

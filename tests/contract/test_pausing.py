@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
 from sqlalchemy import update
 from support.builders import Bench, check_accounts, check_completed, entries, new_job, results_of, shard_rows
 from support.queueing import LEASE_S, claim, prepared
 
+from jobs.domain import JobOptions
 from jobs.domain.states import JobState
-from jobs.errors import JobNotFound, RequestRefused
+from jobs.errors import JobNotFound, NotAwaitingConfirmation, RequestRefused, WorkLost
+from jobs.leased_work.held import HeldWork
+from jobs.leased_work.leases import WorkLeases
+from jobs.leased_work.task import WorkTask
+from jobs.lifecycle.preparation_leases import Preparation
+from jobs.lifecycle.retries import retry_request
+from jobs.preparation.preparer import Preparer
 from jobs.sql.database import writing
 from jobs.sql.tables import jobs
 
@@ -90,16 +100,147 @@ def test_a_paused_job_can_be_cancelled(bench: Bench) -> None:
     assert bench.store.cancel(job_id).state is JobState.CANCELLED
 
 
+# -- while it is being prepared
+
+
+def preparing(bench: Bench, **fields: object) -> Preparation:
+    """A job of which one shard is frozen, in somebody's hands."""
+    bench.store.submit(new_job(**fields))
+    preparation = bench.store.claim_preparation(60)
+    assert preparation is not None
+    bench.store.extend_preparation(preparation, 60, shard=entries(4), cursor={"after": "000003.png"})
+    return preparation
+
+
+def test_pausing_stops_who_prepares_and_holds_through_the_end_of_preparing(bench: Bench) -> None:
+    held = preparing(bench)
+    job_id = held.job.id
+    assert bench.store.pause(job_id).state is JobState.PAUSED
+    for late in (
+        lambda: bench.store.extend_preparation(held, 60, shard=entries(4, first=4), first_ordinal=4),
+        lambda: bench.store.finish_preparation(held, ignored=0),
+        lambda: bench.store.fail_preparation(held, "odd"),
+        lambda: bench.store.rest_preparation(held, 1, "away"),
+    ):
+        with pytest.raises(WorkLost):
+            late()
+    bench.clock.advance(LEASE_S + 1)
+    assert bench.store.claim_preparation(60) is None
+    assert claim(bench.queue()) == []
+    job = bench.store.get(job_id)
+    assert (job.state, job.counts.total, job.error) == (JobState.PAUSED, 4, None)
+
+
+def test_preparing_goes_on_where_it_was_when_it_is_resumed(bench: Bench) -> None:
+    job_id = preparing(bench, options=JobOptions(priority=3)).job.id
+    assert bench.store.pause(job_id) == bench.store.pause(job_id)
+    assert bench.store.resume(job_id).state is JobState.PREPARING
+    assert bench.store.resume(job_id).state is JobState.PREPARING
+    again = bench.store.claim_preparation(60)
+    assert again is not None
+    assert (again.cursor, again.job.counts.total) == ({"after": "000003.png"}, 4)
+    bench.store.extend_preparation(again, 60, shard=entries(4, first=4), first_ordinal=4)
+    bench.store.finish_preparation(again, ignored=0)
+    assert bench.store.get(job_id).state is JobState.READY
+    assert bench.store.pause(job_id).state is JobState.PAUSED
+    assert bench.store.resume(job_id).state is JobState.RUNNING
+    for lease in claim(bench.queue()):
+        bench.queue().finish(lease, results_of(lease))
+    bench.store.complete(job_id)
+    check_completed(bench.engine, job_id, 8)
+
+
+def test_who_had_it_before_the_pause_has_lost_it_after_it(bench: Bench) -> None:
+    held = preparing(bench)
+    bench.store.pause(held.job.id)
+    bench.store.resume(held.job.id)
+    with pytest.raises(WorkLost):
+        bench.store.finish_preparation(held, ignored=0)
+    assert bench.store.get(held.job.id).state is JobState.PREPARING
+
+
+def test_what_nobody_began_to_prepare_is_paused_and_cancelled(bench: Bench) -> None:
+    job_id = bench.store.submit(new_job())
+    assert bench.store.pause(job_id).state is JobState.PAUSED
+    assert bench.store.claim_preparation(60) is None
+    assert bench.store.cancel(job_id).state is JobState.CANCELLED
+    held = preparing(bench)
+    bench.store.pause(held.job.id)
+    assert bench.store.cancel(held.job.id).state is JobState.CANCELLED
+    assert states(bench, held.job.id) == ["cancelled"]
+    with pytest.raises(RequestRefused):
+        bench.store.resume(held.job.id)
+
+
+def test_a_person_is_asked_after_the_pause_not_by_it(bench: Bench) -> None:
+    held = preparing(bench, options=JobOptions(confirm=True))
+    bench.store.pause(held.job.id)
+    with pytest.raises(NotAwaitingConfirmation):
+        bench.store.confirm(held.job.id)
+    bench.store.resume(held.job.id)
+    again = bench.store.claim_preparation(60)
+    assert again is not None
+    bench.store.finish_preparation(again, ignored=0)
+    assert bench.store.get(held.job.id).state is JobState.AWAITING_CONFIRMATION
+    assert bench.store.confirm(held.job.id).state is JobState.READY
+    bench.store.pause(held.job.id)
+    assert bench.store.confirm(held.job.id).state is JobState.PAUSED
+
+
+def test_a_paused_retry_keeps_what_it_is_about_to_take(bench: Bench) -> None:
+    earlier = prepared(bench, 4)
+    (lease,) = claim(bench.queue())
+    bench.queue().finish(lease, results_of(lease))
+    bench.store.complete(earlier)
+    retry = bench.store.submit(retry_request(bench.store.get(earlier)))
+    bench.store.pause(retry)
+    with pytest.raises(RequestRefused, match=f"job {retry} is about to take its failed images"):
+        bench.store.begin_deletion(earlier)
+
+
+def test_a_preparer_at_work_stops_at_its_next_look_and_goes_on_later(bench: Bench) -> None:
+    """The whole of it: the listing is paused half-way, nothing is listed meanwhile, nothing is lost or doubled."""
+    job_id = bench.submit(40)
+    bench.store.extend_preparation = _pausing_after(bench, 2)  # type: ignore[method-assign]
+    held = HeldWork(WorkLeases(bench.engine, bench.clock))
+    task = WorkTask(Preparer(bench.store, bench.open), held)
+    stop = threading.Event()
+    assert task.step(stop)
+    assert bench.store.get(job_id).state is JobState.PAUSED
+    assert not task.step(stop)
+    frozen = bench.store.get(job_id).counts.total
+    assert 0 < frozen < 40
+    bench.store.resume(job_id)
+    assert task.step(stop)
+    assert bench.store.get(job_id).state is JobState.READY
+    for lease in claim(bench.queue()):
+        bench.queue().finish(lease, results_of(lease))
+    bench.store.complete(job_id)
+    check_completed(bench.engine, job_id, 40)
+
+
+def _pausing_after(bench: Bench, shards: int) -> Any:
+    """Somebody pauses the job behind its second shard."""
+    extend, written = bench.store.extend_preparation, []
+
+    def extended(preparation: Preparation, *args: Any, **kwargs: Any) -> None:
+        extend(preparation, *args, **kwargs)
+        written.append(kwargs.get("shard"))
+        if len(list(filter(None, written))) == shards:
+            bench.store.pause(preparation.job.id)
+
+    return extended
+
+
 @pytest.mark.parametrize(
     ("verb", "state", "why"),
     [
         ("pause", JobState.COMPLETED, "it is over"),
         ("pause", JobState.CANCELLING, "it is over"),
-        ("pause", JobState.PREPARING, "it can be paused once it is ready"),
         ("pause", JobState.AWAITING_CONFIRMATION, "nothing of it runs before it is confirmed"),
         ("pause", JobState.COMPLETING, "every shard of it is done already"),
         ("resume", JobState.FAILED, "it is over"),
-        ("resume", JobState.PREPARING, "it was not paused"),
+        ("resume", JobState.AWAITING_CONFIRMATION, "it was not paused"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_reason(bench: Bench, verb: str, state: JobState, why: str) -> None:

@@ -251,3 +251,21 @@ def test_a_job_whose_model_nobody_hosts_says_so_everywhere(
     wiring.jobs.cancel(job_id)
     assert run(["jobs"]) == 0
     assert "no room" not in capsys.readouterr().out
+
+
+def assert_runs(arguments: list[str]) -> None:
+    assert run(arguments) == 0
+
+
+def test_a_job_that_is_being_prepared_is_paused_and_resumed(
+    wiring: Wiring, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_LOOK_S", 0.0)
+    job_id = wiring.jobs.submit(new_job())
+    assert run(["pause", job_id]) == 0
+    assert capsys.readouterr().out == f"job {job_id} is paused; go on with: nclscreen resume {job_id}\n"
+    steps = iter([["resume", job_id], ["cancel", job_id]])
+    assert follow(wiring.jobs, job_id, lambda: assert_runs(next(steps))).state is JobState.CANCELLED
+    said = capsys.readouterr()
+    assert f"the job was paused; it goes on after: nclscreen resume {job_id}\n" in said.err
+    assert f"job {job_id} is preparing\n" in said.out

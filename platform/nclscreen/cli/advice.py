@@ -11,7 +11,6 @@ from jobs.errors import (
     AmbiguousImage,
     JobNotFound,
     JobsError,
-    RequestRefused,
     SchemaOutdated,
     TokenReused,
     VerdictNotFound,
@@ -28,9 +27,6 @@ _ADVICE: dict[type[JobsError], Callable[[Any], str | None]] = {
     AmbiguousImage: lambda error: f"say which by its number: {error.job_id}/{error.candidates[0][0]}",
     ReportUnwritable: lambda error: (
         f"write it elsewhere with: nclscreen screen --resume {error.job_id} --report FOLDER"
-    ),
-    RequestRefused: lambda error: (
-        "'nclscreen cancel' drops it" if (error.verb, error.state) == ("pause", JobState.PREPARING) else None
     ),
 }
 

@@ -17,7 +17,10 @@ _LARGEST = 1_000_000
 
 
 def pause(job_id: JobArgument, as_json: Json = False) -> None:
-    """Give out no more shards of a job; those under way are finished, and `resume` goes on."""
+    """Give out no more shards of a job; those under way are finished, and `resume` goes on.
+
+    A job that is being prepared stops there; `resume` goes on from that place.
+    """
     found = wire().jobs.pause(job_id)
     waiting = ", once the shards under way are finished" if found.state is JobState.PAUSING else ""
     _tell(found, as_json, f"job {found.id} is {found.state.value}{waiting}; go on with: nclscreen resume {found.id}")

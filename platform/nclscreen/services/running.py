@@ -62,5 +62,5 @@ def _prepare(wiring: Wiring, job_id: JobId, observer: RunObserver) -> Job:
         keeping([wiring.held_work], lease_s=wiring.settings.lease_s),
         in_background([wiring.preparing(job_id)], stop),
     ):
-        observer.follow(job_id, lambda: None, frozenset(JobState) - {JobState.PREPARING})
+        observer.follow(job_id, lambda: None, frozenset(JobState) - {JobState.PREPARING, JobState.PAUSED})
     return wiring.jobs.get(job_id)
