@@ -20,6 +20,8 @@ class WorkKind(StrEnum):
     COMPLETION_REPORT = "completion_report"
     #: send one message; subject: the id of the delivery
     WEBHOOK = "webhook"
+    #: remove a job that is over, with its verdicts; subject: the job's id
+    DELETION = "deletion"
 
 
 class WorkState(StrEnum):

@@ -1,4 +1,4 @@
-"""Work that is slow and no shard: preparing a corpus, writing a completion report, sending webhooks.
+"""Work that is slow and no shard: preparing a corpus, writing a completion report, sending webhooks, deleting a job.
 
 What flows through this room:
 

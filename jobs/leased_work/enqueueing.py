@@ -1,8 +1,8 @@
-"""Work becomes due, or is not wanted any more: in the transaction of whoever makes it so."""
+"""Work becomes due, or is not wanted any more: in the transaction of whoever makes it so, or asks how it stands."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, Select, insert, select, update
 
 from jobs.domain import JobId, WorkKind, WorkState
 from jobs.sql.tables import leased_work
@@ -50,6 +50,23 @@ def withdraw(connection: Connection, kind: WorkKind, job_id: JobId) -> None:
         .where(leased_work.c.job_id == job_id, leased_work.c.kind == kind.value, leased_work.c.state.in_(_OPEN))
         .values(state=WorkState.CANCELLED.value, lease_expires_at=None)
     )
+
+
+def is_under_way(connection: Connection, kind: WorkKind, subject: str) -> bool:
+    """Whether somebody does this work, or will."""
+    found = _row(kind, subject).where(leased_work.c.state.in_(_OPEN))
+    return connection.execute(found).first() is not None
+
+
+def failure(connection: Connection, kind: WorkKind, subject: str) -> str | None:
+    """Why nobody will do this work any more; None where that is not so."""
+    found = _row(kind, subject).where(leased_work.c.state == WorkState.FAILED.value)
+    row = connection.execute(found).first()
+    return None if row is None else row.error or "given up"
+
+
+def _row(kind: WorkKind, subject: str) -> Select[tuple[str | None]]:
+    return select(leased_work.c.error).where(leased_work.c.kind == kind.value, leased_work.c.subject == subject)
 
 
 def prioritize(connection: Connection, job_id: JobId, priority: int) -> None:

@@ -69,6 +69,8 @@ class JobLookups(JobTable):
         None where nothing is in its way, or it is over. Raises JobNotFound.
         """
         job = self.get(job_id)
+        if job.state is JobState.DELETING:
+            return self._met(job_id, WorkKind.DELETION)
         if job.state in FINAL:
             return None
         if job.state in _SLOW_WORK:

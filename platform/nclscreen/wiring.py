@@ -6,7 +6,7 @@ import math
 import os
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -25,6 +25,8 @@ from jobs.leased_work.held import MAX_SILENCE_S, HeldWork
 from jobs.leased_work.keeper import keeping
 from jobs.leased_work.leases import WorkLeases
 from jobs.leased_work.task import WorkTask
+from jobs.lifecycle.deleter import Deleter
+from jobs.lifecycle.deletions import Deleted
 from jobs.lifecycle.job_store import JobStore
 from jobs.outage import reason
 from jobs.ports import ShardRunner
@@ -140,6 +142,7 @@ class Wiring:
         return Preparer(self.jobs, self.open_storage, storage_max_wait_s=self.settings.storage_max_wait_s)
 
     def dispatcher(self, runner: ShardRunner, models: ModelHost, *, only_job: JobId | None = None) -> Dispatcher:
+        deletions = [self.deleting(None)] if only_job is None else []
         return Dispatcher(
             store=self.jobs,
             queue=WorkQueue(self.engine, worker_name()),
@@ -155,7 +158,7 @@ class Wiring:
                 only_job=only_job,
             ),
             held_work=self.held_work,
-            maintenance=[self.preparing(only_job), *self._maintenance(only_job)],
+            maintenance=[self.preparing(only_job), *self._maintenance(only_job), *deletions],
         )
 
     @cached_property
@@ -172,6 +175,10 @@ class Wiring:
     def preparing(self, only: JobId | None) -> WorkTask:
         """Freezes corpora, that of one job or of all."""
         return WorkTask(self.preparer, self.held_work, at_once=PREPARATIONS_AT_ONCE, only=only)
+
+    def deleting(self, only: JobId | None, told: Callable[[Deleted], None] = lambda some: None) -> WorkTask:
+        """Removes jobs, that one or all for which it was asked; `told` hears what each transaction removed."""
+        return WorkTask(Deleter(self.jobs, told), self.held_work, only=only)
 
     def _maintenance(self, only: JobId | None) -> list[MaintenanceTask]:
         return [self._report_writing(only), self._webhook_sender(only)]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from sqlalchemy import Engine, func, insert, select
 from support.builders import Bench, check_completed, new_job, results_of
-from support.queueing import claim, prepared
+from support.queueing import LEASE_S, claim, prepared
 
-from jobs.domain import JobId, JobOptions
+from jobs.domain import JobId, JobOptions, Work, WorkKind
 from jobs.domain.states import JobState
-from jobs.errors import JobNotFound, RequestRefused
+from jobs.errors import JobNotFound, RequestRefused, WorkLost
+from jobs.leased_work.held import HeldWork
+from jobs.leased_work.leases import WorkLeases
+from jobs.leased_work.task import MAX_SURPRISES, WorkTask
 from jobs.lifecycle import deletions
+from jobs.lifecycle.deleter import Deleter
 from jobs.lifecycle.deletions import Deleted
 from jobs.lifecycle.retries import retry_request
 from jobs.sql.database import reading, writing
@@ -23,6 +29,13 @@ def finished(bench: Bench, images: int = 40, **fields: object) -> JobId:
         bench.queue().finish(lease, results_of(lease))
     bench.store.complete(job_id)
     return job_id
+
+
+def claimed(bench: Bench, job_id: JobId) -> Work:
+    """The deletion of this job, in somebody's hands."""
+    bench.store.begin_deletion(job_id)
+    (work,) = bench.store.work.claim(WorkKind.DELETION, 1, LEASE_S, job_id=job_id)
+    return work
 
 
 def rows_left(engine: Engine, job_id: str) -> dict[str, int]:
@@ -50,7 +63,7 @@ def test_a_job_goes_in_batches_and_leaves_nothing(bench: Bench) -> None:
     with writing(bench.engine) as connection:
         connection.execute(insert(manifest_problems).values(job_id=job_id, line=3, reason="odd"))
     assert bench.store.begin_deletion(job_id).state is JobState.DELETING
-    steps = list(bench.store.delete(job_id))
+    steps = list(bench.store.delete(claimed(bench, job_id)))
     assert [step.verdicts for step in steps if step.verdicts] == [15, 15, 10]
     assert [step.shards for step in steps if step.shards] == [3, 3, 3, 1]
     assert rows_left(bench.engine, job_id) == {}
@@ -62,29 +75,65 @@ def test_a_job_goes_in_batches_and_leaves_nothing(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("survived", range(8))
-def test_a_deletion_that_is_killed_goes_on(bench: Bench, survived: int) -> None:
+def test_a_deletion_that_is_killed_is_taken_up_by_another(bench: Bench, survived: int) -> None:
     job_id = finished(bench)
-    bench.store.begin_deletion(job_id)
-    killed = bench.store.delete(job_id)
+    killed = bench.store.delete(claimed(bench, job_id))
     for _ in range(survived):
         next(killed, None)
-    del killed
-    if survived < 7:
-        assert bench.store.get(job_id).state is JobState.DELETING
-    bench.store.begin_deletion(job_id)
-    gone = sum((step.verdicts for step in bench.store.delete(job_id)), 0)
+    assert bench.store.get(job_id).state is JobState.DELETING
+    assert bench.store.begin_deletion(job_id).state is JobState.DELETING  # asking again takes it from nobody
+    assert bench.store.work.claim(WorkKind.DELETION, 1, LEASE_S) == []
+    bench.clock.advance(LEASE_S + 1)
+    (work,) = bench.store.work.claim(WorkKind.DELETION, 1, LEASE_S)
+    with pytest.raises(WorkLost):
+        list(killed)
+    gone = sum(step.verdicts for step in bench.store.delete(work))
     assert gone == max(0, 40 - 15 * survived)
     assert rows_left(bench.engine, job_id) == {}
 
 
-def test_two_that_delete_the_same_job_are_not_in_each_others_way(bench: Bench) -> None:
+def test_a_dispatcher_finishes_what_the_command_began(bench: Bench) -> None:
+    job_id = finished(bench, options=JobOptions(webhook="https://example.org/hook"))
+    bench.store.begin_deletion(job_id)
+    told: list[Deleted] = []
+    task = WorkTask(Deleter(bench.store, told.append), HeldWork(WorkLeases(bench.engine, bench.clock)))
+    assert task.step(threading.Event())
+    assert sum(some.verdicts for some in told) == 40
+    assert rows_left(bench.engine, job_id) == {}
+    assert not task.step(threading.Event())
+
+
+def test_a_deletion_that_is_stopped_goes_on_at_once(bench: Bench) -> None:
     job_id = finished(bench)
     bench.store.begin_deletion(job_id)
+    stop = threading.Event()
+    task = WorkTask(Deleter(bench.store, lambda some: stop.set()), HeldWork(WorkLeases(bench.engine, bench.clock)))
+    assert task.step(stop)
+    assert bench.store.left_to_delete(job_id) == Deleted(verdicts=25, shards=10)
+    stop.clear()
+    assert [bool(bench.store.work.claim(WorkKind.DELETION, 1, LEASE_S))] == [True]
+
+
+def test_one_that_goes_wrong_says_why_and_is_tried_again_when_asked(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = finished(bench)
     bench.store.begin_deletion(job_id)
-    one, other = bench.store.delete(job_id), bench.store.delete(job_id)
-    gone = [Deleted()]
-    while gone:
-        gone = [step for step in (next(one, None), next(other, None)) if step is not None]
+    held = HeldWork(WorkLeases(bench.engine, bench.clock))
+
+    def broken(work: Work) -> None:
+        raise RuntimeError("odd")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.store, "delete", broken)
+        for _ in range(MAX_SURPRISES):
+            assert WorkTask(Deleter(bench.store), held).step(threading.Event())
+            bench.clock.advance(3600)
+    assert bench.store.deletion_failed(job_id) == bench.store.waits_for(job_id) == "RuntimeError: odd"
+    assert not WorkTask(Deleter(bench.store), held).step(threading.Event())
+    bench.store.begin_deletion(job_id)
+    assert bench.store.deletion_failed(job_id) is None
+    assert WorkTask(Deleter(bench.store), held).step(threading.Event())
     assert rows_left(bench.engine, job_id) == {}
 
 

@@ -20,7 +20,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete a job that is over, with its verdicts, for good; after a kill the same command goes on.
+    """Delete a job that is over, with its verdicts, for good; after a kill a dispatcher goes on, or the same command.
 
     Heatmaps stay where they are, since later jobs may point to them. A job that runs is cancelled first.
     """
