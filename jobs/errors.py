@@ -11,6 +11,9 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "not_found"
     ACCESS_DENIED = "access_denied"
     EMPTY = "empty"
+    ARCHIVED = "archived"
+    CHANGED = "changed"
+    REFUSED = "refused"
     UNSUPPORTED_FORMAT = "unsupported_format"
     CORRUPT = "corrupt"
     TOO_LARGE = "too_large"
@@ -75,8 +78,8 @@ class InvalidInventory(JobsError):
 class StorageError(JobsError):
     """Object storage refused or failed. `uri` is the object, bucket or folder concerned."""
 
-    #: the code an image gets when reading it fails this way
-    code = ErrorCode.TIMEOUT
+    #: the code an image gets when reading it fails this way: what no later try can mend is the object's fault, or ours
+    code = ErrorCode.REFUSED
     #: whether trying again later can help
     transient = False
 
@@ -105,6 +108,18 @@ class InvalidCredentials(AccessDenied):
     """The storage does not know these credentials, or there are none."""
 
 
+class ObjectArchived(StorageError):
+    """The object lies in an archive; it has to be restored before it can be read."""
+
+    code = ErrorCode.ARCHIVED
+
+
+class ObjectChanged(StorageError):
+    """The object is another one than the corpus was frozen with, or became another while it was read."""
+
+    code = ErrorCode.CHANGED
+
+
 class ContainerNotFound(ObjectNotFound):
     """The bucket or folder is not there."""
 
@@ -125,6 +140,7 @@ class ObjectTooLarge(StorageError):
 class StorageUnavailable(StorageError):
     """The storage cannot be reached, throttles, or broke off in mid-body, also after retries."""
 
+    code = ErrorCode.TIMEOUT
     transient = True
 
 

@@ -44,6 +44,8 @@ def job_document(job: Job) -> dict[str, Any]:
         "options": {
             "confirm": options.confirm,
             "rescore": options.rescore,
+            "trust_etags": options.trust_etags,
+            "allow_outside": options.allow_outside,
             "skip_bad_lines": options.skip_bad_lines,
             "max_failures": options.failure_threshold.ratio,
             "min_sample": options.failure_threshold.sample,

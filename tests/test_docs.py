@@ -12,6 +12,7 @@ import typer
 from PIL import Image
 
 from jobs.domain.states import TRANSITIONS, JobState
+from jobs.error_codes import NOTES
 from jobs.errors import ErrorCode
 from nclscreen.cli.app import build_app
 from nclscreen.settings import Settings
@@ -103,10 +104,13 @@ def test_the_table_of_settings_is_the_settings() -> None:
     assert table.group(1) == settings_table()
 
 
-def test_every_error_code_is_explained() -> None:
-    assert set(
-        re.findall(r"^\| `([a-z_]+)` \| .* \| .* \|$", JOBS.split("## Error codes")[1].split("##")[0], re.M)
-    ) == {code.value for code in ErrorCode}
+def test_the_table_of_error_codes_is_the_programs() -> None:
+    assert set(NOTES) == set(ErrorCode)
+    rows = ["| code | meaning | what to do |", "|---|---|---|"]
+    rows += [f"| `{code.value}` | {note.meaning} | {note.remedy} |" for code, note in NOTES.items()]
+    table = re.search(r"<!-- codes.*?-->\n(.*?)\n<!-- end", JOBS, flags=re.DOTALL)
+    assert table is not None
+    assert table.group(1) == "\n".join(rows)
 
 
 def test_every_state_and_what_follows_is_in_the_table() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from jobs.domain import Verdict
-from jobs.errors import ErrorCode
+from jobs.error_codes import NOTES
 from jobs.sql.rows import tampered_area
 
 FORMAT = "Report_CSV_20180820"
@@ -22,7 +22,6 @@ SCHEMA = "Bucket, Key, VersionId, TaskStatus, ErrorCode, HTTPStatusCode, ResultM
 #: bytes of one results file, give or take a row
 PART_BYTES = 16 * 1024 * 1024
 
-_HTTP_STATUS = {ErrorCode.NOT_FOUND: "404", ErrorCode.ACCESS_DENIED: "403"}
 #: what a spreadsheet would take for the beginning of a formula
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -89,7 +88,7 @@ def result_row(verdict: Verdict) -> list[str]:
     ]
     if verdict.error_code is not None:
         message = _harmless(verdict.error_message or "")
-        return [*image, "failed", verdict.error_code.value, _HTTP_STATUS.get(verdict.error_code, ""), message]
+        return [*image, "failed", verdict.error_code.value, NOTES[verdict.error_code].http_status, message]
     scored = {
         "ordinal": verdict.ordinal,
         "score": verdict.score,

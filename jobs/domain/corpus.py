@@ -22,6 +22,8 @@ class ObjectInfo:
     version_id: str | None = None
     #: seconds since the epoch, UTC
     modified_at: float | None = None
+    #: what the file system says of a file beside its size, see `jobs.storage.folder_stamps`; None elsewhere
+    stamp: str | None = None
     #: a folder that could not be listed: whatever is in it is accounted for by this one entry, its key with "/" behind
     closed_folder: bool = False
 
@@ -33,14 +35,19 @@ def address(container: str, key: ImageKey) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageRef:
-    """One entry of a frozen corpus: which bytes are meant."""
+    """One entry of a frozen corpus: which bytes are meant. What is None was not frozen."""
 
     #: "s3://bucket" or "file:///absolute/folder"
     container: str
     key: ImageKey
+    #: bytes
     size: int | None = None
     etag: str | None = None
     version_id: str | None = None
+    #: of a file: its time and inode, see `jobs.storage.folder_stamps`
+    stamp: str | None = None
+    #: which folder it was that lay at `container`: a mount that went away leaves another one there
+    root: str | None = None
 
     @property
     def uri(self) -> str:

@@ -50,6 +50,10 @@ class JobOptions:
     confirm: bool = False
     #: score images anew whose verdict is known
     rescore: bool = False
+    #: take the verdict of an object with the same ETag and size over without reading it
+    trust_etags: bool = False
+    #: a list of local files may name files outside its own folder
+    allow_outside: bool = False
     failure_threshold: FailureThreshold = FailureThreshold()
     #: http(s) address that hears of changes of state
     webhook: str | None = None

@@ -32,6 +32,8 @@ class Lease:
     threshold: float
     #: score all images anew, whatever is known of them
     rescore: bool = False
+    #: take the verdict of an object with the same ETag and size over without reading it
+    trust_etags: bool = False
     entries: tuple[ImageRef, ...]
     #: verdicts of earlier jobs by the same model that may be taken over; see `reuse`
     known: tuple[Verdict, ...] = field(default=(), compare=False, repr=False)

@@ -24,6 +24,7 @@ from jobs.sql.transitions import move_job
 from jobs.stored_text import is_storable
 from jobs.webhooks.urls import check_webhook_url
 
+_SINCE_0014 = ("trust_etags", "allow_outside")
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -89,6 +90,7 @@ class Submissions(JobTable):
             "policy": new.policy,
             "token": new.token,
             "request_digest": digest,
+            "reads_frozen": True,
             **options_to_row(new.options),
         }
         connection.execute(insert(jobs).values(**row, created_at=self._clock()))
@@ -126,13 +128,17 @@ def _known(connection: Connection, new: NewJob, digest: str) -> Submitted | None
 
 
 def request_digest(new: NewJob) -> str:
-    """What was asked for, as 64 hex digits; a moment that was given as a duration counts as it was written."""
+    """What was asked for, as 64 hex digits; a moment that was given as a duration counts as it was written.
+
+    What older programs did not know is left out where it was not asked for: tokens outlive an upgrade.
+    """
+    options = options_to_row(new.options)
     document: dict[str, Any] = {
         "source": new.source,
         "filters": {**filters_to_json(new.filters), **new.relative},
         "model": new.model.fingerprint,
         "threshold": new.threshold,
         "policy": new.policy,
-        "options": options_to_row(new.options),
+        "options": {name: value for name, value in options.items() if value or name not in _SINCE_0014},
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

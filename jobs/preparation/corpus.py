@@ -8,6 +8,7 @@ from jobs.domain import Cursor, Filters, ImageKey, ImageRef, ObjectInfo
 from jobs.errors import InvalidSource
 from jobs.preparation.inventory import InventoryReader, is_inventory
 from jobs.preparation.manifest import Listed, ManifestReader, is_manifest
+from jobs.preparation.roots import Roots
 from jobs.preparation.sampling import sample_of
 from jobs.preparation.seen_keys import SeenKeys
 from jobs.storage import ObjectStorage, OpenStorage, parse_source
@@ -38,6 +39,7 @@ class Corpus:
         self._open = open_storage
         self._version: str | None = None
         self._last: ImageKey | None = None
+        self._root: str | None = None
         #: objects left out so far: by the filters, or because the manifest named them before
         self.ignored = 0
         #: objects looked at so far
@@ -76,7 +78,8 @@ class Corpus:
         """The place behind the last entry given out; None where the source can only be read from its beginning."""
         if self._filters.sample is not None or (self._last is None and self._version is None):
             return None
-        return {"seen": self.seen, "ignored": self.ignored, "key": self._last, "list": self._version}
+        place = {"seen": self.seen, "ignored": self.ignored, "key": self._last, "list": self._version}
+        return place if self._root is None else {**place, "root": self._root}
 
     def fits(self, cursor: Cursor) -> bool:
         """Whether reading can go on at a cursor of an earlier reading: the list must be the same still."""
@@ -95,8 +98,12 @@ class Corpus:
     def _from_listing(self, after: Cursor | None) -> Iterator[ImageRef]:
         storage = self._open(self._parsed.container)
         single = self._parsed.single_key
+        self._root = storage.identity()
         if after is not None:
             self.seen, self.ignored, self._last = after["seen"], after["ignored"], after["key"]
+            if after.get("root") is not None:
+                self._root = after["root"]
+                storage.check(root=self._root)  # a mount that is away now would list nothing more
         if single is None:
             prefix = self._listing_prefix()
             listed = storage.list_objects(prefix) if after is None else storage.list_objects(prefix, self._last)
@@ -112,6 +119,8 @@ class Corpus:
                 size=item.size,
                 etag=item.etag,
                 version_id=item.version_id,
+                stamp=item.stamp,
+                root=self._root,
             )
 
     def _listing_prefix(self) -> str:
@@ -125,11 +134,12 @@ class Corpus:
         key = self._list_key() or ImageKey("")
         self._version = _version(storage, key)
         passed = 0 if after is None else after["seen"]
+        roots = Roots(self._open)
         with SeenKeys() as seen:
             for listed in self._listed(storage, key):
                 accepted = listed is not None and self._accept(listed) and seen.add(listed.image)
                 if self._count(accepted) and listed is not None and self.seen > passed:
-                    yield listed.image
+                    yield roots.frozen(listed.image)
 
     def _listed(self, storage: ObjectStorage, key: ImageKey) -> Iterator[Listed | None]:
         if is_inventory(self._source):

@@ -198,7 +198,7 @@ def _listed(row: Mapping[str, Any]) -> Listed | None:
         container=parse_source(f"s3://{bucket}").container,
         key=ImageKey(key),
         size=size_in(row.get("size")),
-        etag=row.get("e_tag") or None,
+        etag=str(row.get("e_tag") or "").strip('"') or None,
         version_id=row.get("version_id") or None,
     )
     return Listed(image, moment_in(row.get("last_modified_date")))

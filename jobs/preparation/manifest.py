@@ -90,7 +90,7 @@ class ManifestReader:
                 container=container,
                 key=ImageKey(key),
                 size=size_in(record.get("size")),
-                etag=_text(record, "etag"),
+                etag=(_text(record, "etag") or "").strip('"') or None,
                 version_id=_text(record, "version_id") or _text(record, "versionid"),
             )
             return Listed(image, moment_in(record.get("last_modified")))

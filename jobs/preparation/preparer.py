@@ -13,6 +13,7 @@ from jobs.lifecycle.job_store import JobStore
 from jobs.lifecycle.preparation_leases import Preparation
 from jobs.outage import STORAGE_MAX_WAIT_S, StorageOutage
 from jobs.preparation.corpus import Corpus
+from jobs.preparation.roots import Roots
 from jobs.preparation.shard_plan import cut, shard_sizes
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.storage import OpenStorage
@@ -90,7 +91,8 @@ class Preparer:
         """The corpus is what failed in an earlier job: its verdicts say it, nothing is listed."""
         failed = self._store.failed_images(earlier, preparation.job.options.retry_codes)
         images = 0
-        for shard in cut(failed, shard_sizes()):
+        roots = Roots(self._open_storage)
+        for shard in cut(map(roots.frozen, failed), shard_sizes()):
             hold.check(stop)
             self._store.extend_preparation(preparation, LEASE_S, shard=shard, first_ordinal=images)
             images += len(shard)

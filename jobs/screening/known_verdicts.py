@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BigInteger, Engine, Select, String, column, select, text, union_all, values
+from sqlalchemy import BigInteger, Engine, Row, Select, String, column, select, text, union_all, values
 
 from jobs.domain import ImageRef, Lease, Verdict
 from jobs.sql.database import reading
@@ -37,7 +37,7 @@ class KnownVerdicts:
             return lease
         with reading(self._engine) as connection:
             rows = connection.execute(known_statement(lease.model.fingerprint, wanted))
-            found = {(row.job_id, row.ordinal): verdict_from_row(row) for row in rows}
+            found = {(row.job_id, row.ordinal): _known(row) for row in rows}
         return replace(lease, known=_first_of_each(found.values()))
 
 
@@ -63,12 +63,18 @@ def known_statement(fingerprint: str, entries: Sequence[ImageRef]) -> Select[Any
 
     places = union_all(of(wanted, verdicts.c.key_hash == wanted.c.key_hash), of(sizes)).subquery("places")
     return (
-        select(verdicts, jobs.c.model_fingerprint)
+        select(verdicts, jobs.c.model_fingerprint, jobs.c.reads_frozen)
         .select_from(places)
         .join(verdicts, (verdicts.c.job_id == places.c.job_id) & (verdicts.c.ordinal == places.c.ordinal))
         .join(jobs, jobs.c.id == verdicts.c.job_id)
         .where(jobs.c.model_fingerprint == fingerprint)
     )
+
+
+def _known(row: Row[Any]) -> Verdict:
+    """Older programs recorded the ETag that a listing had said: it may be that of other bytes than were read."""
+    verdict = verdict_from_row(row)
+    return verdict if row.reads_frozen else replace(verdict, etag=None)
 
 
 def _first_of_each(found: Any) -> tuple[Verdict, ...]:

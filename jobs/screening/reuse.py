@@ -1,7 +1,8 @@
 """What is known already: the same bytes and the same fingerprint give the same verdict, in whatever job. Pure.
 
-A verdict is taken over without a download when the object is unchanged, and without scoring when its bytes are the
-same. The new job's threshold decides whether the image is flagged. Errors are never taken over.
+A verdict is taken over without a download when the object is certainly unchanged, which only a version id proves, and
+without scoring when its bytes are the same. The new job's threshold decides whether the image is flagged. Errors are
+never taken over.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ _NO_VERSION = (None, "", "null")
 class Recall:
     """Verdicts of earlier jobs that may be of use for a shard, by place and by bytes."""
 
-    def __init__(self, known: Iterable[Verdict]) -> None:
+    def __init__(self, known: Iterable[Verdict], *, trust_etags: bool = False) -> None:
+        """`trust_etags`: the same ETag and size at the same place are taken for the same bytes, too."""
+        self._trust_etags = trust_etags
         self._by_place: dict[tuple[str, ImageKey], list[Verdict]] = {}
         self._by_digest: dict[str, Verdict] = {}
         for verdict in known:
@@ -27,12 +30,16 @@ class Recall:
                 self._by_digest[verdict.sha256] = verdict
 
     def unchanged(self, entry: ImageRef) -> Verdict | None:
-        """The verdict of an object that is certainly still the same: same place, and same version or ETag and size.
+        """The verdict of an object that is certainly still the same: same place and version, or, where ETags are
+        trusted, ETag and size. ETags are MD5 sums at best, and collisions can be made.
 
-        Files of a folder have neither, and are never unchanged: their time and size can be kept by whoever swaps a
+        Files have neither, whatever a list says of them: their time and size can be kept by whoever swaps a
         photograph, and reading a file costs little beside scoring it.
         """
-        candidates = [v for v in self._by_place.get((entry.container, entry.key), []) if _is_unchanged(entry, v)]
+        if entry.container.startswith("file:"):
+            return None
+        known = self._by_place.get((entry.container, entry.key), [])
+        candidates = [v for v in known if _is_unchanged(entry, v, self._trust_etags)]
         return next((verdict for verdict in candidates if verdict.map_uri), candidates[0] if candidates else None)
 
     def same_bytes(self, digest: str) -> Verdict | None:
@@ -45,10 +52,10 @@ class Recall:
         return held is not None and (held.map_uri is not None or than.map_uri is None)
 
 
-def _is_unchanged(entry: ImageRef, known: Verdict) -> bool:
+def _is_unchanged(entry: ImageRef, known: Verdict, trust_etags: bool) -> bool:
     if entry.version_id not in _NO_VERSION and known.version_id not in _NO_VERSION:
         return entry.version_id == known.version_id
-    same_etag = entry.etag is not None and entry.etag == known.etag
+    same_etag = trust_etags and entry.etag is not None and entry.etag == known.etag
     return same_etag and entry.size is not None and entry.size == known.size
 
 

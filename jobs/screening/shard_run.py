@@ -33,7 +33,9 @@ class ShardRun:
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
-        self.recall = Recall(lease.known)
+        self.recall = Recall(lease.known, trust_etags=lease.trust_etags)
+        #: which folders these were when the job was prepared
+        self.roots = {entry.container: entry.root for entry in lease.entries}
         self._verdicts: list[Verdict] = []
         self._to_fetch = len(lease.entries)
         self._aside: list[tuple[int, ImageRef]] = []

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Self
 
@@ -141,12 +141,12 @@ class ShardScreener:
             verdicts = run.result()
             if lease.attempt < MAX_ATTEMPTS:
                 for container in sorted({each.container for each in verdicts if each.error_code in _DOUBTFUL}):
-                    self._ask(container)
+                    self._ask(container, run.roots.get(container))
             return verdicts
         except (StorageAway, HeatmapsUnavailable):
             raise
         except StorageUnavailable as error:
-            self._ask(error.uri)
+            self._ask(error.uri, run.roots.get(error.uri))
             raise
         finally:
             fetching.shutdown(wait=False, cancel_futures=True)
@@ -167,10 +167,10 @@ class ShardScreener:
                 return
             time.sleep(_TURN_POLL_S)
 
-    def _ask(self, container: str) -> None:
+    def _ask(self, container: str, root: str | None) -> None:
         """Some images could not be read; whether their storage is there for us at all. Raises StorageAway."""
         try:
-            self._open_storage(container).check()
+            self._open_storage(container).check(root=root)
         except (StorageUnavailable, InvalidCredentials) as away:
             raise StorageAway(away.uri, away.reason) from away
         except StorageError:
@@ -223,7 +223,7 @@ class ShardScreener:
             elif found is not None and found.error_code is ErrorCode.TIMEOUT and not last:
                 run.put_aside(found, entry)
                 if run.in_doubt:
-                    self._ask(entry.container)
+                    self._ask(entry.container, entry.root)
             elif found is not None:
                 run.add(found)
         except Exception as error:  # noqa: BLE001 - raised by the thread that waits for the shard
@@ -239,12 +239,14 @@ class ShardScreener:
             storage = self._open_storage(entry.container)
             if (found := self._take_over(run, ordinal, entry, run.recall.unchanged(entry))) is not None:
                 return found
-            data = storage.read(entry.key, version_id=entry.version_id, max_bytes=self._limits.max_image_bytes)
+            fetched = storage.fetch(entry, max_bytes=self._limits.max_image_bytes)
             run.progress()
-            digest = sha256(data).hexdigest()
-            if (found := self._take_over(run, ordinal, entry, run.recall.same_bytes(digest))) is not None:
+            # what is recorded is what was read, not what a listing said
+            read = replace(entry, etag=fetched.etag, version_id=fetched.version_id)
+            digest = sha256(fetched.data).hexdigest()
+            if (found := self._take_over(run, ordinal, read, run.recall.same_bytes(digest))) is not None:
                 return found
-            return self._decoded(run, ordinal, entry, data, digest)
+            return self._decoded(run, ordinal, read, fetched.data, digest)
         except HeatmapsUnavailable:
             raise  # no fault of this image
         except StorageError as error:

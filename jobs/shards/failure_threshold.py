@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 from jobs.domain import Counts, FailureThreshold
+from jobs.error_codes import NOTES
 from jobs.errors import ErrorCode
-
-_ADVICE = {
-    ErrorCode.NOT_FOUND: "find out whether they were moved or deleted since the job was submitted",
-    ErrorCode.ACCESS_DENIED: "mend the permissions of the files, bucket or role",
-    ErrorCode.EMPTY: "the files have no bytes: fetch the originals, as uploads may have been broken off",
-    ErrorCode.UNSUPPORTED_FORMAT: "these are no photographs that can be read: narrow the source, or convert them",
-    ErrorCode.CORRUPT: "the files are damaged: fetch the originals",
-    ErrorCode.TOO_LARGE: "raise NCLSCREEN_MAX_IMAGE_BYTES or NCLSCREEN_MAX_PIXELS if you trust the files",
-    ErrorCode.TIMEOUT: "the storage does not answer: is it there, and may these credentials read it?",
-    ErrorCode.MODEL_ERROR: "the model or its workers fail: the log has more",
-}
 
 
 def too_many_failed(counts: Counts, threshold: FailureThreshold) -> bool:
@@ -33,5 +23,5 @@ def give_up_reason(counts: Counts, threshold: FailureThreshold, codes: dict[Erro
     after = "submit it again" if counts.done < counts.total else "retry the images that failed"
     return (
         f"{counts.failed:,} of {counts.done:,} images failed, more than the {threshold.ratio:.0%} this job allows; "
-        f"most often {code} ({codes[code]:,}): {_ADVICE[code]}. Afterwards: {after}"
+        f"most often {code} ({codes[code]:,}): {NOTES[code].remedy.replace('`', '')}. Afterwards: {after}"
     )

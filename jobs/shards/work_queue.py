@@ -264,6 +264,7 @@ def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
             jobs.c.model_fingerprint,
             jobs.c.threshold,
             jobs.c.rescore,
+            jobs.c.trust_etags,
         )
         .join(shard_entries, shard_entries.c.shard_id == shards.c.id)
         .join(jobs, jobs.c.id == shards.c.job_id)
@@ -282,6 +283,7 @@ def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
             model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
             threshold=row.threshold,
             rescore=bool(row.rescore),
+            trust_etags=bool(row.trust_etags),
             entries=unpack_entries(row.entries),
         )
         for row in rows

@@ -65,6 +65,11 @@ jobs = Table(
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("confirm", Boolean, nullable=False, server_default=false()),
     Column("rescore", Boolean, nullable=False, server_default=false()),
+    Column("trust_etags", Boolean, nullable=False, server_default=false()),
+    # a list of local files may name files outside its own folder
+    Column("allow_outside", Boolean, nullable=False, server_default=false()),
+    # the ETags of its verdicts are those of the bytes that were read: not so in jobs of older programs
+    Column("reads_frozen", Boolean, nullable=False, server_default=false()),
     Column("failure_ratio", Double, nullable=False, server_default="0.5"),
     Column("failure_sample", BigInteger, nullable=False, server_default="1000"),
     Column("webhook", Text),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from jobs.domain import ImageKey, ObjectInfo
+from jobs.domain import ImageKey, ImageRef, ObjectInfo
 
 AddressingStyle = Literal["auto", "path", "virtual"]
 
@@ -35,6 +35,17 @@ class S3Options:
     def longest_silence_s(self) -> float:
         """So long a request may be tried without a byte, pauses between the tries included, and be in order."""
         return self.max_attempts * (self.connect_timeout_s + self.read_timeout_s) + 20.0 * (self.max_attempts - 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fetched:
+    """The bytes of an image, and what the storage said they were."""
+
+    data: bytes
+    #: None where the storage has none, as folders have
+    etag: str | None = None
+    #: None where the storage keeps no versions
+    version_id: str | None = None
 
 
 class ObjectStorage(Protocol):
@@ -69,6 +80,14 @@ class ObjectStorage(Protocol):
             ObjectNotFound, AccessDenied, StorageUnavailable.
         """
 
+    def fetch(self, image: ImageRef, *, max_bytes: int | None = None) -> Fetched:
+        """The bytes that were frozen, whole: of that version, ETag, size and stamp, as far as these are known.
+
+        Raises:
+            ObjectChanged: what lies there now is something else, or it changed while it was read.
+            And whatever `read` raises.
+        """
+
     def open(self, key: ImageKey) -> io.RawIOBase | io.BytesIO:
         """The object as a stream of bytes, to be closed by the caller.
 
@@ -92,11 +111,18 @@ class ObjectStorage(Protocol):
             AccessDenied, ContainerNotFound, StorageUnavailable.
         """
 
-    def check(self, prefix: str = "") -> None:
-        """Return if the container can be reached and listed.
+    def check(self, prefix: str = "", *, root: str | None = None) -> None:
+        """Return if the container can be reached and listed; with `root`, if it is that one still.
 
         Raises:
+            StorageUnavailable: it is another one, or empty: a mount went away.
             StorageError: the class and the message say what is wrong.
+        """
+
+    def identity(self) -> str | None:
+        """What tells this container from another one at the same place; None where there can be no other.
+
+        Raises StorageError, as `check`.
         """
 
 

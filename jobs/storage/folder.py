@@ -10,11 +10,20 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from jobs.domain import ImageKey, ObjectInfo
-from jobs.errors import JobsError, ObjectNotFound, ObjectTooLarge, StorageError
+from jobs.domain import ImageKey, ImageRef, ObjectInfo
+from jobs.errors import (
+    JobsError,
+    ObjectChanged,
+    ObjectNotFound,
+    ObjectTooLarge,
+    StorageError,
+    StorageUnavailable,
+)
 from jobs.progress import report_progress
+from jobs.storage.base import Fetched
 from jobs.storage.folder_errors import container_error, object_error
 from jobs.storage.folder_keys import path_of
+from jobs.storage.folder_stamps import identity_of, same_identity, same_stamp, stamp_of
 from jobs.storage.folder_walk import check_open, object_info, walk
 from jobs.storage.lines import iterate_lines
 from jobs.storage.uris import folder_container, folder_path
@@ -64,6 +73,33 @@ class FolderStorage:
         with self.open(key) as file:
             return _read_bounded(file, self._uri(key), max_bytes)
 
+    def fetch(self, image: ImageRef, *, max_bytes: int | None = None) -> Fetched:
+        """The file's bytes, if size and stamp are those that were frozen.
+
+        Where they are not, or the file is not there, it may be the whole folder that went away: StorageUnavailable.
+        """
+        try:
+            if image.version_id is not None:
+                raise ObjectNotFound(self._uri(image.key), "a folder keeps no versions")
+            return Fetched(data=self._read_frozen(image, max_bytes))
+        except (ObjectNotFound, ObjectChanged):
+            if image.root is not None:
+                self._check_root(image.root)
+            raise
+
+    def _read_frozen(self, image: ImageRef, max_bytes: int | None) -> bytes:
+        uri = self._uri(image.key)
+        with self.open(image.key) as file:
+            before = os.fstat(file.fileno())
+            _compare(uri, image, before)
+            data = _read_bounded(file, uri, max_bytes)
+            after = os.fstat(file.fileno())
+        if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+            return data
+        if image.stamp is not None:
+            raise ObjectChanged(uri, "it was written to while it was read")
+        raise StorageUnavailable(uri, "it was written to while it was read")
+
     def open(self, key: ImageKey) -> FileIO:
         """Open a regular file, and nothing else: a pipe or a device is not touched."""
         path = path_of(self._root, key)
@@ -103,13 +139,36 @@ class FolderStorage:
             raise object_error(self._uri(key), error) from error
         return Path(os.fsdecode(path)).as_uri()
 
-    def check(self, prefix: str = "") -> None:
-        """Return if the folder is there and can be listed."""
+    def check(self, prefix: str = "", *, root: str | None = None) -> None:
+        """Return if the folder is there and can be listed; with `root`, if it is that one, and not empty."""
         del prefix
+        if root is not None:
+            self._check_root(root)
         try:
             check_open(self._root)
         except OSError as error:
             raise container_error(self.container, error) from error
+
+    def identity(self) -> str:
+        """Device and inode of the folder."""
+        try:
+            return identity_of(os.stat(self._root))
+        except OSError as error:
+            raise container_error(self.container, error) from error
+
+    def _check_root(self, frozen: str) -> None:
+        """Raises StorageUnavailable where the folder of before is not there now."""
+        try:
+            now = identity_of(os.stat(self._root))
+            with os.scandir(self._root) as names:
+                is_empty = next(names, None) is None
+        except OSError as error:
+            raise StorageUnavailable(self.container, f"the folder is away: {error.strerror}") from error
+        if not same_identity(frozen, now):
+            reason = "another folder lies here than when the job was prepared; is something not mounted?"
+            raise StorageUnavailable(self.container, reason)
+        if is_empty:
+            raise StorageUnavailable(self.container, "the folder is empty, and had images when the job was prepared")
 
     @property
     def _root(self) -> bytes:
@@ -122,6 +181,14 @@ class FolderStorage:
 def _refuse_special(uri: str, status: os.stat_result) -> None:
     if not modes.S_ISREG(status.st_mode):
         raise ObjectNotFound(uri, "it is not a regular file")
+
+
+def _compare(uri: str, image: ImageRef, now: os.stat_result) -> None:
+    """Raises ObjectChanged."""
+    if image.size is not None and image.size != now.st_size:
+        raise ObjectChanged(uri, f"it has {now.st_size} bytes now, it had {image.size}")
+    if image.stamp is not None and not same_stamp(image.stamp, stamp_of(now)):
+        raise ObjectChanged(uri, "it was written or replaced since the job was prepared")
 
 
 def _read_bounded(file: FileIO, uri: str, max_bytes: int | None) -> bytes:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobs.domain import ImageKey, ObjectInfo
+from jobs.errors import StorageUnavailable
 from jobs.storage.folder_errors import container_error
 from jobs.storage.folder_keys import BYTES_MARK, key_of, relative_bytes
 from jobs.storage.folder_names import sorted_names
+from jobs.storage.folder_stamps import stamp_of
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ def walk(root: bytes, container: str, prefix: str, after: ImageKey | None = None
 
     Raises:
         ContainerNotFound, AccessDenied: the root itself cannot be read.
+        StorageUnavailable: another folder lies there than when the walk began: what is missing is not gone.
     """
     try:
         status = os.stat(root)
@@ -46,41 +49,50 @@ def walk(root: bytes, container: str, prefix: str, after: ImageKey | None = None
         levels = [_Level(b"", _identity(status), _names(root), behind)]
     except OSError as error:
         raise container_error(container, error) from error
+    began = levels[0].identity
     while levels:
         level = levels[-1]
         name = next(level.names, None)
         if name is None:
             levels.pop()
             continue
-        behind = ()
-        if level.behind:
-            if name < level.behind[0]:
-                continue
-            if name == level.behind[0]:
-                behind = level.behind[1:]
-                if not behind:
-                    continue
+        rest = _behind(level, name)
+        if rest is None:
+            continue
         path = level.path + name
         found = _stat(os.path.join(root, path))
         if found is not None and modes.S_ISDIR(found.st_mode):
-            if _may_hold(path, prefix):
-                entered = _enter(root, path, found, levels, behind)
-                if isinstance(entered, _Level):
-                    levels.append(entered)
-                elif entered is not None:
-                    yield entered
+            entered = _enter(root, path, found, levels, rest) if _may_hold(path, prefix) else None
+            if isinstance(entered, _Level):
+                levels.append(entered)
+            elif entered is not None:
+                yield entered
+            elif _may_hold(path, prefix):
+                _check_same(root, container, began)
             continue
+        if found is None:
+            _check_same(root, container, began)
         info = object_info(path, found)
         if info.key.startswith(prefix):
             yield info
+    _check_same(root, container, began)
+
+
+def _behind(level: _Level, name: bytes) -> tuple[bytes, ...] | None:
+    """What is left of the way to where an earlier walk ended, below this name; None for what it has passed."""
+    if not level.behind or name > level.behind[0]:
+        return ()
+    return level.behind[1:] or None if name == level.behind[0] else None
 
 
 def object_info(relative: bytes, found: os.stat_result | None) -> ObjectInfo:
     """The record of one file; without a status (dangling link, link loop) or for a device it has no size."""
     if found is None:
         return ObjectInfo(key=key_of(relative))
-    size = found.st_size if modes.S_ISREG(found.st_mode) else None
-    return ObjectInfo(key=key_of(relative), size=size, modified_at=found.st_mtime)
+    if not modes.S_ISREG(found.st_mode):
+        return ObjectInfo(key=key_of(relative), modified_at=found.st_mtime)
+    stamp = stamp_of(found)
+    return ObjectInfo(key=key_of(relative), size=found.st_size, modified_at=found.st_mtime, stamp=stamp)
 
 
 def _enter(
@@ -105,6 +117,13 @@ def check_open(folder: bytes) -> None:
     _check_entry(folder)
     with os.scandir(folder) as entries:
         next(entries, None)
+
+
+def _check_same(root: bytes, container: str, began: _Identity) -> None:
+    """A mount that goes away while it is walked would look like files that were removed."""
+    now = _stat(root)
+    if now is None or _identity(now) != began:
+        raise StorageUnavailable(container, "the folder went away while it was listed; is something not mounted?")
 
 
 def _names(folder: bytes) -> Iterator[bytes]:

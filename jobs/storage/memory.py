@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from jobs.domain import ImageKey, ObjectInfo
-from jobs.errors import ObjectNotFound, ObjectTooLarge
+from jobs.domain import ImageKey, ImageRef, ObjectInfo
+from jobs.errors import ObjectChanged, ObjectNotFound, ObjectTooLarge
+from jobs.storage.base import Fetched
 from jobs.storage.lines import iterate_lines
 
 
@@ -50,6 +51,14 @@ class MemoryStorage:
             raise ObjectTooLarge(self._uri(key), f"{len(data)} bytes or more, the limit is {max_bytes}")
         return data
 
+    def fetch(self, image: ImageRef, *, max_bytes: int | None = None) -> Fetched:
+        """The object's bytes, if they have the ETag and the size that were frozen."""
+        data = self.read(image.key, version_id=image.version_id, max_bytes=max_bytes)
+        etag = _etag(data)
+        if image.etag not in (None, etag) or image.size not in (None, len(data)):
+            raise ObjectChanged(self._uri(image.key), f"its ETag is {etag} now, it was {image.etag}")
+        return Fetched(data=data, etag=etag)
+
     def open(self, key: ImageKey) -> io.BytesIO:
         """The object as a stream."""
         return io.BytesIO(self._get(key).data)
@@ -61,8 +70,7 @@ class MemoryStorage:
     def write(self, key: ImageKey, data: bytes, *, content_type: str) -> str:
         """Put an object."""
         del content_type
-        etag = hashlib.md5(data, usedforsecurity=False).hexdigest()  # what S3 does for a plain upload
-        info = ObjectInfo(key=key, size=len(data), etag=etag, modified_at=self.now)
+        info = ObjectInfo(key=key, size=len(data), etag=_etag(data), modified_at=self.now)
         with self._lock:
             self._objects[key] = _Stored(info, bytes(data))
         return self._uri(key)
@@ -72,8 +80,11 @@ class MemoryStorage:
         with self._lock:
             self._objects.pop(key, None)
 
-    def check(self, prefix: str = "") -> None:
+    def check(self, prefix: str = "", *, root: str | None = None) -> None:
         """Memory is always there."""
+
+    def identity(self) -> None:
+        """There is one memory."""
 
     def _get(self, key: ImageKey) -> _Stored:
         stored = self._objects.get(key)
@@ -83,3 +94,7 @@ class MemoryStorage:
 
     def _uri(self, key: ImageKey) -> str:
         return f"{self.container}/{key}"
+
+
+def _etag(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()  # what S3 does for a plain upload

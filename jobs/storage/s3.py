@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from jobs.domain import ImageKey, ObjectInfo
-from jobs.errors import ListingUnordered, ObjectNotFound, ObjectTooLarge, StorageError
+from jobs.domain import ImageKey, ImageRef, ObjectInfo
+from jobs.errors import ListingUnordered, ObjectChanged, ObjectNotFound, ObjectTooLarge, StorageError
 from jobs.progress import report_progress
-from jobs.storage.base import S3Options
+from jobs.storage.base import Fetched, S3Options
 from jobs.storage.lines import iterate_lines
 from jobs.storage.s3_body import ObjectBody
 from jobs.storage.s3_clients import client_for
@@ -58,14 +58,27 @@ class S3Storage:
     def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
         """The object's bytes; a body that breaks off is asked for again from there."""
         with self._open(key, version_id) as body:
-            if max_bytes is not None and body.size > max_bytes:
-                raise self._too_large(key, body.size, max_bytes)
-            data = bytearray()
-            while chunk := body.read(_CHUNK_BYTES):
-                data += chunk
-                if max_bytes is not None and len(data) > max_bytes:
-                    raise self._too_large(key, len(data), max_bytes)
-            return bytes(data)
+            return self._whole(body, key, max_bytes)
+
+    def fetch(self, image: ImageRef, *, max_bytes: int | None = None) -> Fetched:
+        """The bytes of the frozen version or ETag: asked for with If-Match, and held against the answer as well."""
+        with self._open(image.key, image.version_id, etag=image.etag) as body:
+            if image.etag is not None and body.etag != image.etag:  # the storage does not know If-Match
+                raise ObjectChanged(body.uri, f"its ETag is {body.etag} now, it was {image.etag}")
+            if image.size is not None and body.size != image.size:
+                raise ObjectChanged(body.uri, f"it has {body.size} bytes now, it had {image.size}")
+            data = self._whole(body, image.key, max_bytes)
+            return Fetched(data=data, etag=body.etag, version_id=body.version_id or image.version_id)
+
+    def _whole(self, body: ObjectBody, key: ImageKey, max_bytes: int | None) -> bytes:
+        if max_bytes is not None and body.size > max_bytes:
+            raise self._too_large(key, body.size, max_bytes)
+        data = bytearray()
+        while chunk := body.read(_CHUNK_BYTES):
+            data += chunk
+            if max_bytes is not None and len(data) > max_bytes:
+                raise self._too_large(key, len(data), max_bytes)
+        return bytes(data)
 
     def open(self, key: ImageKey) -> ObjectBody:
         """The object as a stream that goes on where it broke off."""
@@ -82,7 +95,10 @@ class S3Storage:
         report_progress()
         return self._uri(key)
 
-    def check(self, prefix: str = "") -> None:
+    def identity(self) -> None:
+        """A bucket's name is its own."""
+
+    def check(self, prefix: str = "", *, root: str | None = None) -> None:
         """Ask for one entry of the listing; pass the prefix where the credentials are good for that prefix only."""
         with self._errors(self.container):
             self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
@@ -108,10 +124,12 @@ class S3Storage:
     def _uri(self, key: ImageKey) -> str:
         return f"{self.container}/{key}"
 
-    def _open(self, key: ImageKey, version_id: str | None) -> ObjectBody:
+    def _open(self, key: ImageKey, version_id: str | None, *, etag: str | None = None) -> ObjectBody:
         request = {"Bucket": self._bucket, "Key": key}
         if version_id is not None:
             request["VersionId"] = version_id
+        if etag is not None:
+            request["IfMatch"] = f'"{etag}"'
         return ObjectBody(self._client, self._uri(key), request, max_attempts=self.options.max_attempts)
 
     def _too_large(self, key: ImageKey, size: int, limit: int) -> StorageError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 from botocore.exceptions import IncompleteReadError
 
-from jobs.errors import StorageUnavailable
+from jobs.errors import ObjectChanged, StorageUnavailable
 from jobs.progress import report_progress
 from jobs.storage.s3_errors import BOTO_ERRORS, storage_error
 
@@ -38,8 +38,8 @@ class ObjectBody(io.RawIOBase):
     def __init__(self, client: S3Client, uri: str, request: dict[str, Any], *, max_attempts: int) -> None:
         super().__init__()
         self._client = client
-        self._uri = uri
-        #: Bucket, Key and, where wanted, VersionId
+        self.uri = uri
+        #: Bucket, Key and, where these were frozen, VersionId and IfMatch
         self._request = request
         self._max_attempts = max_attempts
         self._position = 0
@@ -51,6 +51,10 @@ class ObjectBody(io.RawIOBase):
         #: bytes, as the storage announced them
         self.size: int = answer["ContentLength"]
         self._etag: str = answer["ETag"]
+        #: as listings have it, without quotes
+        self.etag = self._etag.strip('"')
+        #: None where the bucket keeps no versions
+        self.version_id: str | None = answer.get("VersionId")
         self._body: StreamingBody = answer["Body"]
 
     def readable(self) -> bool:
@@ -60,7 +64,8 @@ class ObjectBody(io.RawIOBase):
         """Fill `buffer` from where we are; asks for the rest again, with growing pauses, when the connection breaks.
 
         Raises:
-            StorageUnavailable: it broke `max_attempts` times, the object changed meanwhile, or it comes too slowly.
+            StorageUnavailable: it broke `max_attempts` times, or comes too slowly, or changed meanwhile, which is
+                ObjectChanged where it was asked for with an ETag.
         """
         view = memoryview(buffer)
         while True:
@@ -93,7 +98,7 @@ class ObjectBody(io.RawIOBase):
         came = self._position + more
         if more and self._waited_s > GRACE_S and came < MIN_BYTES_PER_S * self._waited_s:
             reason = f"{came} of {self.size} bytes came in {self._waited_s:.0f} s; that is as good as nothing"
-            raise StorageUnavailable(self._uri, reason)
+            raise StorageUnavailable(self.uri, reason)
 
     def close(self) -> None:
         """Drop the connection, read to its end or not."""
@@ -109,18 +114,27 @@ class ObjectBody(io.RawIOBase):
         self._broken_at = self._position
         if self._breaks >= self._max_attempts:
             reason = f"broke off at byte {self._position} of {self.size}, {self._breaks} times: {error}"
-            raise StorageUnavailable(self._uri, reason) from error
+            raise StorageUnavailable(self.uri, reason) from error
         pause_s = min(_FIRST_PAUSE_S * 2.0**self._breaks, _LONGEST_PAUSE_S)
         time.sleep(pause_s * random.uniform(0.5, 1.0))  # spread, so that many readers do not come back at once
         # IfMatch: the rest must belong to the same bytes
-        answer = self._get({**self._request, "Range": f"bytes={self._position}-", "IfMatch": self._etag})
+        answer = self._get_rest({**self._request, "Range": f"bytes={self._position}-", "IfMatch": self._etag})
         self._body = answer["Body"]
         if self._position and not answer.get("ContentRange"):
             self._body.close()
-            raise StorageUnavailable(self._uri, f"broke off, and the storage gives no ranges: {error}") from error
+            raise StorageUnavailable(self.uri, f"broke off, and the storage gives no ranges: {error}") from error
+
+    def _get_rest(self, request: dict[str, Any]) -> GetObjectOutputTypeDef:
+        try:
+            return self._get(request)
+        except ObjectChanged as error:
+            if "IfMatch" in self._request:
+                raise
+            # nobody said which bytes are wanted: read anew, it is whole again
+            raise StorageUnavailable(self.uri, f"changed while it was read: {error.reason}") from error
 
     def _get(self, request: dict[str, Any]) -> GetObjectOutputTypeDef:
         try:
             return self._client.get_object(**request)
         except BOTO_ERRORS as error:
-            raise storage_error(self._uri, error) from error
+            raise storage_error(self.uri, error) from error

@@ -9,6 +9,8 @@ from jobs.errors import (
     AccessDenied,
     ContainerNotFound,
     InvalidCredentials,
+    ObjectArchived,
+    ObjectChanged,
     ObjectNotFound,
     StorageError,
     StorageUnavailable,
@@ -37,13 +39,12 @@ _BY_CODE: dict[type[StorageError], frozenset[str]] = {
             "TokenRefreshRequired",
             "InvalidSecurity",
             "MissingSecurityHeader",
-            "AuthorizationHeaderMalformed",
             "RequestTimeTooSkewed",
         }
     ),
-    AccessDenied: frozenset(
-        {"AccessDenied", "Forbidden", "403", "AllAccessDisabled", "AccountProblem", "InvalidObjectState"}
-    ),
+    AccessDenied: frozenset({"AccessDenied", "Forbidden", "403", "AllAccessDisabled", "AccountProblem"}),
+    ObjectArchived: frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"}),
+    ObjectChanged: frozenset({"PreconditionFailed", "412"}),
     StorageUnavailable: frozenset(
         {
             "SlowDown",
@@ -56,10 +57,21 @@ _BY_CODE: dict[type[StorageError], frozenset[str]] = {
             "RequestLimitExceeded",
             "TooManyRequests",
             "OperationAborted",
-            "PreconditionFailed",
+            "ConditionalRequestConflict",
+            "IncompleteBody",
+            "KMS.ThrottlingException",
+            "KMS.DependencyTimeoutException",
+            "KMS.KMSInternalException",
             "InvalidRange",
         }
     ),
+}
+
+#: what the storage means, where its own words leave it open
+_HINTS = {
+    "PermanentRedirect": "; the bucket is in another region or at another endpoint: see NCLSCREEN_S3_REGION",
+    "AuthorizationHeaderMalformed": "; see NCLSCREEN_S3_REGION",
+    "UserKeyMustBeSpecified": "; the object is encrypted with a key of its owner (SSE-C)",
 }
 
 _BAD_CREDENTIALS = (
@@ -91,7 +103,7 @@ def _answered(uri: str, error: boto.ClientError) -> StorageError:
     details = error.response.get("Error", {})
     code = details.get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    reason = f"{details.get('Message') or error} ({code or status})"
+    reason = f"{details.get('Message') or error} ({code or status}){_HINTS.get(code, '')}"
     for kind, codes in _BY_CODE.items():
         if code in codes:
             return kind(uri, f"{reason}; {_WHAT_TO_SET}" if kind is InvalidCredentials else reason)
@@ -100,6 +112,8 @@ def _answered(uri: str, error: boto.ClientError) -> StorageError:
 
 def _by_status(status: int) -> type[StorageError]:
     """For codes nobody has heard of: every storage invents some."""
-    if status in (429, 500) or status > 501:  # 501 is "not implemented": waiting does not help
+    if status in (408, 425, 429, 500) or status > 501:  # 501 is "not implemented": waiting does not help
         return StorageUnavailable
-    return {401: InvalidCredentials, 403: AccessDenied, 404: ObjectNotFound}.get(status, StorageError)
+    return {401: InvalidCredentials, 403: AccessDenied, 404: ObjectNotFound, 412: ObjectChanged}.get(
+        status, StorageError
+    )

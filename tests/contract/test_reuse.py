@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import md5
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from support.builders import (
     CONTAINER,
     MODEL,
@@ -22,11 +23,13 @@ from support.builders import (
     unreadable,
 )
 from support.made_evidence import evidence
+from support.preparing import prepare_one
 
 from jobs.domain import ImageKey, ImageRef, JobId, JobOptions, Verdict
+from jobs.preparation.preparer import Preparer
 from jobs.screening.known_verdicts import KnownVerdicts
-from jobs.sql.database import reading
-from jobs.sql.tables import verdicts
+from jobs.sql.database import reading, writing
+from jobs.sql.tables import jobs, verdicts
 from jobs.testing import MemoryStorage
 
 
@@ -134,11 +137,19 @@ def watching(bench: Bench) -> Watching:
     return Watching(bench)
 
 
-def test_a_second_job_over_unchanged_objects_reads_and_scores_nothing(watching: Watching) -> None:
+TRUSTING = JobOptions(trust_etags=True)
+
+
+def test_a_second_job_over_unchanged_objects_scores_nothing_and_reads_them_unless_etags_are_trusted(
+    watching: Watching,
+) -> None:
     bench = watching.bench
     first = watching.run(bench.submit(40), 40)
     assert watching.scored == 40
-    job_id = bench.submit(40, threshold=0.8)
+    rows = watching.run(bench.submit(40, threshold=0.8), 40)
+    assert (watching.scored, len(watching.read)) == (0, 40)
+    assert all(row.reused for row in rows)
+    job_id = bench.submit(40, threshold=0.8, options=TRUSTING)
     second = watching.run(job_id, 40)
     # those flagged have a heatmap from the first time, at 0.5; none needs to be made
     assert (watching.scored, watching.read) == (0, [])
@@ -148,6 +159,34 @@ def test_a_second_job_over_unchanged_objects_reads_and_scores_nothing(watching: 
     assert [row.flagged for row in second] == [row.score >= 0.8 for row in first]
     assert 0 < counts.flagged < 40
     assert [row.map_uri for row in second] == [row.map_uri if row.score >= 0.8 else None for row in first]
+
+
+def test_etags_that_an_older_program_recorded_are_not_trusted(watching: Watching) -> None:
+    """They were those of a listing, whatever had been read."""
+    bench = watching.bench
+    watching.run(bench.submit(5), 5)
+    with writing(bench.engine) as connection:
+        connection.execute(update(jobs).values(reads_frozen=False))
+    watching.run(bench.submit(5, threshold=1.0, options=TRUSTING), 5)
+    assert len(watching.read) == 5
+
+
+def test_a_clean_file_that_lies_there_for_a_moment_gets_no_lasting_verdict(watching: Watching) -> None:
+    """Found 1: swapped in while job 1 read, put back, and jobs 2 and 3 said 0.01 without looking."""
+    bench = watching.bench
+    tampered, clean = picture(0), picture(7)
+    assert len(tampered) == len(clean)
+    bench.scorer.set_score(tampered, 0.99)
+    bench.scorer.set_score(clean, 0.01)
+    job_id = bench.submit(3, options=TRUSTING)
+    prepare_one(bench.store, Preparer(bench.store, bench.open))
+    fill(bench.storage, [("000000.png", clean)])
+    row, *_ = watching.run(job_id, 3)
+    assert (row.error_code, row.score) == ("changed", None)
+    fill(bench.storage, [("000000.png", tampered)])
+    for options in (TRUSTING, JobOptions()):
+        row, *_ = watching.run(bench.submit(3, options=options), 3)
+        assert (row.score, row.etag) == (0.99, md5(tampered).hexdigest())
 
 
 def test_rescore_scores_everything_again(watching: Watching) -> None:
@@ -164,7 +203,7 @@ def test_changed_renamed_and_new_images(watching: Watching) -> None:
     fill(bench.storage, [("000003.png", picture(1003)), ("renamed.png", picture(5)), ("fresh.png", picture(2000))])
     bench.storage.now = 9.0
     fill(bench.storage, [("000004.png", picture(4))])  # written once more: the same bytes
-    job_id = bench.store.submit(new_job(threshold=1.0))
+    job_id = bench.store.submit(new_job(threshold=1.0, options=TRUSTING))
     rows = {row.key: row for row in watching.run(job_id, 12)}
     assert {key for key, row in rows.items() if not row.reused} == {"000003.png", "fresh.png"}
     assert watching.scored == 2

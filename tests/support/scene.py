@@ -23,7 +23,7 @@ class Photos(MemoryStorage):
         #: what `check` raises
         self.answer: Exception | None = None
 
-    def check(self, prefix: str = "") -> None:
+    def check(self, prefix: str = "", *, root: str | None = None) -> None:
         if self.answer is not None:
             raise self.answer
 

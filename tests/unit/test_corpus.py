@@ -183,7 +183,7 @@ def test_a_folder_that_is_not_there_shows_at_the_check(tmp_path: Path) -> None:
 
 def test_credentials_need_no_more_than_the_prefix() -> None:
     class OnlyBelow(MemoryStorage):
-        def check(self, prefix: str = "") -> None:
+        def check(self, prefix: str = "", *, root: str | None = None) -> None:
             if not prefix.startswith("mine/"):
                 raise AccessDenied(self.container, "no")
 

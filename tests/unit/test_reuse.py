@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import md5
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,13 @@ from jobs.screening.reuse import Recall, is_flagged, taken_over
 from jobs.storage import FolderStorage, MemoryStorage
 
 SIZE = len(picture(0))
+ETAG = md5(picture(0)).hexdigest()
 
 
 def verdict(key: str = "000.png", **fields: object) -> Verdict:
     values: dict[str, object] = {
         "ordinal": 7, "container": "s3://photos", "key": ImageKey(key), "score": 0.6, "fingerprint": FINGERPRINT,
-        "size": SIZE, "etag": "e", "sha256": "5" * 64, **fields,
+        "size": SIZE, "etag": ETAG, "sha256": "5" * 64, **fields,
     }  # fmt: skip
     return Verdict(**values)  # type: ignore[arg-type]
 
@@ -44,13 +46,23 @@ def verdict(key: str = "000.png", **fields: object) -> Verdict:
     ],
 )
 def test_an_object_is_unchanged(now: dict[str, object], before: dict[str, object], unchanged: bool) -> None:
-    recall = Recall([verdict(**before)])
+    """By its version always, by its ETag only where these are trusted."""
+    recall = Recall([verdict(**before)], trust_etags=True)
     assert (recall.unchanged(entry("000.png", **now)) is not None) == unchanged
+    by_version = now.get("version_id") == "v" == before.get("version_id")
+    assert (Recall([verdict(**before)]).unchanged(entry("000.png", **now)) is not None) == by_version
+
+
+@pytest.mark.parametrize("said", [{"etag": "e", "size": 5}, {"version_id": "v", "size": 5}], ids=str)
+def test_a_list_of_local_files_cannot_vouch_for_them(said: dict[str, object]) -> None:
+    """Found 1: `etag` and `size` columns of a local list got a swapped file the verdict of the one before."""
+    here = {"container": "file:///photos", **said}
+    assert Recall([verdict(**here)], trust_etags=True).unchanged(entry("000.png", **here)) is None
 
 
 def test_another_place_is_another_object() -> None:
-    recall = Recall([verdict()])
-    same = {"etag": "e", "size": SIZE}
+    recall = Recall([verdict()], trust_etags=True)
+    same = {"etag": ETAG, "size": SIZE}
     assert recall.unchanged(entry("000.png", **same)) is not None
     assert recall.unchanged(entry("001.png", **same)) is None
     assert recall.unchanged(entry("000.png", container="s3://other", **same)) is None
@@ -59,9 +71,9 @@ def test_another_place_is_another_object() -> None:
 def test_of_equal_verdicts_that_with_a_heatmap_is_taken() -> None:
     plain, mapped = verdict(), verdict(map_uri="memory://maps/1.png")
     for known in ([plain, mapped], [mapped, plain]):
-        recall = Recall(known)
+        recall = Recall(known, trust_etags=True)
         assert recall.same_bytes("5" * 64) is mapped
-        assert recall.unchanged(entry("000.png", etag="e", size=SIZE)) is mapped
+        assert recall.unchanged(entry("000.png", etag=ETAG, size=SIZE)) is mapped
     assert Recall([plain]).same_bytes("6" * 64) is None
 
 
@@ -80,9 +92,9 @@ def test_what_is_taken_over_keeps_its_evidence() -> None:
 
 
 def shard_of_one(scene: Scene, known: Verdict, **fields: object) -> Verdict:
-    refs: list[ImageRef] = [entry("000.png", etag="e", size=SIZE)]
+    refs: list[ImageRef] = [entry("000.png", etag=ETAG, size=SIZE)]
     with scene.screener() as screener:
-        (found,) = screener.screen(lease(refs, known=(known,), **fields))
+        (found,) = screener.screen(lease(refs, known=(known,), **{"trust_etags": True, **fields}))
     return found
 
 
@@ -94,12 +106,18 @@ def test_an_unchanged_object_is_not_read() -> None:
     assert scene.scorer.calls == []
 
 
+def test_without_trust_in_etags_it_is_read() -> None:
+    scene = Scene(1)
+    found = shard_of_one(scene, verdict(), threshold=0.7, trust_etags=False)
+    assert (found.reused, found.score) == (False, scene.scorer.score_of(picture(0)))
+
+
 def test_the_same_bytes_are_not_scored() -> None:
     scene = Scene(1)
     fresh = scene.screen()[0]
     scene.scorer.calls.clear()
     found = shard_of_one(scene, replace(fresh, key=ImageKey("else.png"), score=0.25), threshold=0.7)
-    assert (found.key, found.reused, found.score, found.etag) == ("000.png", True, 0.25, "e")
+    assert (found.key, found.reused, found.score, found.etag) == ("000.png", True, 0.25, ETAG)
     assert scene.scorer.calls == []
     other = shard_of_one(scene, replace(fresh, key=ImageKey("else.png"), sha256="7" * 64))
     assert not other.reused
@@ -133,16 +151,21 @@ def test_while_the_heatmaps_are_away_nothing_is_decided() -> None:
     scene = Scene(1)
     with scene.screener(heatmaps=Away(scene.maps)) as screener, pytest.raises(HeatmapsUnavailable):
         screener.screen(
-            lease([entry("000.png", etag="e", size=SIZE)], known=(verdict(map_uri="memory://maps/x"),), threshold=0)
+            lease(
+                [entry("000.png", etag=ETAG, size=SIZE)],
+                known=(verdict(map_uri="memory://maps/x"),),
+                threshold=0,
+                trust_etags=True,
+            )
         )
 
 
 def test_known_and_unknown_images_in_one_shard() -> None:
     scene = Scene(30)
-    refs = [entry(key, etag="e", size=len(data)) for key, data in scene.pictures.items()]
-    known = tuple(verdict(ref.key, size=ref.size, score=0.1) for ref in refs[::2])
+    refs = [entry(key, etag=md5(data).hexdigest(), size=len(data)) for key, data in scene.pictures.items()]
+    known = tuple(verdict(ref.key, size=ref.size, etag=ref.etag, score=0.1) for ref in refs[::2])
     with scene.screener() as screener:
-        found = screener.screen(lease(refs, known=known))
+        found = screener.screen(lease(refs, known=known, trust_etags=True))
     assert codes(found) == [None] * 30
     assert [v.reused for v in found] == [True, False] * 15
     assert sum(images for _, images in scene.scorer.calls) == 15

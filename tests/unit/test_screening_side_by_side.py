@@ -38,7 +38,7 @@ class Silent(MemoryStorage):
                 report_progress()
         raise StorageUnavailable(SILENT, "Read timed out")
 
-    def check(self, prefix: str = "") -> None:
+    def check(self, prefix: str = "", *, root: str | None = None) -> None:
         raise StorageUnavailable(SILENT, "Connect timed out")
 
 

@@ -57,6 +57,13 @@ class Asked:
     rescore: Annotated[
         bool, typer.Option("--rescore", help="Score anew also images whose verdict by this model is known.")
     ] = False
+    trust_etags: Annotated[
+        bool,
+        typer.Option("--trust-etags", help="Take verdicts over without reading, where ETag and size are the same."),
+    ] = False
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="A list of local files may name files outside its own folder.")
+    ] = False
     skip_bad_lines: Annotated[
         bool, typer.Option("--skip-bad-lines", help="Go on without the lines of a list that name no image.")
     ] = False

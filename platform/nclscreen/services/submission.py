@@ -81,6 +81,8 @@ def make_options(request: SubmissionRequest) -> JobOptions:
         priority=request.priority,
         confirm=request.confirm,
         rescore=request.rescore,
+        trust_etags=request.trust_etags,
+        allow_outside=request.allow_outside,
         skip_bad_lines=request.skip_bad_lines,
         failure_threshold=_failure_threshold(request),
         webhook=_webhook(request.webhook),

@@ -44,6 +44,10 @@ class SubmissionRequest:
     confirm: bool = False
     #: score also images whose verdict by this model is known
     rescore: bool = False
+    #: take verdicts of objects with the same ETag and size over without reading them
+    trust_etags: bool = False
+    #: a list of local files may name files outside its own folder
+    allow_outside: bool = False
     #: go on without lines of a list that name no image
     skip_bad_lines: bool = False
     #: share of failed images above which the job gives up, in [0, 1]

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -80,6 +81,10 @@ class FaultyProxy:
         self.is_shut = False
         #: the Range header of every request that came, None where there was none
         self.ranges: list[str | None] = []
+        #: requests whose path ends so are refused so, as often as they come
+        self.refusals: dict[str, Refuse] = {}
+        #: called before a request for the rest of an object is passed on
+        self.before_range: Callable[[], None] | None = None
         self._server = _Server(("127.0.0.1", 0), _handler(self, urlsplit(upstream).netloc))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
@@ -112,12 +117,15 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
             while urlsplit(self.path).path.split("/")[1] in proxy.silent_buckets:
                 time.sleep(0.1)
             proxy.ranges.append(self.headers.get("Range"))
+            if self.headers.get("Range") and proxy.before_range is not None:
+                proxy.before_range()
             if self.headers.get("Expect", "").lower() == "100-continue":
                 self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # else the client waits a second for it
                 del self.headers["Expect"]
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             time.sleep(proxy.latency_s)
-            fault = proxy.next_fault()
+            refusals = (refuse for end, refuse in proxy.refusals.items() if urlsplit(self.path).path.endswith(end))
+            fault = next(refusals, None) or proxy.next_fault()
             if isinstance(fault, Refuse):
                 self._send(fault.status, [("Content-Length", str(len(fault.body)))], fault.body)
                 return
