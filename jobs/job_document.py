@@ -71,6 +71,8 @@ def _filters(filters: Filters) -> dict[str, Any]:
         "modified_before": instant(filters.modified_before),
         "min_bytes": filters.min_bytes,
         "max_bytes": filters.max_bytes,
+        "storage_classes": list(filters.storage_classes),
+        "include_archived": filters.include_archived,
         "sample": filters.sample,
         "sample_seed": filters.sample_seed,
     }

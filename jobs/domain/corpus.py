@@ -10,6 +10,9 @@ from jobs.domain.ids import ImageKey
 #: file name endings that count as photographs unless the filters say otherwise (compared without case)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
 
+#: S3's storage classes whose objects cannot be read before they are restored
+ARCHIVED_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectInfo:
@@ -24,6 +27,8 @@ class ObjectInfo:
     modified_at: float | None = None
     #: what the file system says of a file beside its size, see `jobs.storage.folder_stamps`; None elsewhere
     stamp: str | None = None
+    #: "STANDARD", "GLACIER", ...; None where the listing does not say
+    storage_class: str | None = None
     #: a folder that could not be listed: whatever is in it is accounted for by this one entry, its key with "/" behind
     closed_folder: bool = False
 
@@ -70,12 +75,17 @@ class Filters:
     #: bytes, both inclusive
     min_bytes: int | None = None
     max_bytes: int | None = None
+    #: storage classes of S3; empty = every one that can be read
+    storage_classes: tuple[str, ...] = ()
+    #: also objects that have to be restored before they can be read
+    include_archived: bool = False
     #: of what passes, so many: those with the smallest hashes of seed and name, whatever their order
     sample: int | None = None
     sample_seed: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "suffixes", tuple(suffix.lower() for suffix in self.suffixes))
+        object.__setattr__(self, "storage_classes", tuple(each.upper() for each in self.storage_classes))
 
     def accept(self, item: ObjectInfo) -> bool:
         """Whether the object belongs to the corpus; a bound on something the listing does not say is not applied."""
@@ -87,9 +97,16 @@ class Filters:
             return False
         if self.contains is not None and self.contains not in item.key:
             return False
+        if item.storage_class is not None and not self._takes_class(item.storage_class):
+            return False
         return _within(item.modified_at, self.modified_after, self.modified_before) and _within(
             item.size, self.min_bytes, self.max_bytes
         )
+
+    def _takes_class(self, storage_class: str) -> bool:
+        if self.storage_classes:
+            return storage_class in self.storage_classes
+        return self.include_archived or storage_class not in ARCHIVED_CLASSES
 
     def in_words(self) -> str:
         """What is looked for, for people: "names ending with .jpg; of at least 10 bytes"."""
@@ -101,6 +118,8 @@ class Filters:
             ("modified at or before ", _instant(self.modified_before)),
             ("of at least ", self.min_bytes is not None and f"{self.min_bytes} bytes"),
             ("of at most ", self.max_bytes is not None and f"{self.max_bytes} bytes"),
+            ("of storage class ", " or ".join(self.storage_classes) or None),
+            ("archived ones, ", self.include_archived and "too"),
             ("a sample of ", self.sample),
         ]
         return "; ".join(f"{words}{value}" for words, value in bounds if value) or "any name"

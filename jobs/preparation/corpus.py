@@ -147,8 +147,8 @@ class Corpus:
         return ManifestReader(self._source, storage.container, self._on_problem).read(storage.open_lines(key))
 
     def _accept(self, listed: Listed) -> bool:
-        image, modified_at = listed
-        return self._filters.accept(ObjectInfo(key=image.key, size=image.size, modified_at=modified_at))
+        image, at, kind = listed
+        return self._filters.accept(ObjectInfo(key=image.key, size=image.size, modified_at=at, storage_class=kind))
 
     def _count(self, accepted: bool) -> bool:
         self._on_object()

@@ -39,6 +39,7 @@ _COLUMNS = {
     "size": "size",
     "lastmodifieddate": "last_modified_date",
     "etag": "e_tag",
+    "storageclass": "storage_class",
 }
 _NEEDED = ("bucket", "key")
 
@@ -201,7 +202,7 @@ def _listed(row: Mapping[str, Any]) -> Listed | None:
         etag=str(row.get("e_tag") or "").strip('"') or None,
         version_id=row.get("version_id") or None,
     )
-    return Listed(image, moment_in(row.get("last_modified_date")))
+    return Listed(image, moment_in(row.get("last_modified_date")), str(row.get("storage_class") or "") or None)
 
 
 def _flag(value: object) -> bool | None:

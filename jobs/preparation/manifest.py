@@ -1,8 +1,9 @@
 """A corpus given as a list: CSV or JSON Lines, local or in a bucket, plain or gzip, of any length.
 
 CSV with a header names its columns: `key` (also `image`, `path`, `file`, `uri`), and optionally `bucket`,
-`version_id`, `size`, `etag`, `last_modified` (ISO 8601). CSV without a header is read as S3 Batch Operations writes
-it: `bucket,key[,version_id]` with URL-encoded keys; a single column is a list of keys. JSON Lines use the same names.
+`version_id`, `size`, `etag`, `last_modified` (ISO 8601), `storage_class`. CSV without a header is read as S3 Batch
+Operations writes it: `bucket,key[,version_id]` with URL-encoded keys; a single column is a list of keys. JSON Lines
+use the same names.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from jobs.stored_text import is_storable
 MANIFEST_SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _KEY_NAMES = ("key", "image", "path", "file", "uri")
 _LARGEST_SIZE = 2**63 - 1
-_HEADER_NAMES = {*_KEY_NAMES, "bucket", "version_id", "versionid", "size", "etag", "last_modified"}
+_HEADER_NAMES = {*_KEY_NAMES, "bucket", "version_id", "versionid", "size", "etag", "last_modified", "storage_class"}
 
 
 class InvalidManifest(JobsError):
@@ -45,6 +46,8 @@ class Listed(NamedTuple):
     image: ImageRef
     #: seconds since the epoch, UTC; None where the list does not say
     modified_at: float | None = None
+    #: of S3; None where the list does not say
+    storage_class: str | None = None
 
 
 class ManifestReader:
@@ -93,7 +96,7 @@ class ManifestReader:
                 etag=(_text(record, "etag") or "").strip('"') or None,
                 version_id=_text(record, "version_id") or _text(record, "versionid"),
             )
-            return Listed(image, moment_in(record.get("last_modified")))
+            return Listed(image, moment_in(record.get("last_modified")), _text(record, "storage_class"))
         except (ValueError, JobsError) as error:
             raise _BadLine(str(error)) from None
 

@@ -249,6 +249,10 @@ class ShardScreener:
             return self._decoded(run, ordinal, read, fetched.data, digest)
         except HeatmapsUnavailable:
             raise  # no fault of this image
+        except InvalidCredentials as error:
+            if run.lease.attempt < MAX_ATTEMPTS:
+                raise StorageAway(error.uri, error.reason) from error  # nor is this: others will be as unknown
+            return failed_verdict(entry, ordinal, fingerprint, error.code, error.reason)
         except StorageError as error:
             return failed_verdict(entry, ordinal, fingerprint, error.code, error.reason)
         except InvalidSource as error:

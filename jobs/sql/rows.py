@@ -41,7 +41,10 @@ def database_clock() -> ColumnElement[float]:
 
 
 def filters_to_json(filters: Filters) -> dict[str, Any]:
+    """What older programs did not know is left out where it was not asked for: tokens outlive an upgrade."""
+    newer = {"storage_classes": list(filters.storage_classes), "include_archived": filters.include_archived}
     return {
+        **{name: value for name, value in newer.items() if value},
         "suffixes": list(filters.suffixes),
         "contains": filters.contains,
         "prefix": filters.prefix,
@@ -55,7 +58,8 @@ def filters_to_json(filters: Filters) -> dict[str, Any]:
 
 
 def filters_from_json(document: dict[str, Any]) -> Filters:
-    return Filters(**{**document, "suffixes": tuple(document["suffixes"])})
+    lists = {name: tuple(document.get(name, ())) for name in ("suffixes", "storage_classes")}
+    return Filters(**{**document, **lists})
 
 
 def options_to_row(options: JobOptions) -> dict[str, Any]:

@@ -5,11 +5,48 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from jobs.domain import ImageKey, ImageRef, ObjectInfo
 
 AddressingStyle = Literal["auto", "path", "virtual"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BucketAccess:
+    """What one bucket needs that others do not."""
+
+    #: its own endpoint
+    endpoint_url: str | None = None
+    #: profile of the AWS config files that has its credentials
+    profile: str | None = None
+    #: role to assume for it, from those credentials or the usual ones
+    role_arn: str | None = None
+    #: account that must own it: else every request is refused
+    owner: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WriteOptions:
+    """How objects are written: parameters of PutObject, None for what the bucket's own settings say."""
+
+    #: "AES256", "aws:kms" or "aws:kms:dsse"
+    encryption: str | None = None
+    kms_key_id: str | None = None
+    storage_class: str | None = None
+    #: a canned one, such as "bucket-owner-full-control"
+    acl: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """For `put_object`."""
+        given = {
+            "ServerSideEncryption": self.encryption,
+            "SSEKMSKeyId": self.kms_key_id,
+            "StorageClass": self.storage_class,
+            "ACL": self.acl,
+        }
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +67,15 @@ class S3Options:
     #: tries of one request, the first one included; also how often a broken body is asked for again
     max_attempts: int = 4
     max_pool_connections: int = 32
+    #: we pay for requests to buckets whose owners do not
+    requester_pays: bool = False
+    writes: WriteOptions = WriteOptions()
+    #: (name, access) of buckets that need something of their own
+    buckets: tuple[tuple[str, BucketAccess], ...] = ()
+
+    def access_to(self, bucket: str) -> BucketAccess:
+        """What this bucket needs."""
+        return dict(self.buckets).get(bucket) or BucketAccess()
 
     @property
     def longest_silence_s(self) -> float:

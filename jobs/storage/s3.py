@@ -9,12 +9,19 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from jobs.domain import ImageKey, ImageRef, ObjectInfo
-from jobs.errors import ListingUnordered, ObjectChanged, ObjectNotFound, ObjectTooLarge, StorageError
+from jobs.errors import (
+    InvalidCredentials,
+    ListingUnordered,
+    ObjectChanged,
+    ObjectNotFound,
+    ObjectTooLarge,
+    StorageError,
+)
 from jobs.progress import report_progress
 from jobs.storage.base import Fetched, S3Options
 from jobs.storage.lines import iterate_lines
 from jobs.storage.s3_body import ObjectBody
-from jobs.storage.s3_clients import client_for
+from jobs.storage.s3_clients import client_for, forget_client
 from jobs.storage.s3_errors import BOTO_ERRORS, storage_error
 from jobs.storage.s3_listing import list_bucket, object_info
 
@@ -38,7 +45,7 @@ class S3Storage:
 
         def ask(**request: Any) -> ListObjectsV2OutputTypeDef:
             with self._errors(f"{self.container}/{prefix}"):
-                answer = self._client.list_objects_v2(Bucket=self._bucket, **request)
+                answer = self._client.list_objects_v2(**self._common, **request)
             self._check_order(answer)
             return answer
 
@@ -48,7 +55,7 @@ class S3Storage:
         """The object as the listing shows it: asked of the listing, since a HEAD cannot say why it failed."""
         uri = self._uri(key)
         with self._errors(uri):
-            page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+            page = self._client.list_objects_v2(**self._common, Prefix=key, MaxKeys=1)
         # of all keys that start so, the key itself sorts first
         for item in page.get("Contents", ()):
             if item["Key"] == key:
@@ -91,7 +98,8 @@ class S3Storage:
     def write(self, key: ImageKey, data: bytes, *, content_type: str) -> str:
         """Put the object; S3 itself makes it whole or not at all."""
         with self._errors(self._uri(key)):
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
+            how = self.options.writes.parameters
+            self._client.put_object(**self._common, Key=key, Body=data, ContentType=content_type, **how)
         report_progress()
         return self._uri(key)
 
@@ -101,7 +109,7 @@ class S3Storage:
     def check(self, prefix: str = "", *, root: str | None = None) -> None:
         """Ask for one entry of the listing; pass the prefix where the credentials are good for that prefix only."""
         with self._errors(self.container):
-            self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=1)
+            self._client.list_objects_v2(**self._common, Prefix=prefix, MaxKeys=1)
 
     def _check_order(self, answer: ListObjectsV2OutputTypeDef) -> None:
         for before, key in pairwise(item["Key"] for item in answer.get("Contents", ())):
@@ -119,18 +127,33 @@ class S3Storage:
 
     @property
     def _client(self) -> S3Client:
-        return client_for(self.options)
+        return client_for(self.options, self.options.access_to(self._bucket))
+
+    @property
+    def _common(self) -> dict[str, Any]:
+        """Parameters of every request."""
+        owner = self.options.access_to(self._bucket).owner
+        return {
+            "Bucket": self._bucket,
+            **({"RequestPayer": "requester"} if self.options.requester_pays else {}),
+            **({"ExpectedBucketOwner": owner} if owner else {}),
+        }
 
     def _uri(self, key: ImageKey) -> str:
         return f"{self.container}/{key}"
 
     def _open(self, key: ImageKey, version_id: str | None, *, etag: str | None = None) -> ObjectBody:
-        request = {"Bucket": self._bucket, "Key": key}
+        request = {**self._common, "Key": key}
         if version_id is not None:
             request["VersionId"] = version_id
         if etag is not None:
             request["IfMatch"] = f'"{etag}"'
-        return ObjectBody(self._client, self._uri(key), request, max_attempts=self.options.max_attempts)
+        client = self._client
+        try:
+            return ObjectBody(client, self._uri(key), request, max_attempts=self.options.max_attempts)
+        except InvalidCredentials:
+            forget_client(client)
+            raise
 
     def _too_large(self, key: ImageKey, size: int, limit: int) -> StorageError:
         return ObjectTooLarge(self._uri(key), f"{size} bytes or more, the limit is {limit}")
@@ -140,4 +163,7 @@ class S3Storage:
         try:
             yield
         except BOTO_ERRORS as error:
-            raise storage_error(uri, error) from error
+            found = storage_error(uri, error)
+            if isinstance(found, InvalidCredentials):
+                forget_client(self._client)
+            raise found from error

@@ -114,6 +114,7 @@ def object_info(item: ObjectTypeDef) -> ObjectInfo:
         size=item["Size"],
         etag=item["ETag"].strip('"') if "ETag" in item else None,
         modified_at=item["LastModified"].timestamp() if "LastModified" in item else None,
+        storage_class=item.get("StorageClass"),
     )
 
 
@@ -191,7 +192,7 @@ class _Spool:
 
     def put(self, page: Page) -> None:
         """Add a page; dropped when nobody reads any more."""
-        rows = [(info.key, info.size, info.etag, info.modified_at) for info in page]
+        rows = [(info.key, info.size, info.etag, info.modified_at, info.storage_class) for info in page]
         data = zlib.compress(json.dumps(rows).encode(), level=1)
         with self._changed:
             if self._closed:
@@ -212,7 +213,10 @@ class _Spool:
         """The pages in their order; raises what ended the writing."""
         while (data := self._next()) is not None:
             rows = json.loads(zlib.decompress(data))
-            yield [ObjectInfo(key=ImageKey(k), size=size, etag=etag, modified_at=at) for k, size, etag, at in rows]
+            yield [
+                ObjectInfo(key=ImageKey(key), size=size, etag=etag, modified_at=at, storage_class=kind)
+                for key, size, etag, at, kind in rows
+            ]
 
     def _next(self) -> bytes | None:
         with self._changed:

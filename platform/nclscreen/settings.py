@@ -11,7 +11,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.outage import STORAGE_MAX_WAIT_S
-from jobs.storage.base import AddressingStyle, S3Options
+from jobs.storage.base import AddressingStyle, BucketAccess, S3Options, WriteOptions
 from jobs.webhooks.signature import secret_bytes
 
 _PREFIX = "NCLSCREEN_"
@@ -64,6 +64,34 @@ class Settings(BaseSettings):
     )
     s3_max_attempts: int = Field(
         default=4, ge=1, description="tries of one request to the storage, the first included; pauses in between grow"
+    )
+    s3_requester_pays: bool = Field(
+        default=False, description="`true`: we pay for requests to buckets whose owners do not"
+    )
+    s3_bucket_endpoints: str | None = Field(
+        default=None, description="endpoints of single buckets: `maps=https://host:9000,reports=https://...`"
+    )
+    s3_bucket_profiles: str | None = Field(
+        default=None, description="AWS profiles with the credentials of single buckets: `maps=maps-writer`"
+    )
+    s3_bucket_roles: str | None = Field(
+        default=None, description="roles that are assumed for single buckets: `archive=arn:aws:iam::1234:role/reader`"
+    )
+    s3_bucket_owners: str | None = Field(
+        default=None, description="accounts that must own single buckets, else nothing is asked: `archive=123456789012`"
+    )
+    s3_write_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = Field(
+        default=None,
+        description="encryption of what we write: `AES256`, `aws:kms`, `aws:kms:dsse`; unset: the bucket's",
+    )
+    s3_write_kms_key: str | None = Field(
+        default=None, description="the KMS key for it; unset: the bucket's or AWS's own"
+    )
+    s3_write_storage_class: str | None = Field(
+        default=None, description="storage class of what we write, such as `STANDARD_IA`; unset: the storage's default"
+    )
+    s3_write_acl: str | None = Field(
+        default=None, description="canned ACL of what we write, such as `bucket-owner-full-control`; unset: none"
     )
     storage_max_wait_s: float = Field(
         default=STORAGE_MAX_WAIT_S,
@@ -123,6 +151,12 @@ class Settings(BaseSettings):
             secret_bytes(secret.get_secret_value())
         return secret
 
+    @field_validator("s3_bucket_endpoints", "s3_bucket_profiles", "s3_bucket_roles", "s3_bucket_owners")
+    @classmethod
+    def _check_pairs(cls, written: str | None) -> str | None:
+        per_bucket(written)
+        return written
+
     @property
     def webhook_key(self) -> bytes | None:
         """What webhooks are signed with."""
@@ -163,7 +197,47 @@ class Settings(BaseSettings):
             max_attempts=self.s3_max_attempts,
             # every fetcher has a connection of its own, and so have the heatmaps that are written meanwhile
             max_pool_connections=max(32, 2 * self.fetchers),
+            requester_pays=self.s3_requester_pays,
+            writes=WriteOptions(
+                encryption=self.s3_write_encryption,
+                kms_key_id=self.s3_write_kms_key,
+                storage_class=self.s3_write_storage_class,
+                acl=self.s3_write_acl,
+            ),
+            buckets=self._buckets,
         )
+
+    @property
+    def _buckets(self) -> tuple[tuple[str, BucketAccess], ...]:
+        endpoints, profiles = per_bucket(self.s3_bucket_endpoints), per_bucket(self.s3_bucket_profiles)
+        roles, owners = per_bucket(self.s3_bucket_roles), per_bucket(self.s3_bucket_owners)
+        return tuple(
+            (
+                name,
+                BucketAccess(
+                    endpoint_url=endpoints.get(name),
+                    profile=profiles.get(name),
+                    role_arn=roles.get(name),
+                    owner=owners.get(name),
+                ),
+            )
+            for name in sorted({*endpoints, *profiles, *roles, *owners})
+        )
+
+
+def per_bucket(written: str | None) -> dict[str, str]:
+    """ "maps=https://a,reports=https://b" by bucket. Raises ValueError."""
+    found: dict[str, str] = {}
+    for pair in (written or "").split(","):
+        if not pair.strip():
+            continue
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not (name and equals and value):
+            raise ValueError(f"{pair.strip()!r} is not BUCKET=VALUE; pairs have commas between them")
+        if name in found:
+            raise ValueError(f"{name!r} is named twice")
+        found[name] = value
+    return found
 
 
 def unknown_settings(environment: Iterable[str]) -> list[tuple[str, str | None]]:

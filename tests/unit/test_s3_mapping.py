@@ -32,6 +32,8 @@ from jobs.storage.s3_errors import storage_error
 def own_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):  # a client without credentials is not kept
+        monkeypatch.setenv(name, "test")
     close_clients()
     yield
     close_clients()

@@ -34,6 +34,13 @@ class Asked:
     modified_before: Annotated[str | None, typer.Option(metavar="TIME", help="Not newer than this time.")] = None
     min_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Not smaller than this, such as 10KB.")] = None
     max_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Not larger than this, such as 50MB.")] = None
+    storage_class: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLASS", help="Take only objects of this storage class of S3; may be repeated."),
+    ] = None
+    include_archived: Annotated[
+        bool, typer.Option("--include-archived", help="Take archived objects, too (GLACIER, DEEP_ARCHIVE).")
+    ] = False
     sample: Annotated[
         int | None,
         typer.Option(min=1, max=LARGEST_SAMPLE, metavar="N", help="Of all that pass, N chosen evenly by hashes."),
@@ -86,8 +93,8 @@ class Asked:
     def request(self, source: str) -> SubmissionRequest:
         """As the use case takes it."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
-        suffixes, tags = (tuple(given.pop(name) or ()) for name in ("suffix", "tag"))
-        return SubmissionRequest(source=source, suffixes=suffixes, tags=tags, **given)
+        suffixes, classes, tags = (tuple(given.pop(name) or ()) for name in ("suffix", "storage_class", "tag"))
+        return SubmissionRequest(source=source, suffixes=suffixes, storage_classes=classes, tags=tags, **given)
 
 
 def takes_submission(command: Callable[..., None]) -> Callable[..., None]:

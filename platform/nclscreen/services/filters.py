@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from jobs.domain import IMAGE_SUFFIXES, Filters
@@ -38,6 +39,8 @@ def make_filters(request: SubmissionRequest, now: float | None = None) -> tuple[
         modified_before=times["modified_before"],
         min_bytes=sizes["min_size"],
         max_bytes=sizes["max_size"],
+        storage_classes=tuple(_storage_class(each) for each in request.storage_classes),
+        include_archived=request.include_archived,
         sample=request.sample,
         sample_seed=request.sample_seed,
     )
@@ -55,6 +58,14 @@ def _size(field: str, written: str | None) -> int | None:
 def _check_order(field: str, low: float | None, high: float | None, words: str) -> None:
     if low is not None and high is not None and low > high:
         raise InvalidRequest(field, f"{words}: no image passes both")
+
+
+def _storage_class(written: str) -> str:
+    """In capitals; storages have classes of their own, so any word will do."""
+    name = written.strip().upper()
+    if not re.fullmatch(r"[A-Z][A-Z0-9_-]*", name):
+        raise InvalidRequest("storage_classes", f"{written!r} is none; write STANDARD, STANDARD_IA, GLACIER_IR, ...")
+    return name
 
 
 def _suffixes(written: tuple[str, ...]) -> tuple[str, ...]:

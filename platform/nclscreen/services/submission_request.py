@@ -30,6 +30,10 @@ class SubmissionRequest:
     #: a size: 500, 10KB, 1.5GiB
     min_size: str | None = None
     max_size: str | None = None
+    #: storage classes of S3: STANDARD, GLACIER, ...
+    storage_classes: tuple[str, ...] = ()
+    #: also objects that must be restored from an archive first
+    include_archived: bool = False
     #: so many images of all that pass, chosen by hashes
     sample: int | None = None
     sample_seed: int = 0
