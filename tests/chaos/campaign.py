@@ -2,7 +2,8 @@
 
 After every round: each image has exactly one verdict, counters equal the rows, no shard is waiting or held, verdicts
 are those of an undisturbed run, the heatmaps of flagged images are there, the completion report has every image once,
-and every change of the job's state was told. The faults follow from the seed alone.
+every change of the job's state was told, and no shard was charged an attempt unless the storage of its images failed.
+The faults follow from the seed alone.
 Run: python tests/chaos/campaign.py [--seed N] [--rounds N]; exit code 0 when every round held, else 1.
 """
 
@@ -113,7 +114,7 @@ class Campaign:
             self._system.proxy.faults.clear()  # they were for the system, not for who checks it
             result.problems = self._check(job_id, result, lenient=bool(S3_FAULTS & {name for name, _ in plan.faults}))
         except (TimeoutError, NoVictim, *DATABASE_AWAY) as error:
-            result.problems.append(f"{type(error).__name__}: {error}; dispatchers: {self._system.log()}")
+            result.problems.append(f"{type(error).__name__}: {error}; {self._system.state()}")
         self._system.proxy.faults.clear()
         result.seconds = time.monotonic() - began
         return result
@@ -180,7 +181,7 @@ class Campaign:
         counted = (job.counts.total, job.counts.scored, job.counts.flagged, job.counts.failed)
         if counted != rows:
             problems.append(f"counters {counted}, rows {rows} (total, scored, flagged, failed)")
-        problems += self._check_shards(job_id)
+        problems += self._check_shards(job_id, lenient=lenient)
         for verdict in found:
             wanted, got = self._expected.get(verdict.key), _outcome(verdict, self._threshold)
             if lenient and verdict.error_code is ErrorCode.TIMEOUT:
@@ -191,13 +192,15 @@ class Campaign:
         problems += webhook_problems(self._system.receiver.heard, self._system.webhook_key, job_id)
         return problems + [problem for verdict in found if verdict.flagged for problem in self._check_map(verdict)]
 
-    def _check_shards(self, job_id: JobId) -> list[str]:
+    def _check_shards(self, job_id: JobId, *, lenient: bool) -> list[str]:
         with reading(self._system.wiring.engine) as connection:
+            charged = connection.execute(select(func.sum(shards.c.attempt)).where(shards.c.job_id == job_id)).scalar()
             states = connection.execute(
                 select(shards.c.state, func.count()).where(shards.c.job_id == job_id).group_by(shards.c.state)
             )
             left = {state: count for state, count in states if state != "done"}
-        return [f"shards left over: {left}"] if left else []
+        problems = [f"shards left over: {left}"] if left else []
+        return problems + ([f"{charged} attempts charged to shards"] if charged and not lenient else [])
 
     def _check_map(self, verdict: Verdict) -> list[str]:
         if verdict.map_uri is None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import psutil
-from chaos.system import LEASE_S, System
+from chaos.system import LEASE_S, NODE_CPUS, System
 from support.servers.faulty_proxy import BreakAfter, Drip, Silence, SlowDown
 from support.tiny_model import save_tiny_model
 
@@ -127,6 +127,37 @@ def kill_node(system: System, chance: random.Random) -> str:
     return "kill -9 of a Ray node with all on it, then another one"
 
 
+def add_node(system: System, chance: random.Random) -> str:
+    """As an autoscaler does: one more comes, may get work, and goes again."""
+    pause_s = chance.uniform(5, 12)
+    node = system.add_node()
+    try:
+        time.sleep(pause_s)
+    finally:
+        system.remove_node(node)
+    return f"a node added for {pause_s:.1f} s"
+
+
+def too_small(system: System, chance: random.Random) -> str:
+    """A node goes, and a dispatcher comes whose model finds no room: who has room must go on."""
+    weights = save_tiny_model(system.folder / "large.safetensors", seed=8)
+    fingerprint = load_checkpoint(weights).fingerprint("float32")
+    system.kill_node()
+    newcomer = system.launch_dispatcher(NCLSCREEN_WEIGHTS=str(weights), NCLSCREEN_REPLICA_CPUS=str(NODE_CPUS + 1))
+    pause_s = chance.uniform(12, 20)
+    try:
+        time.sleep(pause_s)
+        if system.hosted(fingerprint):
+            raise NoVictim("the cluster had room after all")
+        newcomer.terminate()
+        newcomer.wait(60)
+    finally:
+        newcomer.kill()
+        newcomer.wait()
+        system.add_node()
+    return f"for {pause_s:.1f} s a node less, and a model that found no room"
+
+
 def crash_database(system: System, chance: random.Random) -> str:
     system.postgres.stop(crash=True)
     pause_s = chance.uniform(0.5, 3)
@@ -181,6 +212,8 @@ FAULTS: dict[str, Fault] = {
     "stop": stop_dispatcher,
     "other weights": other_weights,
     "node": kill_node,
+    "node added": add_node,
+    "too small": too_small,
 }
 #: after these an image may have the error code `timeout`: the storage was asked in vain more often than it is tried
 S3_FAULTS = frozenset({"throttle", "cut", "silence", "drip"})

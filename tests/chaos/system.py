@@ -24,6 +24,7 @@ from support.servers.webhook_receiver import WebhookReceiver
 from support.tiny_model import save_lively_model
 
 from jobs.domain import ImageKey, JobId, JobOptions, NewJob
+from jobs.domain.states import FINAL
 from jobs.storage import open_storage
 from jobs.webhooks.signature import secret_bytes
 from nclscreen.settings import Settings
@@ -133,8 +134,13 @@ class System:
         self.add_node()
         os.environ["NCLSCREEN_RAY_ADDRESS"] = self.cluster.address
 
-    def add_node(self) -> None:
-        self.cluster.add_node(num_cpus=NODE_CPUS)
+    def add_node(self) -> Any:
+        """A node of Ray's; gives it back for `remove_node`."""
+        return self.cluster.add_node(num_cpus=NODE_CPUS)
+
+    def remove_node(self, node: Any) -> None:
+        """As an autoscaler does it: its processes are asked to end."""
+        self.cluster.remove_node(node, allow_graceful=True)
 
     def kill_node(self) -> None:
         """Not the head: with it goes Ray's own memory, and the cluster is another one afterwards."""
@@ -175,6 +181,13 @@ class System:
         """The end of what the dispatchers wrote."""
         path = self.folder / "up.log"
         return path.read_text(errors="replace")[-4000:] if path.exists() else ""
+
+    def state(self) -> str:
+        """For who asks why nothing goes on."""
+        titles = sorted(_title(process) for process in self.ray_processes("ray::"))
+        open_jobs = [job.id for job in self.wiring.jobs.latest() if job.state not in FINAL]
+        waiting = {each: self.wiring.jobs.waits_for(each) for each in open_jobs}
+        return f"waiting: {waiting}; Ray: {titles}; dispatchers: {self.log()}"
 
     def _stop_dispatchers(self) -> None:
         for process in reversed(self.dispatchers):  # the first one takes the model with it
