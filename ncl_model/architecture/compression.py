@@ -50,7 +50,11 @@ class CompressionFeatures(nn.Module):
         self.register_buffer("frequencies", 2 * math.pi / torch.tensor(_STEPS, dtype=torch.float32), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        levels = (pixels.float() * self.luma).sum(1, keepdim=True) - 128.0
+        return self.of_luma((pixels.float() * self.luma).sum(1, keepdim=True))
+
+    def of_luma(self, luma: Tensor) -> Tensor:
+        """The same of (B, 1, H, W) float32 luma in 0-255."""
+        levels = luma - 128.0
         coefficients = F.conv2d(levels, self.basis, stride=BLOCK)
         combs = [torch.cos(coefficients[:, self.lowest] * frequency) for frequency in self.frequencies]
         return torch.cat([torch.log1p(coefficients.abs()) * 0.5, *combs], dim=1)

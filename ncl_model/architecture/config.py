@@ -52,6 +52,7 @@ _RANGES: dict[str, tuple[int, int]] = {
     "input_size": (CANVAS_MINIMUM, 8192),
     "score_window": (1, 1024),
     "encoder_channels": (0, 2048),
+    "native_blocks": (0, 8),
 }
 #: fields that came after the first weights were published; left out of the JSON while they have their default, so
 #: that those weights keep their fingerprint
@@ -67,6 +68,7 @@ _LATER = frozenset(
         "architecture",
         "grid",
         "encoder_channels",
+        "native_blocks",
         "copy_move",
         "evidence",
     }
@@ -97,6 +99,10 @@ class NclConfig:
     #: where the 8x8 blocks begin that the compression stream reads: "fixed" at the first pixel, or "estimated" from the
     #: pixels, which survives a crop (experts only)
     grid: Grid = "fixed"
+    #: photographs larger than the canvas: so many of their 8x8 blocks a side, at native size, stand for each cell of
+    #: the compression stream (see ``imaging.native_blocks``); 0: the stream reads the canvas, as for smaller ones
+    #: ("estimated" grids only)
+    native_blocks: int = 0
     #: most channels of the backbone's last stages; 0: as published, width * 8
     encoder_channels: int = 0
     #: an image-level logit beside the map: "none" is the paper, "pooled" a small network over pooled features
@@ -150,10 +156,15 @@ class NclConfig:
         if not _is_number(self.draft_margin) or not (self.draft_margin == 0 or 1 <= self.draft_margin <= 8):
             raise ConfigInvalid("draft_margin", "must be 0 or lie in [1, 8]")
         object.__setattr__(self, "draft_margin", float(self.draft_margin))  # 2 and 2.0 are one fingerprint
+        self._check_together()
+
+    def _check_together(self) -> None:
         if self.architecture == "experts" and (self.compression, self.head) != ("dct", "pooled"):
             raise ConfigInvalid("architecture", "'experts' needs compression 'dct' and head 'pooled'")
         if self.grid == "estimated" and self.architecture != "experts":
             raise ConfigInvalid("grid", "'estimated' is for the architecture 'experts' alone")
+        if self.native_blocks and (self.grid, self.geometry) != ("estimated", "fit"):
+            raise ConfigInvalid("native_blocks", "needs the grid 'estimated' and the geometry 'fit'")
         if self.score_rule == "evidence" and (self.evidence is None or self.architecture != "experts"):
             raise ConfigInvalid("score_rule", "'evidence' needs the architecture 'experts' and a fitted 'evidence'")
         if self.score_rule.startswith("head") and self.head == "none":

@@ -16,7 +16,7 @@ from ncl_model.architecture.config import CANVAS_MULTIPLE, NclConfig
 from ncl_model.architecture.decoder import RATES, DecoderStage, Pyramid
 from ncl_model.architecture.network import ExpertOutput, ImageHead, NclOutput, initialise
 from ncl_model.architecture.relative import Relative, Sizes, valid_cells
-from ncl_model.architecture.traces import TraceExpert
+from ncl_model.architecture.traces import Blocks, TraceExpert
 
 #: side of the cells the noise is measured in, in pixels
 _NOISE_CELL = 8
@@ -98,12 +98,14 @@ class ExpertsNetwork(nn.Module):
         self.join_head = nn.Conv2d(_JOINED, 1, 1)
         initialise(self, [*self.pixels.heads(), *self.traces.heads(), self.join_head])
 
-    def forward(self, pixels: Tensor, valid_sizes: Sizes = None, grids: Tensor | None = None) -> NclOutput:
+    def forward(
+        self, pixels: Tensor, valid_sizes: Sizes = None, grids: Tensor | None = None, blocks: Blocks = None
+    ) -> NclOutput:
         """(B, 3, H, W) RGB, uint8 or float, values 0-255; H and W multiples of 32.
 
         ``valid_sizes``: (height, width) of each image without its padding. ``grids``: (B, 2, 2) whole numbers 0-7, the
-        phases of ``imaging.grid.find_grids``; None: blocks begin at the first pixel. Raises ValueError for any other
-        shape.
+        phases of ``imaging.grid.find_grids``; None: blocks begin at the first pixel. ``blocks``: (2, h, w) luma of
+        ``imaging.native_blocks`` for photographs larger than the canvas. Raises ValueError for any other shape.
         """
         if pixels.ndim != 4 or pixels.shape[1] != 3:
             raise ValueError(f"pixels must be (B, 3, H, W), got {tuple(pixels.shape)}")
@@ -111,7 +113,7 @@ class ExpertsNetwork(nn.Module):
         if height % CANVAS_MULTIPLE or width % CANVAS_MULTIPLE:
             raise ValueError(f"H and W must be multiples of {CANVAS_MULTIPLE}, got {height}x{width}")
         seen, seen_last = self.pixels(pixels, valid_sizes)
-        traced, traced_last = self.traces(pixels, valid_sizes, grids)
+        traced, traced_last = self.traces(pixels, valid_sizes, grids, blocks)
         joined = self.join_head(self.join(torch.cat([seen_last.detach(), traced_last.detach()], dim=1)))
         image = (seen.image + traced.image) / 2
         return NclOutput((joined,), seen.patches, image, (seen, traced))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,6 +13,9 @@ from ncl_model.architecture.compression import BLOCK, FEATURES, CompressionFeatu
 from ncl_model.architecture.decoder import DecoderStage
 from ncl_model.architecture.network import ExpertOutput, ImageHead
 from ncl_model.architecture.relative import Relative, Sizes, valid_cells
+
+#: of each image of a batch its native blocks (``imaging.native_blocks``), or None where it has none; None: nobody has
+Blocks = Sequence[Tensor | None] | None
 
 #: dilations of the blocks before and after the features are compared with the rest of the image
 _BEFORE, _AFTER = (1, 2), (4, 8)
@@ -35,10 +40,18 @@ class TraceExpert(nn.Module):
         #: channels of the features that are contrasted, and of those the maps are joined from
         self.patch_channels, self.last_channels = channels, last
 
-    def forward(self, pixels: Tensor, sizes: Sizes, grids: Tensor | None) -> tuple[ExpertOutput, Tensor]:
-        """(B, 3, H, W) in 0-255 and (B, 2, 2) phases to the output and the last features, (B, C, H/4, W/4)."""
+    def forward(
+        self, pixels: Tensor, sizes: Sizes, grids: Tensor | None, blocks: Blocks = None
+    ) -> tuple[ExpertOutput, Tensor]:
+        """(B, 3, H, W) in 0-255 and (B, 2, 2) phases to the output and the last features, (B, C, H/4, W/4).
+
+        ``blocks``: for each image its native blocks, or None where the canvas is the photograph.
+        """
         height, width = pixels.shape[2:]
-        first, second = (self._on(pixels, None if grids is None else grids[:, i]) for i in range(2))
+        cells = valid_cells(sizes, BLOCK) or [(height // BLOCK, width // BLOCK)] * len(pixels)
+        first, second = (
+            self._on(pixels, None if grids is None else grids[:, i], _layer(blocks, i), cells) for i in range(2)
+        )
         early = self.before(self.both(torch.cat([first, second], dim=1)))
         x = self.after(self.merge(self.relative(early, sizes)))
         image = self.image_head(x, valid_cells(sizes, BLOCK))
@@ -50,14 +63,46 @@ class TraceExpert(nn.Module):
         """The convolutions that give logits."""
         return [self.stride8.head, self.stride4.head]
 
-    def _on(self, pixels: Tensor, phases: Tensor | None) -> Tensor:
+    def _on(self, pixels: Tensor, phases: Tensor | None, blocks: Blocks, cells: Sequence[tuple[int, int]]) -> Tensor:
         """Narrowed features on one grid per image, (B, channels, H/8, W/8), moved to where they belong."""
         with torch.autocast(device_type=pixels.device.type, enabled=False):
             # float32: a coefficient of 300 has steps of 2 in bfloat16, and the combs would be noise
-            moved = pixels if phases is None else on_grid(pixels, phases)
-            features = self.features(moved)
+            if blocks is None:
+                features = self.features(pixels if phases is None else on_grid(pixels, phases))
+            else:
+                features = torch.cat([self._single(pixels, phases, blocks[i], cells[i], i) for i in range(len(pixels))])
         narrowed: Tensor = self.narrow(features)
-        return narrowed if phases is None else moved_back(narrowed, phases)
+        if phases is None:
+            return narrowed
+        if blocks is not None:  # what was gathered lies where it belongs
+            phases = phases * torch.tensor([[each is None] for each in blocks], device=phases.device)
+        return moved_back(narrowed, phases)
+
+    def _single(
+        self, pixels: Tensor, phases: Tensor | None, blocks: Tensor | None, cells: tuple[int, int], index: int
+    ) -> Tensor:
+        """(1, FEATURES, H/8, W/8) of one image of the batch, from its blocks where it has some."""
+        if blocks is not None:
+            return spread(self.features.of_luma(blocks[None, None].float()), cells, pixels.shape[2:])
+        own = pixels[index : index + 1]
+        features: Tensor = self.features(own if phases is None else on_grid(own, phases[index : index + 1]))
+        return features
+
+
+def spread(features: Tensor, cells: tuple[int, int], canvas: Sequence[int]) -> Tensor:
+    """(1, C, n * rows, n * columns) of gathered blocks to (1, C, H/8, W/8): averaged by cell, padding repeats the edge.
+
+    ``cells``: rows and columns that are photograph; ``canvas``: (H, W) in pixels.
+    """
+    per_cell = features.shape[2] // cells[0]
+    pooled = F.avg_pool2d(features, per_cell)
+    below, right = (side // BLOCK - count for side, count in zip(canvas, cells, strict=True))
+    return F.pad(pooled, (0, right, 0, below), mode="replicate")
+
+
+def _layer(blocks: Blocks, index: int) -> Blocks:
+    """Those on one of the two grids, (h, w) each."""
+    return None if blocks is None else [None if each is None else each[index] for each in blocks]
 
 
 def on_grid(pixels: Tensor, phases: Tensor) -> Tensor:

@@ -136,7 +136,7 @@ def examine(predictor: Predictor, sample: Sample, data: bytes, *, resized: bool 
 def look_at(predictor: Predictor, image: DecodedImage, mask: NDArray[np.bool_] | None) -> Look:
     """What the model says about a decoded photograph, beside its truth (H, W); None where that is not known."""
     size = (image.valid_height, image.valid_width)
-    found = predictor.judge(image.pixels[None], [size])[0]
+    found = predictor.judge(image.pixels[None], [size], [image.blocks])[0]
     return Look(
         probabilities=found.probabilities,
         mask=mask,

@@ -83,7 +83,7 @@ def _bitmap(pixels: NDArray[np.uint8]) -> bytes:
 def _statistics(predictor: Predictor, data: bytes, *, copies: bool) -> Mapping[str, float]:
     image = predictor.decode(data)
     size = (image.valid_height, image.valid_width)
-    return predictor.judge(np.asarray(image.pixels)[None], [size], copies=copies)[0].statistics
+    return predictor.judge(np.asarray(image.pixels)[None], [size], [image.blocks], copies=copies)[0].statistics
 
 
 def _add(found: WorstStates, by_state: Mapping[str | None, Mapping[str, float]], source: str) -> None:

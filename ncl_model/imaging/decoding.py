@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ImageUnreadable
 from ncl_model.imaging.canvas import fit_size, pad_to_canvas
+from ncl_model.imaging.native_blocks import NativeBlocks
 from ncl_model.imaging.pixels import to_rgb
 from ncl_model.imaging.png_texts import without_long_texts
 
@@ -55,6 +56,8 @@ class DecodedImage:
     #: size of the photograph itself in pixels, upright, before any resizing
     width: int
     height: int
+    #: for photographs larger than the canvas, where the config asks for them
+    blocks: NativeBlocks | None = None
 
 
 def decode_image(data: bytes, *, config: NclConfig, max_pixels: int = DEFAULT_MAX_PIXELS) -> DecodedImage:

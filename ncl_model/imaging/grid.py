@@ -62,7 +62,9 @@ UNKNOWN = Grids(Phase(0, 0), Phase(0, 0))
 
 
 def find_grids(pixels: NDArray[np.uint8]) -> Grids:
-    """The grids of (H, W, 3) uint8 RGB. Without any trace of JPEG the answer is arbitrary, but always the same.
+    """The grids of (H, W, 3) uint8 RGB, or of (H, W) uint8 luma.
+
+    Without any trace of JPEG the answer is arbitrary, but always the same.
 
     First: the phase under which most coefficients are next to nothing. Second: the phase, other than the first, whose
     low coefficients gather most at multiples of a step. Photographs of less than two blocks a side give ``UNKNOWN``.
@@ -100,7 +102,7 @@ def _windows(pixels: NDArray[np.uint8]) -> Floats:
     lefts = (np.arange(0, columns, step)).astype(np.intp) * BLOCK
     side = np.arange(2 * BLOCK - 1)
     taken = pixels[(tops[:, None] + side).ravel()][:, (lefts[:, None] + side).ravel()]
-    luma = taken.astype(np.float32) @ _LUMA - 128
+    luma = (taken.astype(np.float32) if taken.ndim == 2 else taken.astype(np.float32) @ _LUMA) - 128
     windows: Floats = (
         luma.reshape(len(tops), len(side), len(lefts), len(side)).transpose(0, 2, 1, 3).reshape(-1, *2 * side.shape)
     )

@@ -22,6 +22,7 @@ from ncl_model.architecture.registry import Network, channels_last
 from ncl_model.copy_move import find_copies
 from ncl_model.imaging.decoding import DEFAULT_MAX_PIXELS, DecodedImage, decode_image
 from ncl_model.imaging.grid import MeasuredGrids, measure_grids
+from ncl_model.imaging.native_blocks import NativeBlocks
 from ncl_model.inference.checkpoint import Checkpoint, Precision, load_checkpoint, shipped_weights
 from ncl_model.inference.device import device_named
 from ncl_model.inference.evidence import Evidence
@@ -120,12 +121,18 @@ class Predictor:
         """(B, H, W, 3) uint8 RGB to (B, H, W) float32 probabilities in [0, 1]; see ``ask``."""
         return self.ask(batch).maps
 
-    def ask(self, batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, int]] | None = None) -> Answer:
+    def ask(
+        self,
+        batch: NDArray[np.uint8],
+        valid_sizes: Sequence[tuple[int, int]] | None = None,
+        blocks: Sequence[NativeBlocks | None] | None = None,
+    ) -> Answer:
         """(B, H, W, 3) uint8 RGB to maps and, where the network has an image head, its logits.
 
         H and W are multiples of 32. ``valid_sizes`` is (valid_height, valid_width) per image; without it the
-        whole canvas is photograph. On a CPU images go through one by one: it is as fast there, needs
-        less memory, and an image's result cannot depend on its batchmates, not even in the last bit.
+        whole canvas is photograph. ``blocks``: what ``DecodedImage`` has of them, image by image. On a CPU
+        images go through one by one: it is as fast there, needs less memory, and an image's result cannot depend on its
+        batchmates, not even in the last bit.
         Raises ValueError for another shape or dtype.
         """
         if batch.ndim != 4 or batch.shape[3] != 3 or batch.dtype != np.uint8:
@@ -134,8 +141,12 @@ class Predictor:
         self._check_sizes(batch, sizes)
         if batch.shape[0] == 0:
             return Answer(np.zeros(batch.shape[:3], dtype=np.float32), None)
+        native = [None] * len(batch) if blocks is None else blocks
+        if len(native) != len(batch):
+            raise ValueError(f"{len(batch)} images but native blocks of {len(native)}")
         step = 1 if self._device.type == "cpu" else batch.shape[0]
-        parts = [self._forward(batch[i : i + step], sizes[i : i + step]) for i in range(0, len(batch), step)]
+        slices = [slice(i, i + step) for i in range(0, len(batch), step)]
+        parts = [self._forward(batch[each], sizes[each], native[each]) for each in slices]
         heads = [part.head for part in parts if part.head is not None]
         statistics = tuple(each for part in parts for each in part.statistics)
         strengths = tuple(each for part in parts for each in part.grid_strengths)
@@ -143,13 +154,18 @@ class Predictor:
         return Answer(np.concatenate([part.maps for part in parts]), head, statistics, strengths)
 
     def judge(
-        self, batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, int]], *, copies: bool = True
+        self,
+        batch: NDArray[np.uint8],
+        valid_sizes: Sequence[tuple[int, int]],
+        blocks: Sequence[NativeBlocks | None] | None = None,
+        *,
+        copies: bool = True,
     ) -> list[Judgement]:
-        """What the model says about each canvas of a batch; ``valid_sizes`` as in ``ask``, which says what is raised.
+        """What the model says about each canvas of a batch; other arguments as in ``ask``, which says what is raised.
 
         ``copies``: whether copied regions are searched for, where the config asks for it.
         """
-        answer = self.ask(batch, valid_sizes)
+        answer = self.ask(batch, valid_sizes, blocks)
         search = self.config.copy_move if copies else None
         judgements = []
         for index, (height, width) in enumerate(valid_sizes):
@@ -161,13 +177,18 @@ class Predictor:
             judgements.append(judged(self.config, self.rule, probabilities, head, statistics, found, strength))
         return judgements
 
-    def predict_batch(self, batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, int]]) -> BatchAnswer:
+    def predict_batch(
+        self,
+        batch: NDArray[np.uint8],
+        valid_sizes: Sequence[tuple[int, int]],
+        blocks: Sequence[NativeBlocks | None] | None = None,
+    ) -> BatchAnswer:
         """A batch of canvases to the small numbers worth sending back from a model server.
 
-        ``valid_sizes`` is (valid_height, valid_width) per image. Raises ValueError when the counts differ or a valid
-        size does not lie on the canvas.
+        ``valid_sizes`` is (valid_height, valid_width) per image, ``blocks`` as in ``ask``. Raises ValueError when the
+        counts differ or a valid size does not lie on the canvas.
         """
-        found = self.judge(batch, valid_sizes)
+        found = self.judge(batch, valid_sizes, blocks)
         areas = np.array([tampered_areas(each.probabilities) for each in found], dtype=np.float32)
         return BatchAnswer(
             np.array([each.score for each in found], dtype=np.float32),
@@ -198,7 +219,7 @@ class Predictor:
     def _localize_equal(self, images: Sequence[DecodedImage]) -> list[Localization]:
         batch = np.stack([image.pixels for image in images])
         sizes = [(image.valid_height, image.valid_width) for image in images]
-        answers = self.predict_batch(batch, sizes)
+        answers = self.predict_batch(batch, sizes, [image.blocks for image in images])
         return [
             Localization(
                 score=float(score),
@@ -220,17 +241,26 @@ class Predictor:
                 raise ValueError(f"valid size {height}x{width} does not lie on the canvas {batch.shape[1:3]}")
 
     @torch.inference_mode()
-    def _forward(self, batch: NDArray[np.uint8], sizes: Sequence[tuple[int, ...]]) -> Answer:
+    def _forward(
+        self, batch: NDArray[np.uint8], sizes: Sequence[tuple[int, ...]], blocks: Sequence[NativeBlocks | None]
+    ) -> Answer:
         pixels = torch.tensor(batch, device=self._device).permute(0, 3, 1, 2)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         measured = self._measured(batch, sizes)
-        grids = [torch.tensor([each.grids for each in measured])] if measured else []
+        strengths = (
+            [own.strength if native is None else native.strength for own, native in zip(measured, blocks, strict=True)]
+            if measured
+            else []
+        )
+        given: list[object] = [torch.tensor([each.grids for each in measured])] if measured else []
+        if any(each is not None for each in blocks):
+            given.append([None if each is None else torch.tensor(each.luma, device=self._device) for each in blocks])
         half = self.precision == "bfloat16"
         with torch.autocast(device_type=self._device.type, dtype=torch.bfloat16, enabled=half):
-            output = self._network(pixels, [(height, width) for height, width in sizes], *grids)
+            output = self._network(pixels, [(height, width) for height, width in sizes], *given)
         maps = torch.sigmoid(output.map_logits().float()).squeeze(1).cpu().numpy()
         head = None if output.image is None else output.image.float().cpu().numpy()
-        return Answer(maps, head, statistics(output, sizes), tuple(each.strength for each in measured))
+        return Answer(maps, head, statistics(output, sizes), tuple(strengths))
 
     def _measured(self, batch: NDArray[np.uint8], sizes: Sequence[tuple[int, ...]]) -> list[MeasuredGrids]:
         """Where the 8x8 blocks of each photograph begin, for networks that ask; else nothing."""
