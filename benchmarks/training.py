@@ -139,7 +139,7 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(found))
         return
-    print(f"{recipe.name}: batch {recipe.batch}, {recipe.size} px, {arguments.cpus} threads in all")
+    print(f"{recipe.name}: batch {recipe.batch_size}, {recipe.crop_size} px, {arguments.cpus} threads in all")
     against = {"Ray Train, 2 workers": "torch.distributed, 2"}
     print(f"{'':24} {'images/s':>9} {'of the bare loop, or of torch':>34} {'median':>8}")
     for name, speeds in found.items():

@@ -40,7 +40,7 @@ COMPARISONS: dict[str, dict[str, dict[str, Any]]] = {
         "RGB, stretched (paper)": {
             "network": {"residual": "none", "geometry": "stretch", "input_size": 256},
             "framing": "resize",
-            "size": 256,
+            "crop_size": 256,
         },
         "RGB, native crops": {"network": {"residual": "none"}},
         "+ high-pass maps": {"network": {"residual": "srm"}},

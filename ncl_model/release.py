@@ -13,6 +13,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,55 @@ from ncl_model.inference.calibration import Calibration
 from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ncl_model.inference.predictor import Predictor
 from ncl_model.inference.scoring import Rule
+from ncl_model.training.recipe import with_current_names
 from ncl_model.writing import check_writable
 
 #: called for each image: number of the image, images of this step, name of the step
 Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseRequest:
+    """What is to be released, from what, and where to."""
+
+    #: weights.safetensors of a training run
+    run: Path
+    #: the sources it was trained from
+    data: Sequence[Path]
+    #: the file to write
+    out: Path
+    #: more authentic photographs for the calibration, none of them trained on
+    authentic: Sequence[Path] = ()
+    #: written into the file; None: the run's
+    name: str | None = None
+    version: str = "1"
+    #: score rule in words, as a release prints it; None: by the criterion
+    rule: str | None = None
+    #: cpu, cuda, cuda:1 ...; scores of a GPU differ in the last digits
+    device: str = "cpu"
+    #: write the file although something speaks against shipping it
+    accept_worse: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Released:
+    """What was chosen, and whether the file was written."""
+
+    checkpoint: Checkpoint
+    #: False: it was refused because of its doubts
+    written: bool
+
+    @property
+    def chosen(self) -> Mapping[str, Any]:
+        """What was chosen on validation, with the figures it was chosen by."""
+        chosen: Mapping[str, Any] = self.checkpoint.provenance["chosen_on_validation"]
+        return chosen
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What speaks against shipping it."""
+        doubts: Sequence[str] = self.chosen["doubts"]
+        return doubts
 
 
 def untold(done: int, total: int, name: str) -> None:
@@ -264,6 +310,27 @@ def _sources(data: Sequence[Path]) -> list[Path]:
     return list(data)
 
 
+def release_run(request: ReleaseRequest, progress: Progress = untold) -> Released:
+    """Choose, calibrate, and write the file, unless something speaks against shipping it.
+
+    Raises CheckpointError for weights that cannot be used, DatasetInvalid for sources without a class, ConfigInvalid
+    for a rule that is not compared, OutputUnwritable.
+    """
+    check_writable(request.out)
+    run = load_checkpoint(request.run)
+    held_out, seed = _split_of(run, request.run)
+    labelled, authentic = held_out_parts(_sources(request.data), held_out=held_out, seed=seed)
+    authentic += [Part(name=source.name, samples=source.samples) for source in find_sources(request.authentic)]
+    named = run if request.name is None else dataclasses.replace(run, name=request.name)
+    shipped = release(
+        named, labelled, authentic, request.version, rule=request.rule, device=request.device, progress=progress
+    )
+    refused = bool(shipped.provenance["chosen_on_validation"]["doubts"]) and not request.accept_worse
+    if not refused:
+        save_checkpoint(request.out, shipped)
+    return Released(checkpoint=shipped, written=not refused)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; prints what was chosen and the validation figures as JSON, the rules compared on standard error."""
     parser = argparse.ArgumentParser(prog="python -m ncl_model.release", description=__doc__)
@@ -289,40 +356,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="name to write into the file (default: the run's)")
     parser.add_argument("--version", default="1", help="version to write into the file")
     given = parser.parse_args(arguments)
-    return ended(lambda: _release(given))
+    return ended(lambda: _tell(ReleaseRequest(**vars(given))))
 
 
-def _release(given: argparse.Namespace) -> int:
-    check_writable(given.out)
-    run = load_checkpoint(given.run)
-    held_out, seed = _split_of(run, given.run)
-    labelled, authentic = held_out_parts(_sources(given.data), held_out=held_out, seed=seed)
-    authentic += [Part(name=source.name, samples=source.samples) for source in find_sources(given.authentic)]
-    named = run if given.name is None else dataclasses.replace(run, name=given.name)
-    shipped = release(
-        named, labelled, authentic, given.version, rule=given.rule, device=given.device, progress=ProgressLines()
-    )
-    chosen = shipped.provenance["chosen_on_validation"]
-    sys.stderr.write(f"{rules_table(chosen)}chosen: {chosen['score_rule']}\n")
-    sys.stdout.write(json.dumps(release_document(shipped), indent=2) + "\n")
-    if chosen["doubts"]:
-        sys.stderr.write(warning(chosen["doubts"], given.out, accepted=given.accept_worse))
-        if not given.accept_worse:
-            return FAILED
-    save_checkpoint(given.out, shipped)
-    return DONE
+def _tell(request: ReleaseRequest) -> int:
+    released = release_run(request, ProgressLines())
+    sys.stderr.write(f"{rules_table(released.chosen)}chosen: {released.chosen['score_rule']}\n")
+    sys.stdout.write(json.dumps(release_document(released.checkpoint), indent=2) + "\n")
+    if released.doubts:
+        sys.stderr.write(warning(released.doubts, request.out, accepted=request.accept_worse))
+    return DONE if released.written else FAILED
 
 
 def _split_of(run: Checkpoint, path: Path) -> tuple[float, int]:
-    """(held_out, seed) of the run's recipe. Raises CheckpointMismatch when the weights do not say."""
-    recipe = run.provenance.get("recipe")
+    """(share held out, seed) of the run's recipe, of any age. Raises CheckpointMismatch when the weights do not say."""
     try:
-        split_seed = recipe.get("split_seed")  # type: ignore[union-attr]
-        return float(recipe["held_out"]), int(recipe["seed"] if split_seed is None else split_seed)  # type: ignore[index]
-    except (AttributeError, KeyError, TypeError, ValueError):
+        recipe = with_current_names(run.provenance.get("recipe"))  # type: ignore[arg-type]
+        split_seed = recipe.get("split_seed")
+        return float(recipe["val_fraction"]), int(recipe["seed"] if split_seed is None else split_seed)
+    except (ConfigInvalid, AttributeError, KeyError, TypeError, ValueError):
         raise CheckpointMismatch(
             path,
-            "does not say which photographs were held out (no recipe with held_out and seed)",
+            "does not say which photographs were held out (no recipe with val_fraction and seed)",
             "Give the weights.safetensors that a training run wrote",
         ) from None
 

@@ -32,7 +32,7 @@ _AHEAD = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class FileCheck:
     """What one sample's files hold."""
 
     sample: Sample
@@ -91,14 +91,14 @@ def look_at(
     grey_masks: bool = False,
     see: Callable[[Sample, NDArray[np.uint8]], None] | None = None,
     progress: Progress = no_progress,
-) -> Iterator[Look]:
-    """Decode everything once; one Look per sample, in order.
+) -> Iterator[FileCheck]:
+    """Decode everything once; one FileCheck per sample, in order.
 
     With ``grey_masks`` a mask may hold any grey values, and those above 127 count as white; otherwise they may be few
     (``masks.GREY_TOLERATED``). ``see`` is handed the pixels of each readable image (H, W, 3), in any order, from
     several threads.
     """
-    waiting: deque[Future[Look]] = deque()
+    waiting: deque[Future[FileCheck]] = deque()
     done = 0
     pool = ThreadPoolExecutor(_THREADS)
     try:
@@ -118,7 +118,7 @@ def look_at(
 
 def _look(
     sample: Sample, read: Read, grey_masks: bool, see: Callable[[Sample, NDArray[np.uint8]], None] | None
-) -> Look:
+) -> FileCheck:
     problems = missing_files(sample)
     lacking = {problem.kind for problem in problems}
     size: tuple[int, int] | None = None
@@ -140,7 +140,7 @@ def _look(
     if sample.regions is not None and "missing_regions" not in lacking:
         _check_regions(sample, sample.regions, size, read, problems)
     height, width = size or (0, 0)
-    return Look(
+    return FileCheck(
         sample=sample,
         problems=tuple(problems),
         width=width,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ncl_model.data.checking import Look, Progress, look_at, no_progress
+from ncl_model.data.checking import FileCheck, Progress, look_at, no_progress
 from ncl_model.data.datasets import Source, find_sources
 from ncl_model.data.duplicates import Fingerprint, fingerprint, near_pairs
 from ncl_model.data.file_bytes import read_file
@@ -79,7 +79,7 @@ class Inspection:
     #: nearly equal photographs that a split could divide: in different groups, or in different sources
     copies: tuple[Copy, ...] = ()
     #: pairs of nearly equal photographs of one source and group, as a splice and its original are; nothing to mend
-    kin: int = 0
+    within_group: int = 0
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -91,7 +91,7 @@ class Inspection:
         return {
             "sources": [_source_dict(source) for source in self.sources],
             "copies": [_copy_dict(copy, self.sources) for copy in self.copies],
-            "kin": self.kin,
+            "within_group": self.within_group,
             "notes": list(self.notes),
         }
 
@@ -116,30 +116,32 @@ def inspect_sources(
         )
     )
     owners = [position for position, source in enumerate(sources) for _ in source.samples]
-    copies, kin = _find_copies(samples, owners, seen)
+    copies, within_group = _find_copies(samples, owners, seen)
     reports = []
     for position, source in enumerate(sources):
         own = [look for look, owner in zip(looks, owners, strict=True) if owner == position]
         inside = sum(copy.sources == (position, position) for copy in copies)
         reports.append(_report(source, own, inside))
-    return Inspection(sources=tuple(reports), copies=tuple(copies), kin=kin, notes=tuple(_notes(reports, copies)))
+    return Inspection(
+        sources=tuple(reports), copies=tuple(copies), within_group=within_group, notes=tuple(_notes(reports, copies))
+    )
 
 
 def _find_copies(samples: list[Sample], owners: list[int], seen: dict[int, Fingerprint]) -> tuple[list[Copy], int]:
     """(copies that matter, number of those within a group)."""
     order = sorted(seen)
     copies: list[Copy] = []
-    kin = 0
+    within_group = 0
     digests: dict[Path, bytes] = {}
     for i, j in sorted(near_pairs([seen[place] for place in order])):
         a, b = order[i], order[j]
         first, second = samples[a], samples[b]
         if owners[a] == owners[b] and first.group == second.group:
-            kin += 1
+            within_group += 1
             continue
         exact = _digest(first.image, digests) == _digest(second.image, digests)
         copies.append(Copy(first=first, second=second, sources=(owners[a], owners[b]), exact=exact))
-    return copies, kin
+    return copies, within_group
 
 
 def _digest(path: Path, known: dict[Path, bytes]) -> bytes:
@@ -148,7 +150,7 @@ def _digest(path: Path, known: dict[Path, bytes]) -> bytes:
     return known[path]
 
 
-def _report(source: Source, looks: list[Look], copies_inside: int) -> SourceReport:
+def _report(source: Source, looks: list[FileCheck], copies_inside: int) -> SourceReport:
     readable = sorted((look.width * look.height, look.width, look.height) for look in looks if look.format)
     picked = [readable[0], readable[len(readable) // 2], readable[-1]] if readable else []
     areas = [look.tampered_area for look in looks if look.tampered_area is not None]
@@ -228,7 +230,7 @@ def _notes(reports: list[SourceReport], copies: list[Copy]) -> list[str]:
     return notes
 
 
-def _size_ratio(looks: list[Look]) -> float | None:
+def _size_ratio(looks: list[FileCheck]) -> float | None:
     """Median bytes per pixel of tampered images to that of authentic ones of the same, most frequent format."""
     formats = Counter(look.format for look in looks if look.format)
     if not formats:

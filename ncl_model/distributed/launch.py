@@ -176,10 +176,10 @@ def _sees(path: str) -> bool:
 
 def _check(recipe: TrainConfig, place: RunPlace, workers: Workers) -> None:
     """Before anything is started: what could only fail in the workers later, and is told worse there."""
-    parts = workers.count * recipe.accumulate
-    if recipe.batch % parts:
+    parts = workers.count * recipe.grad_accum_steps
+    if recipe.batch_size % parts:
         raise ConfigInvalid(
-            "batch", f"{recipe.batch} cannot be shared by {workers.count} workers; take a multiple of {parts}"
+            "batch_size", f"{recipe.batch_size} cannot be shared by {workers.count} workers; take a multiple of {parts}"
         )
     total = ray.cluster_resources()
     if workers.gpu and total.get("GPU", 0) < workers.count:

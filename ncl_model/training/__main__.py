@@ -19,6 +19,7 @@ from ncl_model.training.devices import DEVICES
 from ncl_model.training.interruption import heeding_signals
 from ncl_model.training.plain import Place, train
 from ncl_model.training.recipe import TrainConfig, ready_recipes
+from ncl_model.training.recipe_changes import with_changes
 
 _EPILOG = "Ctrl-C or SIGTERM saves and ends (exit code 130 or 143); one more, seconds later, ends at once."
 
@@ -32,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(given: argparse.Namespace, place: Place) -> int:
-    recipe = TrainConfig.load(given.config).with_budget(minutes=given.minutes, steps=given.steps)
+    recipe = with_changes(TrainConfig.load(given.config), given.set)
+    recipe = recipe.with_budget(minutes=given.minutes, steps=given.steps)
     with heeding_signals() as stop:
         noted = _Validating()
         train(recipe, given.data, given.out, place, start_from=given.start_from, stop=stop, noted=noted, echo=_print)
@@ -58,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="wall time of training (default: the recipe's)")
     budget.add_argument("--steps", type=int, help="optimizer steps, instead of a time")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a field of the recipe, as in network.width=32; repeatable",
+    )
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where to compute (default: auto)")
     parser.add_argument(
         "--workers", type=count_or_none, help="processes that prepare batches (default: as the device needs)"

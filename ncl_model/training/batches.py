@@ -42,8 +42,8 @@ def make_batch(material: Photographs, recipe: TrainConfig, number: int, rank: in
     """
     left_out: list[str] = []
     samples = []
-    for k in range(rank, recipe.batch, workers):
-        rng = np.random.default_rng((recipe.seed, number * recipe.batch + k))
+    for k in range(rank, recipe.batch_size, workers):
+        rng = np.random.default_rng((recipe.seed, number * recipe.batch_size + k))
         samples.append(_readable(partial(make_sample, material, recipe, rng), left_out))
     pixels = torch.from_numpy(np.stack([s.pixels for s in samples])).permute(0, 3, 1, 2)
     masks = torch.from_numpy(np.stack([s.mask for s in samples])).unsqueeze(1)

@@ -17,7 +17,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Word:
+class StepDecision:
     """What the leading worker decided after a step; the same on all of them."""
 
     #: wall time of training so far, earlier sittings included
@@ -73,13 +73,13 @@ class Loop:
                 trainer.train_step(batch.pixels, batch.masks, batch.grids)
                 if trainer.device.type == "cpu":
                     trainer.totals.check()  # free here; on a GPU it would wait for the step
-                word = self._agree()
-                trainer.elapsed_s = word.elapsed_s
-                if word.log:
+                decision = self._agree()
+                trainer.elapsed_s = decision.elapsed_s
+                if decision.log:
                     self._note()
-                if word.save:
-                    self._save(word)
-                if word.stop:
+                if decision.save:
+                    self._save(decision)
+                if decision.stop:
                     break
         return trainer.finished
 
@@ -87,10 +87,10 @@ class Loop:
     def _now(self) -> float:
         return time.monotonic() - self._began
 
-    def _agree(self) -> Word:
+    def _agree(self) -> StepDecision:
         elapsed, *decisions = self._trainer.group.agree(self._decide())
         log, save, validate, stop = map(bool, decisions)
-        return Word(elapsed_s=elapsed, log=log, save=save, validate=validate, stop=stop)
+        return StepDecision(elapsed_s=elapsed, log=log, save=save, validate=validate, stop=stop)
 
     def _decide(self) -> list[float]:
         if not self._trainer.group.leads:
@@ -112,16 +112,16 @@ class Loop:
             self._noted(self._row)
         self._logged_at = trainer.elapsed_s
 
-    def _save(self, word: Word) -> None:
+    def _save(self, decision: StepDecision) -> None:
         if self._recorder is not None:
-            self._recorder.save(self._trainer, validate=word.validate, noted=self._noted)
+            self._recorder.save(self._trainer, validate=decision.validate, noted=self._noted)
             figures = self._recorder.metrics.get("validation", {})
             self._row = {**self._row, **{k: v for k, v in figures.items() if isinstance(v, int | float)}}
             self._noted(self._row)
         self._saved(dict(self._row))
         # what saving and validating took is no part of the next row's speed
         self._logged_at = self._saved_at = self._now
-        if word.validate:
+        if decision.validate:
             self._validated_at = self._saved_at
 
     def _tell(self, batch: Batch) -> None:

@@ -35,7 +35,7 @@ _Key = TypeVar("_Key")
 _Out = TypeVar("_Out")
 
 
-class Drawn(Sequence[_Item], Generic[_Key, _Item]):
+class LazySequence(Sequence[_Item], Generic[_Key, _Item]):
     """A sequence whose items are made when they are asked for; pickled and forked at the price of its keys."""
 
     def __init__(self, keys: Sequence[_Key], make: Callable[[_Key], _Item]) -> None:
@@ -48,10 +48,10 @@ class Drawn(Sequence[_Item], Generic[_Key, _Item]):
     @overload
     def __getitem__(self, index: int) -> _Item: ...
     @overload
-    def __getitem__(self, index: slice) -> Drawn[_Key, _Item]: ...
-    def __getitem__(self, index: int | slice) -> _Item | Drawn[_Key, _Item]:
+    def __getitem__(self, index: slice) -> LazySequence[_Key, _Item]: ...
+    def __getitem__(self, index: int | slice) -> _Item | LazySequence[_Key, _Item]:
         if isinstance(index, slice):
-            return Drawn(self._keys[index], self._make)
+            return LazySequence(self._keys[index], self._make)
         return self._make(self._keys[index])
 
     def __iter__(self) -> Iterator[_Item]:
@@ -139,9 +139,9 @@ class Material:
         }
         store.forget(validation)
         return cls(
-            tampered=Drawn(tampered, store.pair),
-            authentic=Drawn([s.image for s in authentic], store.photo),
-            shapes=Drawn(shapes, store.shape),
+            tampered=LazySequence(tampered, store.pair),
+            authentic=LazySequence([s.image for s in authentic], store.photo),
+            shapes=LazySequence(shapes, store.shape),
             validation=validation,
             described=described,
             settings=settings,
@@ -232,10 +232,10 @@ def _check_classes(sources: list[Source]) -> None:
 
 def _check_sides(kept: int, validation: int, held_out: float) -> None:
     if not kept:
-        raise DatasetInvalid(f"all groups are held out (held_out {held_out:g}): lower it, or take another seed")
+        raise DatasetInvalid(f"all groups are held out (val_fraction {held_out:g}): lower it, or take another seed")
     if held_out > 0 and not validation:
         raise DatasetInvalid(
-            f"no group is held out for validation (held_out {held_out:g}): raise it, take another seed, or add sources"
+            f"no group is held out for validation (val_fraction {held_out:g}): raise it, take another seed, add sources"
         )
 
 

@@ -16,6 +16,15 @@ from ncl_model.training.recipe_text import read_mapping
 
 #: the ready recipes, one file each
 RECIPES = Path(__file__).parent / "recipes"
+#: fields by their former names, which recipes and the provenance of weights may still have
+FORMER_NAMES = {
+    "batch": "batch_size",
+    "accumulate": "grad_accum_steps",
+    "size": "crop_size",
+    "clip_norm": "max_grad_norm",
+    "average": "ema_decay",
+    "held_out": "val_fraction",
+}
 #: length of a run that says neither minutes nor steps
 _MINUTES = 60.0
 
@@ -52,13 +61,13 @@ class TrainConfig:
 
     # one step
     #: samples of an optimizer step, over all workers
-    batch: int = whole(16, 2, 65536)
+    batch_size: int = whole(16, 2, 65536)
     #: parts a worker's share of the batch goes through the network in, one after the other, to save memory
-    accumulate: int = whole(1, 1, 1024)
+    grad_accum_steps: int = whole(1, 1, 1024)
     #: "crop": native pixels around the tampering; "resize": the whole image, bilinear (paper)
     framing: Literal["crop", "resize"] = choice("crop", "crop", "resize")
     #: side of a training square in pixels, a multiple of 32
-    size: int = whole(256, 64, 8192)
+    crop_size: int = whole(256, 64, 8192)
     #: arithmetic of the network; the loss is float32 always; "auto": bfloat16 where the processor multiplies it in
     #: hardware, else float32; float16 needs a CUDA device
     precision: Literal["auto", "float32", "bfloat16", "float16"] = choice(
@@ -77,14 +86,14 @@ class TrainConfig:
     #: of kernels; biases and batch norm are left free
     weight_decay: float = number(0.02, 0, 1)
     #: gradients are scaled down to this norm
-    clip_norm: float = number(5.0, 1e-6)
+    max_grad_norm: float = number(5.0, 1e-6)
     #: "cosine": down to a hundredth; "poly": down to nothing as (1 - progress) ** poly_power
     schedule: Literal["cosine", "poly"] = choice("cosine", "cosine", "poly")
     poly_power: float = number(0.9, 0.1, 10)
     #: steps over which the learning rate grows from nothing
     warmup_steps: int = whole(100, 0)
-    #: decay of the averaged weights, which are the ones that are saved
-    average: float = number(0.998, 0, 0.999999)
+    #: decay of the exponential moving average of the weights, which is what is saved
+    ema_decay: float = number(0.998, 0, 0.999999)
     #: batch norm over the images of all workers, and not of each alone
     sync_batch_norm: bool = switch(True)
 
@@ -95,7 +104,7 @@ class TrainConfig:
     #: probability that a photograph is laundered: cropped, resized, filtered and saved once more (``data.laundering``)
     laundered: float = number(0.75, 0, 1)
     #: share of the groups kept for validation
-    held_out: float = number(0.15, 0, 0.9)
+    val_fraction: float = number(0.15, 0, 0.9)
     #: draws those groups; None: as ``seed``. A run that goes on from another one's weights takes a new ``seed``, for
     #: samples that were not drawn before, and the other's ``split_seed``, so that what was held out stays so
     split_seed: int | None = whole(None, 0, 2**31)
@@ -113,12 +122,14 @@ class TrainConfig:
         check_fields(self)
         if self.minutes is not None and self.steps is not None:
             raise ConfigInvalid("steps", "a run has minutes or steps, not both")
-        if self.size % 32:
-            raise ConfigInvalid("size", f"{self.size} is not a multiple of 32")
+        if self.crop_size % 32:
+            raise ConfigInvalid("crop_size", f"{self.crop_size} is not a multiple of 32")
         if self.people + self.synthetic > 1 + 1e-9:
             raise ConfigInvalid("people", "people and synthetic are shares that add up to at most 1")
-        if self.batch % self.accumulate:
-            raise ConfigInvalid("accumulate", f"{self.accumulate} does not divide the batch of {self.batch}")
+        if self.batch_size % self.grad_accum_steps:
+            raise ConfigInvalid(
+                "grad_accum_steps", f"{self.grad_accum_steps} does not divide the batch_size of {self.batch_size}"
+            )
 
     @property
     def split(self) -> int:
@@ -138,9 +149,12 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what ``to_dict`` wrote; absent fields take their default. Raises ConfigInvalid."""
-        check_known(values, [f.name for f in dataclasses.fields(cls)])
-        given = dict(values)
+        """Read what ``to_dict`` wrote, now or when fields had their former names; absent ones take their default.
+
+        Raises ConfigInvalid.
+        """
+        given = with_current_names(values)
+        check_known(given, [f.name for f in dataclasses.fields(cls)])
         if "network" in given:
             given["network"] = _section("network", given["network"], NclConfig)
         if "loss" in given:
@@ -161,6 +175,14 @@ class TrainConfig:
             return cls.from_dict(values)
         except ConfigInvalid as error:
             raise ConfigInvalid(error.field, f"{error.reason} (in {path})") from error
+
+
+def with_current_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's values, with today's names for those that had others. Raises ConfigInvalid for one that has both."""
+    for former, name in FORMER_NAMES.items():
+        if former in values and name in values:
+            raise ConfigInvalid(name, f"it is there as {former!r}, too, its former name; leave one of the two out")
+    return {FORMER_NAMES.get(name, name): value for name, value in values.items()}
 
 
 def ready_recipes() -> list[str]:

@@ -47,11 +47,11 @@ class RunRecorder:
         """Log what the steps of the last ``seconds`` gave; gives the row."""
         row = {
             "step": trainer.step,
-            "samples": trainer.step * trainer.recipe.batch,
+            "samples": trainer.step * trainer.recipe.batch_size,
             "elapsed_s": round(trainer.elapsed_s, 2),
             **means.losses,
             "learning_rate": trainer.rate,
-            "images_per_s": trainer.recipe.batch * means.steps / max(seconds, 1e-9),
+            "images_per_s": trainer.recipe.batch_size * means.steps / max(seconds, 1e-9),
             "skipped": means.skipped,
             "progress": round(trainer.progress, 5),
         }
@@ -82,7 +82,11 @@ class RunRecorder:
             self.log.event("validation_failed", step=trainer.step, reason=str(error))
             return
         self.metrics = {"validation": figures}
-        where = {"step": trainer.step, "samples": trainer.step * trainer.recipe.batch, "elapsed_s": trainer.elapsed_s}
+        where = {
+            "step": trainer.step,
+            "samples": trainer.step * trainer.recipe.batch_size,
+            "elapsed_s": trainer.elapsed_s,
+        }
         self.log.row("validation", where | {k: v for k, v in figures.items() if isinstance(v, int | float)})
 
 

@@ -80,14 +80,14 @@ def make_sample(material: Photographs, recipe: TrainConfig, rng: np.random.Gener
     if rng.random() < recipe.laundered:
         pixels, mask = launder(pixels, mask, rng, settings=material.settings)
     if recipe.framing == "resize":
-        pixels, mask = _squeezed(pixels, mask, recipe.size)
+        pixels, mask = _squeezed(pixels, mask, recipe.crop_size)
     estimated = recipe.network.grid == "estimated"
     grids = np.array(find_grids(pixels), np.int64) if estimated else np.zeros((2, 2), np.int64)
     if recipe.framing == "resize":
         return TrainingSample(pixels, mask, grids)
     # a network that takes the grid for granted sees squares that begin on the file's
-    top, left = crop_origin(mask, recipe.size, rng, step=1 if estimated else BLOCK)
-    pixels, mask = window_of(pixels, mask, top, left, recipe.size)
+    top, left = crop_origin(mask, recipe.crop_size, rng, step=1 if estimated else BLOCK)
+    pixels, mask = window_of(pixels, mask, top, left, recipe.crop_size)
     return TrainingSample(pixels, mask, (grids - (top, left)) % BLOCK)
 
 

@@ -89,7 +89,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         losses = self._accumulate(pixels, masks, grids)
         self._scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self._parameters, self.recipe.max_grad_norm)
         finite = torch.isfinite(norm)
         self._scaler.step(self.optimizer)
         # only float16 needs a scale; for the others the scaler is what leaves a bad step out without a wait
@@ -121,7 +121,7 @@ class Trainer:
                 **provenance,
                 "recipe": self.recipe.to_dict(),
                 "steps": self.step,
-                "samples": self.step * self.recipe.batch,
+                "samples": self.step * self.recipe.batch_size,
                 "elapsed_s": round(self.elapsed_s, 1),
             },
         )
@@ -161,7 +161,7 @@ class Trainer:
 
     def _accumulate(self, pixels: Tensor, masks: Tensor, grids: Tensor | None) -> Tensor:
         """Gradients of the batch, part by part; (5,) the mean of ``LossParts``."""
-        parts = self.recipe.accumulate
+        parts = self.recipe.grad_accum_steps
         losses = []
         phases = [None] * parts if grids is None else grids.chunk(parts)
         shares = zip(pixels.chunk(parts), masks.chunk(parts), phases, strict=True)
@@ -177,7 +177,7 @@ class Trainer:
 
     def _backward(self, pixels: Tensor, masks: Tensor, grids: Tensor | None) -> Tensor:
         loss = self._wrapped(pixels, masks, self.step, grids)
-        self._scaler.scale(loss[0] / self.recipe.accumulate).backward()
+        self._scaler.scale(loss[0] / self.recipe.grad_accum_steps).backward()
         return torch.stack([part.detach() for part in loss])
 
     def _floats(self) -> dict[str, Tensor]:
@@ -185,15 +185,16 @@ class Trainer:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        decay = min(self.recipe.ema_decay, (1 + self.step) / (10 + self.step))
         update = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         update(list(self.average.values()), list(self._floats().values()), self.step)
 
 
 def _check_shares(recipe: TrainConfig, group: WorkerGroup) -> None:
-    parts = group.size * recipe.accumulate
-    if recipe.batch % parts:
+    parts = group.size * recipe.grad_accum_steps
+    if recipe.batch_size % parts:
         workers = f"{group.size} workers" if group.size > 1 else "one worker"
         raise ConfigInvalid(
-            "batch", f"{recipe.batch} cannot be shared by {workers} in {recipe.accumulate} parts each; take a multiple"
+            "batch_size",
+            f"{recipe.batch_size} cannot be shared by {workers} in {parts // group.size} parts each; take a multiple",
         )

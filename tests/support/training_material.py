@@ -52,13 +52,13 @@ def recipe(**changes: object) -> TrainConfig:
         "loss": LossConfig(mu=0.3, warmup_steps=2),
         "seed": 1,
         "steps": 6,
-        "batch": 4,
-        "size": 64,
+        "batch_size": 4,
+        "crop_size": 64,
         "precision": "float32",
         "warmup_steps": 2,
-        "held_out": 0.4,
+        "val_fraction": 0.4,
         "log_s": 0.0,
-        "average": 0.9,
+        "ema_decay": 0.9,
     }
     return TrainConfig(**(values | changes))  # type: ignore[arg-type]
 

@@ -64,10 +64,10 @@ def test_a_finished_run_is_known_without_starting_anything(tmp_path: Path) -> No
 
 
 def test_a_wrong_recipe_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "mine.yaml").write_text("batch: none")
+    (tmp_path / "mine.yaml").write_text("batch_size: none")
     assert run(["train", str(tmp_path / "mine.yaml"), "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     told = " ".join(capsys.readouterr().err.replace("│", " ").split())
-    assert "batch" in told
+    assert "batch_size" in told
     assert "a whole number from 2 to 65536" in told
 
 

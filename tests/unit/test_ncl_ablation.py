@@ -46,7 +46,7 @@ def test_the_command_trains_every_arm_and_goes_on_where_it_was(
     sources = [write_source(tmp_path / "data")]
     out = tmp_path / "out"
     config = tmp_path / "tiny.json"
-    config.write_text(json.dumps(recipe(held_out=0.5).to_dict()))
+    config.write_text(json.dumps(recipe(val_fraction=0.5).to_dict()))
     given = ["--config", str(config), "--steps", "1", "--seeds", "1", "--out", str(out)]
     given += [word for source in sources for word in ("--data", str(source))]
     assert main(given) == 0

@@ -17,7 +17,7 @@ from ncl_model.training.loop import Loop
 from ncl_model.training.trainer import Trainer
 
 COARSE = JpegSettings(((40,) * 64,) * 2, 0)
-PEOPLE = {"people": 1.0, "synthetic": 0, "laundered": 0, "batch": 40}
+PEOPLE = {"people": 1.0, "synthetic": 0, "laundered": 0, "batch_size": 40}
 
 
 def test_a_batch_is_the_same_every_time() -> None:
@@ -56,9 +56,9 @@ def test_processes_and_thread_make_the_same_batches() -> None:
 
 def test_shares_of_a_batch_are_the_recipes() -> None:
     material = Pictures()
-    masks = make_batch(material, recipe(batch=200, people=0.3, synthetic=0.3), 0).masks
+    masks = make_batch(material, recipe(batch_size=200, people=0.3, synthetic=0.3), 0).masks
     assert 0.45 < masks.flatten(1).any(1).float().mean() < 0.75
-    assert not make_batch(material, recipe(batch=20, people=0, synthetic=0), 0).masks.any()
+    assert not make_batch(material, recipe(batch_size=20, people=0, synthetic=0), 0).masks.any()
 
 
 def test_resizing_shows_all_of_a_photograph() -> None:
@@ -73,7 +73,7 @@ def test_authentic_photographs_are_saved_as_tampered_files_were() -> None:
     """Saving once more with the same coarse tables changes almost nothing."""
 
     def saved_before(settings: list[JpegSettings], **changes: object) -> float:
-        ours = recipe(batch=120, people=0, synthetic=0, **changes)
+        ours = recipe(batch_size=120, people=0, synthetic=0, **changes)
         batch = make_batch(Pictures(settings=settings), ours, 0)
         changed = [np.abs(resave(p, COARSE).astype(int) - p).mean() for p in batch.pixels.permute(0, 2, 3, 1).numpy()]
         return float(np.mean(np.array(changed) < 0.5))
@@ -114,7 +114,7 @@ def test_grids_come_with_the_batch_where_the_network_asks() -> None:
 
 
 def test_a_photograph_that_went_bad_is_left_out() -> None:
-    ours = recipe(people=0, synthetic=0, batch=16)
+    ours = recipe(people=0, synthetic=0, batch_size=16)
     material = Pictures(authentic=WentBad([photo(i) for i in range(4)], bad=2))
     batch = make_batch(material, ours, 0)
     assert batch.pixels.shape[0] == 16

@@ -158,7 +158,7 @@ def test_copies_are_told_where_a_split_could_divide_them(tmp_path: Path) -> None
     picture.save(people / "images/6.png")  # in another group
     recompressed(picture, 75).save(other / "images/5.png")  # in another source
     found = inspect_sources([people, other])
-    assert found.kin == 1
+    assert found.within_group == 1
     told = {
         (f"{c.sources[0]}/{c.first.image.stem}", f"{c.sources[1]}/{c.second.image.stem}", c.exact) for c in found.copies
     }

@@ -24,6 +24,13 @@ def test_they_are_of_the_recipes_network_and_a_run_can_go_on_from_them() -> None
     assert adopt(build_network(network).state_dict(), KEPT) == (), "nothing of the network is missing in them"
 
 
+def test_their_recipe_is_read_although_fields_had_other_names_then() -> None:
+    said = load_checkpoint(KEPT).provenance["recipe"]
+    read = TrainConfig.from_dict(said)
+    assert {"batch", "held_out"} <= said.keys()
+    assert (read.batch_size, read.val_fraction, read.crop_size) == (said["batch"], said["held_out"], said["size"])
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_they_predict(kind: str) -> None:
     predictor = Predictor.setup(KEPT)

@@ -16,8 +16,8 @@ from support.training_material import TINY, TINY_EXPERTS, recipe
 from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ConfigInvalid
 from ncl_model.training.optimization import learning_rate, make_optimizer, set_learning_rate
-from ncl_model.training.recipe import RECIPES, TrainConfig, ready_recipes
-from ncl_model.training.recipe_text import parse_plain
+from ncl_model.training.recipe import FORMER_NAMES, RECIPES, TrainConfig, ready_recipes
+from ncl_model.training.recipe_text import parse_plain, read_mapping
 from ncl_model.training.trainer import Trainer
 
 
@@ -38,11 +38,11 @@ def test_every_ready_recipe_is_in_the_documents() -> None:
 def test_the_paper_recipe_is_the_paper() -> None:
     paper = TrainConfig.load("paper")
     assert (paper.network.backbone, paper.network.output_stride, paper.network.input_size) == ("resnet101", 8, 512)
-    assert (paper.network.geometry, paper.framing, paper.size) == ("stretch", "resize", 512)
+    assert (paper.network.geometry, paper.framing, paper.crop_size) == ("stretch", "resize", 512)
     assert (paper.network.residual, paper.network.head) == ("none", "none")
     assert (paper.optimizer, paper.momentum, paper.weight_decay) == ("sgd", 0.9, 5e-4)
-    assert (paper.schedule, paper.poly_power, paper.learning_rate, paper.batch) == ("poly", 0.9, 0.007, 8)
-    assert (paper.head_factor, paper.clip_norm) == (10, 5)
+    assert (paper.schedule, paper.poly_power, paper.learning_rate, paper.batch_size) == ("poly", 0.9, 0.007, 8)
+    assert (paper.head_factor, paper.max_grad_norm) == (10, 5)
     assert (paper.loss.contrast, paper.loss.stages, paper.loss.tau, paper.loss.mu) == ("pivot", "all", 0.1, 0.8)
 
 
@@ -93,15 +93,15 @@ def test_a_file_of_ones_own_may_be_yaml_or_json(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("learning_rat: 1", ["learning_rat", "did you mean 'learning_rate'"]),
-        ("batch: 1", ["'batch'", "a whole number from 2 to 65536"]),
-        ("batch: 2.5", ["'batch'", "a whole number"]),
-        ("batch: many", ["'batch'", "many"]),
+        ("batch_size: 1", ["'batch_size'", "a whole number from 2 to 65536"]),
+        ("batch_size: 2.5", ["'batch_size'", "a whole number"]),
+        ("batch_size: many", ["'batch_size'", "many"]),
         ("momentum: fast", ["'momentum'", "a number from 0 to 0.999"]),
         ("learning_rate: .nan", ["'learning_rate'"]),
         ("compile: 1", ["'compile'", "true or false"]),
         ("precision: int8", ["'precision'", "float32, bfloat16, float16"]),
         ("optimizer: adam", ["'optimizer'", "adamw, sgd"]),
-        ("size: 100", ["'size'", "multiple of 32"]),
+        ("crop_size: 100", ["'crop_size'", "multiple of 32"]),
         ("minutes: 5\nsteps: 5", ["'steps'", "not both"]),
         ("minutes: 0", ["'minutes'"]),
         ("laundered: 1.5", ["'laundered'", "a number from 0 to 1"]),
@@ -110,13 +110,13 @@ def test_a_file_of_ones_own_may_be_yaml_or_json(tmp_path: Path) -> None:
         ("network:\n  grid: estimated", ["'network.grid'", "experts"]),
         ("loss:\n  projection: -1", ["'loss.projection'"]),
         ("people: 0.8\nsynthetic: 0.5", ["'people'", "at most 1"]),
-        ("batch: 6\naccumulate: 4", ["'accumulate'", "does not divide"]),
+        ("batch_size: 6\ngrad_accum_steps: 4", ["'grad_accum_steps'", "does not divide"]),
         ("network:\n  backbone: resnet9", ["'network.backbone'", "resnet18"]),
         ("network: resnet18", ["'network'", "mapping"]),
         ("network:\n  depth: 5", ["'network.depth'", "unknown"]),
         ("loss:\n  contrast: some", ["'loss.contrast'", "pivot"]),
         ("loss:\n  mu: 2", ["'loss.mu'"]),
-        ("batch: 8\nsize: 64\nbatch: 16", ["'batch'", "has it twice"]),
+        ("batch_size: 8\ncrop_size: 64\nbatch_size: 16", ["'batch_size'", "has it twice"]),
         ("loss:\n  mu: 0.1\n  mu: 0.2", ["'mu'", "has it twice"]),
         ("a: [", ["not YAML"]),
         ("- 1", ["not a mapping"]),
@@ -175,6 +175,34 @@ def test_pyramid_decoder_and_pivot_learn_faster_and_only_kernels_decay(name: str
 
 
 def test_json_with_a_name_twice_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "r.json").write_text('{"batch": 8, "loss": {"mu": 0.1, "mu": 0.2}}')
+    (tmp_path / "r.json").write_text('{"batch_size": 8, "loss": {"mu": 0.1, "mu": 0.2}}')
     with pytest.raises(ConfigInvalid, match=r"'mu'.*has it twice"):
         TrainConfig.load(tmp_path / "r.json")
+
+
+# -- former names
+
+
+OLD = "batch: 8\naccumulate: 2\nsize: 64\nclip_norm: 3\naverage: 0.9\nheld_out: 0.3\n"
+NEW = "batch_size: 8\ngrad_accum_steps: 2\ncrop_size: 64\nmax_grad_norm: 3\nema_decay: 0.9\nval_fraction: 0.3\n"
+
+
+def test_fields_are_read_by_their_former_names(tmp_path: Path) -> None:
+    for name, text in (("old.yaml", OLD), ("new.yaml", NEW)):
+        (tmp_path / name).write_text(text)
+    old, new = TrainConfig.load(tmp_path / "old.yaml"), TrainConfig.load(tmp_path / "new.yaml")
+    assert old == new
+    assert (old.batch_size, old.crop_size, old.ema_decay, old.val_fraction) == (8, 64, 0.9, 0.3)
+    assert not FORMER_NAMES.keys() & old.to_dict().keys()
+
+
+@pytest.mark.parametrize(("former", "name"), FORMER_NAMES.items())
+def test_both_names_of_a_field_are_one_too_many(former: str, name: str) -> None:
+    value = TrainConfig().to_dict()[name]
+    with pytest.raises(ConfigInvalid, match=f"{name!r}.*{former!r}"):
+        TrainConfig.from_dict({former: value, name: value})
+
+
+@pytest.mark.parametrize("name", ready_recipes())
+def test_ready_recipes_have_no_former_names(name: str) -> None:
+    assert not FORMER_NAMES.keys() & read_mapping(RECIPES / f"{name}.yaml").keys()

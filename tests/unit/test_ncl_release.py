@@ -106,7 +106,7 @@ def test_the_calibration_holds_for_photographs_that_were_saved_once_more(
     labelled = save_as_jpeg(make_indexed(tmp_path / "labelled", count=24), {True: 40, False: 95})
     others = make_authentic(tmp_path / "others", count=12)
     run, out = tmp_path / "run.safetensors", tmp_path / "shipped.safetensors"
-    recipe = {"held_out": 0.5, "seed": 7, "split_seed": 1}  # of a run that went on from another one's weights
+    recipe = {"val_fraction": 0.5, "seed": 7, "split_seed": 1}  # of a run that went on from another one's weights
     save_checkpoint(run, dataclasses.replace(load_checkpoint(weights), provenance={"recipe": recipe}))
 
     command = ["--run", str(run), "--data", str(labelled), "--data", str(others), "--out", str(out)]

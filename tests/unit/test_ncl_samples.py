@@ -34,7 +34,7 @@ def test_the_grid_of_a_square_is_that_of_the_file_less_the_origin(monkeypatch: p
 
     monkeypatch.setattr(samples, "crop_origin", noted)
     for seed in range(12):
-        sample = drawn(saved_photographs(), seed, **PEOPLE, network=TINY_EXPERTS, laundered=0, size=160)
+        sample = drawn(saved_photographs(), seed, **PEOPLE, network=TINY_EXPERTS, laundered=0, crop_size=160)
         expected = Phase(*(-at % 8 for at in origins[-1]))
         assert tuple(sample.grids[0]) == expected
         assert find_grids(sample.pixels).first == expected, "the square itself shows the same"
@@ -45,21 +45,21 @@ def test_laundered_squares_show_the_grid_they_come_with() -> None:
     """The estimate of the whole, moved by the origin, is the estimate of the square, wherever there is a grid."""
     agree = []
     for seed in range(30):
-        sample = drawn(saved_photographs(), seed, **PEOPLE, network=TINY_EXPERTS, laundered=1, size=160)
+        sample = drawn(saved_photographs(), seed, **PEOPLE, network=TINY_EXPERTS, laundered=1, crop_size=160)
         agree.append(tuple(sample.grids[0]) == find_grids(sample.pixels).first)
     assert np.mean(agree) > 0.7
 
 
 def test_a_network_on_the_fixed_grid_sees_squares_that_begin_on_the_files() -> None:
     for seed in range(12):
-        sample = drawn(saved_photographs(), seed, **PEOPLE, laundered=0, size=160)
+        sample = drawn(saved_photographs(), seed, **PEOPLE, laundered=0, crop_size=160)
         assert find_grids(sample.pixels).first == (0, 0)
         assert not sample.grids.any()
 
 
 def test_a_squeezed_photograph_has_the_grids_that_it_shows() -> None:
     """Whoever judges it will look for them in the squeezed pixels, too."""
-    sample = drawn(saved_photographs(), 0, **PEOPLE, network=TINY_EXPERTS, framing="resize", size=96)
+    sample = drawn(saved_photographs(), 0, **PEOPLE, network=TINY_EXPERTS, framing="resize", crop_size=96)
     assert tuple(map(tuple, sample.grids)) == find_grids(sample.pixels)
 
 

@@ -84,7 +84,7 @@ def test_grids_go_with_their_part_of_the_batch() -> None:
     swapped = batch.grids.flip(0)
     grads = []
     for accumulate, grids in ((1, batch.grids), (2, batch.grids), (2, swapped)):
-        trainer = Trainer(recipe(network=TINY_EXPERTS, accumulate=accumulate, loss=loss))
+        trainer = Trainer(recipe(network=TINY_EXPERTS, grad_accum_steps=accumulate, loss=loss))
         trainer._module.eval()
         trainer.optimizer.zero_grad()
         trainer._accumulate(batch.pixels, batch.masks, grids)
@@ -145,7 +145,7 @@ def test_accumulated_gradients_are_those_of_the_parts() -> None:
     batch = make_batch(material, recipe(), 0)
     grads = []
     for accumulate in (1, 2):
-        trainer = Trainer(recipe(accumulate=accumulate, loss=loss))
+        trainer = Trainer(recipe(grad_accum_steps=accumulate, loss=loss))
         trainer._module.eval()
         trainer.optimizer.zero_grad()
         trainer._accumulate(batch.pixels, batch.masks, batch.grids)
@@ -160,7 +160,7 @@ def test_a_batch_that_cannot_be_shared_is_refused() -> None:
     class Three(WorkerGroup):
         size = 3
 
-    with pytest.raises(ConfigInvalid, match=r"'batch'.*4 cannot be shared by 3 workers"):
+    with pytest.raises(ConfigInvalid, match=r"'batch_size'.*4 cannot be shared by 3 workers"):
         Trainer(recipe(), group=Three())
 
 
@@ -216,8 +216,8 @@ def test_a_hundred_steps_fit_eight_images() -> None:
     masks = torch.from_numpy(np.stack([m for _, m in pairs])).unsqueeze(1)
     network = NclConfig(**{**TINY.to_dict(), "width": 16, "aspp_channels": 16, "decoder_channels": 32, "stem": "deep"})
     ours = TrainConfig(
-        network=network, steps=100, batch=8, size=64, precision="float32", learning_rate=1e-2, warmup_steps=5,
-        average=0.8, loss=LossConfig(mu=0.3, omega=0.05), seed=3,
+        network=network, steps=100, batch_size=8, crop_size=64, precision="float32", learning_rate=1e-2, warmup_steps=5,
+        ema_decay=0.8, loss=LossConfig(mu=0.3, omega=0.05), seed=3,
     )  # fmt: skip
     trainer = Trainer(ours)
     for _ in range(100):

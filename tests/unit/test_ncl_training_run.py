@@ -40,7 +40,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.json"
-    path.write_text(json.dumps(recipe(held_out=0.4).to_dict()))
+    path.write_text(json.dumps(recipe(val_fraction=0.4).to_dict()))
     return path
 
 

@@ -38,11 +38,11 @@ def together(tmp_path: Path, changes: dict[str, object]) -> dict[str, torch.Tens
 @pytest.mark.parametrize(
     "changes",
     [
-        {"batch": 8},
-        {"batch": 4, "people": 0.4, "seed": 1},  # worker 0 has no contour at all
-        {"batch": 8, "accumulate": 2, "seed": 6},  # both parts hold the same samples, whoever has them
-        {"batch": 8, "loss": {"contrast": "classes", "stages": "last"}},
-        {"batch": 8, "network": TINY_EXPERTS.to_dict(), "loss": {"projection": 6, "centred": True}, "seed": 2},
+        {"batch_size": 8},
+        {"batch_size": 4, "people": 0.4, "seed": 1},  # worker 0 has no contour at all
+        {"batch_size": 8, "grad_accum_steps": 2, "seed": 6},  # both parts hold the same samples, whoever has them
+        {"batch_size": 8, "loss": {"contrast": "classes", "stages": "last"}},
+        {"batch_size": 8, "network": TINY_EXPERTS.to_dict(), "loss": {"projection": 6, "centred": True}, "seed": 2},
     ],
     ids=["full", "no contour on one", "accumulated", "last stage", "experts"],
 )

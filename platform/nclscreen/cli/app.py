@@ -68,6 +68,7 @@ def build_app() -> typer.Typer:
         doctor,
         evaluate,
         query,
+        release,
         retry,
         score,
         screen,
@@ -126,7 +127,18 @@ def build_app() -> typer.Typer:
         (
             train.train,
             "Examples:\n\n  nclscreen train small --data casia1/train --data authentic/bsds500 --out run\n\n"
-            "  nclscreen train paper.yaml --data PACK --out s3://models/run1 --workers 4 --gpus",
+            "  nclscreen train paper.yaml --data PACK --out s3://models/run1 --workers 4 --gpus\n\n"
+            "  nclscreen train small --set network.width=32 --set loss.omega=.03 --data PACK --out run",
+        ),
+        (
+            release.release,
+            "Example:\n\n  nclscreen release run/weights.safetensors --data casia1/train --data authentic/bsds500 "
+            "--out mine.safetensors --name mine",
+        ),
+        (
+            release.calibration,
+            "Examples:\n\n  nclscreen calibration\n\n"
+            "  nclscreen calibration --weights mine.safetensors --max-fpr 0.01 --json",
         ),
         (doctor.doctor, "Example:\n\n  nclscreen doctor --source s3://archive"),
         (demo.demo, "Example:\n\n  nclscreen demo --out demo-output"),

@@ -5,7 +5,14 @@ from __future__ import annotations
 from nclscreen.services.errors import InvalidRequest
 
 #: fields that are not called as their option is
-_SPELLED = {"suffixes": "--suffix", "tags": "--tag", "codes": "--code", "config": "CONFIG", "source": "SOURCE"}
+_SPELLED = {
+    "suffixes": "--suffix",
+    "tags": "--tag",
+    "codes": "--code",
+    "config": "CONFIG",
+    "changes": "--set",
+    "source": "SOURCE",
+}
 
 
 def option(field: str) -> str:

@@ -33,6 +33,12 @@ def train(
         ),
     ],
     out: Annotated[str, typer.Option(metavar="DIR", help="Folder of this run, or s3://bucket/prefix.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="FIELD=VALUE", help="A field of the recipe, as in network.width=32. May be repeated."
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Training processes on Ray; 0: the plain loop in this process, without Ray.")
     ] = 1,
@@ -58,6 +64,7 @@ def train(
 
     request = TrainingRequest(
         config=config,
+        changes=changes or (),
         data=data,
         out=out,
         workers=workers,

@@ -30,6 +30,8 @@ class TrainingRequest:
 
     #: a YAML or JSON file, or the name of a ready recipe
     config: str
+    #: fields of the recipe that are to be others: "network.width=32"
+    changes: Sequence[str] = ()
     #: an index.csv, a folder in a known layout, or a PACK, each
     data: Sequence[Path]
     #: folder of the run, or s3://bucket/prefix
@@ -85,9 +87,18 @@ def train(wiring: Wiring, request: TrainingRequest, *, stop: Stop, noted: Noted)
 
 def _recipe(request: TrainingRequest) -> TrainConfig:
     from ncl_model.training.recipe import TrainConfig
+    from ncl_model.training.recipe_changes import with_changes
 
     try:
-        return TrainConfig.load(request.config).with_budget(minutes=request.minutes, steps=request.steps)
+        recipe = TrainConfig.load(request.config)
+    except ConfigInvalid as error:
+        raise InvalidRequest("config", str(error)) from None
+    try:
+        recipe = with_changes(recipe, request.changes)
+    except ConfigInvalid as error:
+        raise InvalidRequest("changes", str(error)) from None
+    try:
+        return recipe.with_budget(minutes=request.minutes, steps=request.steps)
     except ConfigInvalid as error:
         raise InvalidRequest("config", str(error)) from None
 
