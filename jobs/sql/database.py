@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Double, Engine, Text, create_engine, event
+from sqlalchemy import Connection, Double, Engine, Text, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.compiler import compiles
@@ -22,6 +25,9 @@ _SQLITE_BUSY_S = 30
 #: connections that are kept; a dispatcher at work has a dozen threads that may need one, and as many for a moment
 _POOL = 10
 _SWITCH_PAUSE_S = 0.01
+_WHICH_DATABASE = (
+    "SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()"
+)
 
 
 class InvalidDatabaseUrl(JobsError):
@@ -85,6 +91,20 @@ def create_database_engine(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite_connection)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def database_identity(engine: Engine) -> str:
+    """8 hex digits that tell this database from others, whichever way it is reached; for names on shared clusters.
+
+    A file is known by its place on this machine; a database of a server by its number there and by the server's own,
+    which is drawn when that is set up. A copy of a whole server is taken for the original.
+    """
+    if engine.dialect.name == "sqlite":
+        place = f"{uuid.getnode()} {Path(engine.url.database or '').absolute().resolve()}"
+    else:
+        with reading(engine) as connection:
+            place = " ".join(str(each) for each in connection.execute(text(_WHICH_DATABASE)).one())
+    return hashlib.sha256(place.encode()).hexdigest()[:8]
 
 
 def _mind_poolers(connection: Any, record: object) -> None:

@@ -36,7 +36,7 @@ from jobs.registry.hosted_models import HostedModels
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.screening.shard_screener import ScreeningLimits
 from jobs.shards.work_queue import WorkQueue
-from jobs.sql.database import create_database_engine
+from jobs.sql.database import create_database_engine, database_identity
 from jobs.sql.migrations import prepare_database
 from jobs.storage import ObjectStorage, open_storage, parse_source
 from jobs.verdicts import VerdictStore
@@ -92,6 +92,11 @@ class Wiring:
         if self.settings.database_url is None:
             make_folder(self.settings.home)
         return create_database_engine(self.settings.effective_database_url)
+
+    @cached_property
+    def database(self) -> str:
+        """Which one it is, for what is shared with others: a cluster."""
+        return database_identity(self.engine)
 
     @contextmanager
     def telling_of_the_database(self) -> Iterator[None]:
@@ -211,7 +216,9 @@ class Wiring:
         """What the screening workers build."""
         return ScreenerPlan(
             scorer=ServeScorer(
-                {self.model.fingerprint: self.model.checkpoint.config}, max_pixels=self.settings.max_pixels
+                {self.model.fingerprint: self.model.checkpoint.config},
+                max_pixels=self.settings.max_pixels,
+                database=self.database,
             ),
             s3=self.settings.s3,
             heatmaps_uri=self.settings.effective_heatmaps_uri,
@@ -226,7 +233,7 @@ class Wiring:
     def model_host(self, cluster: str, *, only_job: JobId | None = None) -> ModelHost:
         """Hosts models on the Ray cluster this process is connected to."""
         return ModelHost(
-            apps=ServeApps(self.hosting_options()),
+            apps=ServeApps(self.hosting_options(), self.database),
             register=self.hosted_models,
             jobs=self.jobs,
             versions=self.versions,

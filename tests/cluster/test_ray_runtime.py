@@ -50,7 +50,7 @@ def test_an_application_is_taken_down_at_once_also_when_somebody_brings_it_up_ag
     weights = save_tiny_model(tmp_path / "tiny.safetensors")
     fingerprint = load_checkpoint(weights).fingerprint("float32")
     version = ModelVersion(fingerprint=fingerprint, places=(str(weights),), s3=S3Options())
-    apps, name = ServeApps(HostingOptions(threads=1)), app_name(fingerprint)
+    apps, name = ServeApps(HostingOptions(threads=1), "d1"), app_name(fingerprint, "d1")
 
     def running() -> bool:
         app = apps.found().get(name)
@@ -88,15 +88,15 @@ def test_an_application_is_taken_down_at_once_also_when_somebody_brings_it_up_ag
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # Ray's own
 def test_weights_that_are_nowhere_are_told(tmp_path: Path) -> None:
     version = ModelVersion(fingerprint="f" * 64, places=("/no/such.safetensors",), s3=S3Options())
-    apps = ServeApps(HostingOptions(threads=1))
+    apps = ServeApps(HostingOptions(threads=1), "d1")
 
     def failed() -> bool:
-        app = apps.found().get(app_name(version.fingerprint))
+        app = apps.found().get(app_name(version.fingerprint, "d1"))
         return app is not None and app.state is AppState.FAILED
 
     with connected_ray(RayOptions(address=None, needed_cpus=2)):
         apps.bring_up(version)
         wait_until(failed, "the model that cannot be hosted")
-        message = apps.found()[app_name(version.fingerprint)].message
+        message = apps.found()[app_name(version.fingerprint, "d1")].message
         assert "/no/such.safetensors" in message
         assert "\n" not in message

@@ -9,19 +9,29 @@ from nclscreen.catalog import ModelVersion
 from nclscreen.hosting.applications import App, AppState, app_name
 
 
+def hosted_name(fingerprint: str, database: str = "d1") -> str:
+    """What the application of a model is called there."""
+    return app_name(fingerprint, database)
+
+
 class MemoryApps:
     """What several dispatchers see of one cluster; see `nclscreen.hosting.model_host.Apps`."""
 
-    def __init__(self) -> None:
-        self.apps: dict[str, App] = {}
+    def __init__(self, database: str = "d1", cluster: MemoryApps | None = None) -> None:
+        """`cluster`: another view of the cluster, whose applications these are, too."""
+        self._database = database
+        self.apps: dict[str, App] = {} if cluster is None else cluster.apps
         #: every call so far: "up NAME", "down NAME"
-        self.calls: list[str] = []
+        self.calls: list[str] = [] if cluster is None else cluster.calls
+
+    def name(self, fingerprint: str) -> str:
+        return app_name(fingerprint, self._database)
 
     def found(self) -> dict[str, App]:
         return dict(self.apps)
 
     def bring_up(self, version: ModelVersion) -> None:
-        name = app_name(version.fingerprint)
+        name = self.name(version.fingerprint)
         self.calls.append(f"up {name}")
         self.apps[name] = App(state=AppState.STARTING)
 
@@ -31,7 +41,7 @@ class MemoryApps:
             self.apps.pop(name, None)
 
     def set(self, fingerprint: str, state: AppState, message: str = "") -> None:
-        self.apps[app_name(fingerprint)] = App(state=state, message=message)
+        self.apps[self.name(fingerprint)] = App(state=state, message=message)
 
 
 class KnownVersions:

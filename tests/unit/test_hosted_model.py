@@ -58,7 +58,7 @@ def handle(weights: Path) -> Any:
 
 @pytest.fixture
 def scorer(predictor: Predictor, handle: Any) -> ServeScorer:
-    made = ServeScorer(max_pixels=1_000_000, timeout_s=30, attempts=1)
+    made = ServeScorer(max_pixels=1_000_000, database="d1", timeout_s=30, attempts=1)
     made._handles = dict.fromkeys((predictor.fingerprint, OTHER), handle)
     return made
 

@@ -7,13 +7,13 @@ import threading
 import pytest
 from support.builders import FINGERPRINT, MODEL, Bench, entries, ready_job
 from support.dispatching import wait_until
-from support.hosting import KnownVersions, MemoryApps
+from support.hosting import KnownVersions, MemoryApps, hosted_name
 
 from jobs.domain import JobId, ModelRef
 from jobs.registry.hosted_models import HostedModels
 from nclscreen import interrupts
 from nclscreen.hosting import hosting_thread
-from nclscreen.hosting.applications import App, AppState, app_name
+from nclscreen.hosting.applications import App, AppState
 from nclscreen.hosting.hosting_thread import hosting
 from nclscreen.hosting.model_host import HostingFailed, ModelHost
 
@@ -60,14 +60,14 @@ def test_it_begins_with_a_model_that_answers_and_ends_without_one(bench: Bench) 
         assert register.held("c1") == {FINGERPRINT}
     assert models.ready() == frozenset()
     assert register.held("c1") == set()
-    assert apps.calls == [f"up {app_name(FINGERPRINT)}", f"down {app_name(FINGERPRINT)}"]
+    assert apps.calls == [f"up {hosted_name(FINGERPRINT)}", f"down {hosted_name(FINGERPRINT)}"]
 
 
 def test_a_ray_of_our_own_ends_with_everything_on_it(bench: Bench) -> None:
     apps = QuickApps()
     with hosting(host(bench, apps), take_down=False):
         pass
-    assert apps.calls == [f"up {app_name(FINGERPRINT)}"]
+    assert apps.calls == [f"up {hosted_name(FINGERPRINT)}"]
 
 
 def test_a_model_that_cannot_be_started_is_told_at_once(bench: Bench) -> None:
@@ -99,7 +99,7 @@ def test_a_cluster_that_does_not_answer_for_a_while_is_waited_for(
         ready_job(bench.engine, entries(1))
         apps.apps.clear()
         apps.silent.clear()
-        wait_until(lambda: apps.calls.count(f"up {app_name(FINGERPRINT)}") == 2)
+        wait_until(lambda: apps.calls.count(f"up {hosted_name(FINGERPRINT)}") == 2)
     assert caplog.text.count("ConnectionError: the head is busy") == 1
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from support.builders import FINGERPRINT, MODEL, Bench, entries, ready_job
-from support.hosting import KnownVersions, MemoryApps
+from support.hosting import KnownVersions, MemoryApps, hosted_name
 
 from jobs.domain import JobId, JobOptions, ModelRef
 from jobs.registry.hosted_models import HostedModels
-from nclscreen.hosting.applications import AppState, app_name
+from jobs.sql.database import create_database_engine
+from jobs.sql.migrations import upgrade
+from nclscreen.hosting.applications import AppState
 from nclscreen.hosting.model_host import AGAIN_S, GRACE_S, LEASE_S, ModelHost
 
 OTHER = ModelRef(name="other", fingerprint="cd" * 32)
@@ -71,7 +75,7 @@ def cluster(bench: Bench) -> Cluster:
 
 
 def names(*models: ModelRef) -> set[str]:
-    return {app_name(model.fingerprint) for model in models}
+    return {hosted_name(model.fingerprint) for model in models}
 
 
 def test_a_model_is_ready_once_its_application_runs(cluster: Cluster) -> None:
@@ -81,7 +85,7 @@ def test_a_model_is_ready_once_its_application_runs(cluster: Cluster) -> None:
     cluster.all_running()
     host.look()
     assert host.ready() == {FINGERPRINT}
-    assert cluster.apps.calls == [f"up {app_name(FINGERPRINT)}"]
+    assert cluster.apps.calls == [f"up {hosted_name(FINGERPRINT)}"]
 
 
 def test_jobs_of_two_versions_are_hosted_side_by_side_and_the_old_one_goes_when_its_jobs_are_over(
@@ -108,17 +112,40 @@ def test_a_second_dispatcher_with_other_weights_leaves_the_first_ones_model_alon
     second.close(take_down=True)
     cluster.live(first, seconds=60)
     assert cluster.hosted == names(MODEL)
-    assert [call for call in cluster.apps.calls if call.startswith("down")] == [f"down {app_name(OTHER.fingerprint)}"]
+    assert [call for call in cluster.apps.calls if call.startswith("down")] == [
+        f"down {hosted_name(OTHER.fingerprint)}"
+    ]
 
 
 def test_the_last_one_takes_a_shared_model_down(cluster: Cluster) -> None:
     hosts = [cluster.host("a"), cluster.host("b")]
     cluster.live(*hosts)
-    assert cluster.apps.calls == [f"up {app_name(FINGERPRINT)}"]
+    assert cluster.apps.calls == [f"up {hosted_name(FINGERPRINT)}"]
     hosts[0].close(take_down=True)
     assert cluster.hosted == names(MODEL)
     hosts[1].close(take_down=True)
     assert cluster.hosted == set()
+
+
+def test_dispatchers_of_another_database_take_nothing_away(cluster: Cluster, tmp_path: Path) -> None:
+    """Two databases, one cluster, the same weights: neither knows of the other's rows."""
+    engine = create_database_engine(f"sqlite:///{tmp_path / 'other.db'}")
+    upgrade(engine)
+    other = Cluster(Bench(engine))
+    other.apps = MemoryApps("d2", cluster.apps)
+    one, two = cluster.host("one"), other.host("two")
+    for _ in range(2):
+        cluster.live(one)
+        other.live(two)
+    two.close(take_down=True)
+    assert cluster.hosted == names(MODEL)
+    cluster.live(one, seconds=60)
+    assert one.ready() == {FINGERPRINT}
+    again = other.host("again")
+    other.live(again)
+    one.close(take_down=True)
+    assert cluster.hosted == {hosted_name(FINGERPRINT, "d2")}
+    engine.dispose()
 
 
 def test_what_a_killed_dispatcher_hosted_goes_once_its_lease_is_over(cluster: Cluster) -> None:
@@ -136,7 +163,7 @@ def test_what_a_killed_dispatcher_hosted_stays_while_jobs_need_it(cluster: Clust
     cluster.live(killed, lives)
     cluster.live(lives, seconds=LEASE_S + GRACE_S + 10)
     assert lives.ready() == {FINGERPRINT, OTHER.fingerprint}
-    assert cluster.apps.calls.count(f"up {app_name(OTHER.fingerprint)}") == 1
+    assert cluster.apps.calls.count(f"up {hosted_name(OTHER.fingerprint)}") == 1
 
 
 def test_an_application_that_somebody_took_away_is_brought_up_again(cluster: Cluster) -> None:

@@ -32,9 +32,13 @@ _RESOURCE = re.compile(r"""['"](\w+)['"]: ([0-9.]+)""")
 _TARGET_ONGOING_REQUESTS = 2
 
 
-def app_name(fingerprint: str) -> str:
-    """The name of the application that hosts this version."""
-    return f"{_PREFIX}{fingerprint[:12]}"
+def app_name(fingerprint: str, database: str) -> str:
+    """The name of the application that hosts this version for the dispatchers of this database.
+
+    Dispatchers know of each other by rows of their database: those of another one, on the same cluster, cannot know
+    whether an application is needed, and have theirs.
+    """
+    return f"{_PREFIX}{fingerprint[:12]}-{database}"
 
 
 class AppState(StrEnum):
@@ -73,11 +77,17 @@ class HostingOptions:
 class ServeApps:
     """The applications on the cluster that this process is connected to."""
 
-    def __init__(self, options: HostingOptions) -> None:
+    def __init__(self, options: HostingOptions, database: str) -> None:
+        """`database`: its identity, see `jobs.sql.database.database_identity`."""
         self._options = options
+        self._database = database
+
+    def name(self, fingerprint: str) -> str:
+        """Of the application that hosts this version."""
+        return app_name(fingerprint, self._database)
 
     def found(self) -> dict[str, App]:
-        """Every application of ours, by name, whoever brought it up."""
+        """Every application of this program, by name, whoever brought it up."""
         from ray import serve
 
         applications = serve.status().applications
@@ -93,7 +103,7 @@ class ServeApps:
             # no HTTP: screening workers use handles
             serve.start(proxy_location="Disabled", logging_config={"log_level": "ERROR"})
             app = serve.RunTarget(
-                build_app(version, self._options), name=app_name(version.fingerprint), route_prefix=None
+                build_app(version, self._options), name=self.name(version.fingerprint), route_prefix=None
             )
             serve.run_many([app], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
 

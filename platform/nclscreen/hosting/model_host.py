@@ -12,7 +12,7 @@ from jobs.errors import JobsError
 from jobs.lifecycle.job_store import JobStore
 from jobs.registry.hosted_models import HostedModel, HostedModels, HostingState
 from nclscreen.catalog import ModelVersion
-from nclscreen.hosting.applications import App, AppState, app_name
+from nclscreen.hosting.applications import App, AppState
 from nclscreen.hosting.choosing import Choice, choose
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ class HostingFailed(JobsError):
 
 class Apps(Protocol):
     """The applications of a cluster; see `nclscreen.hosting.applications.ServeApps`."""
+
+    def name(self, fingerprint: str) -> str: ...
 
     def found(self) -> Mapping[str, App]: ...
 
@@ -105,7 +107,7 @@ class ModelHost:
         kept = (*choice.hosted, *choice.draining)
         self._renew(
             (
-                *(self._row(each, found.get(app_name(each))) for each in choice.hosted),
+                *(self._row(each, found.get(self._apps.name(each))) for each in choice.hosted),
                 *(_row(each, HostingState.LEAVING, "its model makes room for another one") for each in choice.draining),
                 *(_row(each, HostingState.REFUSED, why) for each, why in choice.refused.items() if each not in kept),
             )
@@ -114,7 +116,7 @@ class ModelHost:
             del self._mine[fingerprint]
             self._unneeded.setdefault(fingerprint, self._clock())
         for fingerprint in kept:
-            self._bring_up(fingerprint, found.get(app_name(fingerprint)))
+            self._bring_up(fingerprint, found.get(self._apps.name(fingerprint)))
         states = {row.fingerprint: row.state for row in self._rows}
         self._ready = frozenset(each for each in choice.hosted if states[each] is HostingState.READY)
         self._collect(found)
@@ -125,7 +127,7 @@ class ModelHost:
         self._register.leave(self._cluster, self._dispatcher)
         if take_down:
             others = self._register.held(self._cluster)
-            names = [app_name(each) for each in {*self._mine, *self._unneeded} - set(others)]
+            names = [self._apps.name(each) for each in {*self._mine, *self._unneeded} - set(others)]
             self._apps.take_down(names, wait=True)
 
     def _choice(self) -> Choice:
@@ -180,7 +182,7 @@ class ModelHost:
         if not due:
             return
         free = due - set(self._register.held(self._cluster))
-        names = [name for name in map(app_name, sorted(free)) if name in found]
+        names = [name for name in map(self._apps.name, sorted(free)) if name in found]
         if names:
             self._apps.take_down(names)
         self._register.forget(self._cluster, due)

@@ -24,12 +24,17 @@ class ServeScorer:
         configs: Mapping[str, NclConfig] | None = None,
         *,
         max_pixels: int,
+        database: str,
         timeout_s: float = 300.0,
         attempts: int = 4,
     ) -> None:
-        """`configs`: shapes of models by fingerprint, as far as they are known; the others are asked for theirs."""
+        """`configs`: shapes of models by fingerprint, as far as they are known; the others are asked for theirs.
+
+        `database`: whose dispatchers host the models, see `app_name`.
+        """
         self._configs = dict(configs or {})
         self._max_pixels = max_pixels
+        self._database = database
         self._timeout_s = timeout_s
         self._attempts = attempts
         self._handles: dict[str, Any] = {}
@@ -84,5 +89,5 @@ class ServeScorer:
         if handle is None:
             from ray import serve
 
-            handle = self._handles[fingerprint] = serve.get_app_handle(app_name(fingerprint))
+            handle = self._handles[fingerprint] = serve.get_app_handle(app_name(fingerprint, self._database))
         return handle
