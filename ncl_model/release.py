@@ -13,7 +13,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,8 @@ from ncl_model.architecture.evidence_rule import EvidenceRule
 from ncl_model.architecture.registry import last_bias
 from ncl_model.command_line import DONE, FAILED, ProgressLines, ended
 from ncl_model.copy_move.config import CopyMoveConfig
-from ncl_model.data.datasets import find_sources, root_sources, split_by_group
-from ncl_model.errors import CheckpointMismatch, ConfigInvalid, DatasetInvalid
+from ncl_model.data.datasets import find_sources
+from ncl_model.errors import ConfigInvalid, DatasetInvalid
 from ncl_model.evaluation.doubts import doubts_about
 from ncl_model.evaluation.equal_saving import EqualSaving
 from ncl_model.evaluation.figures import Evaluation, summarize
@@ -43,55 +42,11 @@ from ncl_model.inference.calibration import Calibration
 from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ncl_model.inference.predictor import Predictor
 from ncl_model.inference.scoring import Rule
-from ncl_model.training.recipe import with_current_names
+from ncl_model.release_request import Released, ReleaseRequest, held_out_parts, sources_of, split_of
 from ncl_model.writing import check_writable
 
 #: called for each image: number of the image, images of this step, name of the step
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReleaseRequest:
-    """What is to be released, from what, and where to."""
-
-    #: weights.safetensors of a training run
-    run: Path
-    #: the sources it was trained from
-    data: Sequence[Path]
-    #: the file to write
-    out: Path
-    #: more authentic photographs for the calibration, none of them trained on
-    authentic: Sequence[Path] = ()
-    #: written into the file; None: the run's
-    name: str | None = None
-    version: str = "1"
-    #: score rule in words, as a release prints it; None: by the criterion
-    rule: str | None = None
-    #: cpu, cuda, cuda:1 ...; scores of a GPU differ in the last digits
-    device: str = "cpu"
-    #: write the file although something speaks against shipping it
-    accept_worse: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Released:
-    """What was chosen, and whether the file was written."""
-
-    checkpoint: Checkpoint
-    #: False: it was refused because of its doubts
-    written: bool
-
-    @property
-    def chosen(self) -> Mapping[str, Any]:
-        """What was chosen on validation, with the figures it was chosen by."""
-        chosen: Mapping[str, Any] = self.checkpoint.provenance["chosen_on_validation"]
-        return chosen
-
-    @property
-    def doubts(self) -> Sequence[str]:
-        """What speaks against shipping it."""
-        doubts: Sequence[str] = self.chosen["doubts"]
-        return doubts
 
 
 def untold(done: int, total: int, name: str) -> None:
@@ -251,17 +206,6 @@ def _named_rule(words: str, compared: Sequence[RuleFigures]) -> Rule:
     raise ConfigInvalid("score_rule", f"{words!r} is not one of {', '.join(str(f.rule) for f in compared)}")
 
 
-def held_out_parts(paths: Sequence[Path], *, held_out: float, seed: int) -> tuple[list[Part], list[Part]]:
-    """What a run on these sources never trained on, by source: (labelled sets, sets of authentic photographs)."""
-    labelled: list[Part] = []
-    authentic: list[Part] = []
-    for source in find_sources(paths):
-        out = split_by_group(source.samples, held_out=held_out, seed=seed)[1]
-        if out:
-            (labelled if source.labelled else authentic).append(Part(name=source.name, samples=out))
-    return labelled, authentic
-
-
 def _check_classes(labelled: Sequence[Part]) -> None:
     samples = [sample for part in labelled for sample in part.samples]
     missing = {
@@ -303,13 +247,6 @@ def _known(figures: Mapping[str, Any]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and v != v else v for k, v in figures.items()}  # noqa: PLR0124
 
 
-def _sources(data: Sequence[Path]) -> list[Path]:
-    """The sources as given; one folder that holds the sets of the shipped weights stands for those."""
-    if len(data) == 1 and (data[0] / "casia1" / "train").is_dir():
-        return root_sources(data[0])
-    return list(data)
-
-
 def release_run(request: ReleaseRequest, progress: Progress = untold) -> Released:
     """Choose, calibrate, and write the file, unless something speaks against shipping it.
 
@@ -318,8 +255,8 @@ def release_run(request: ReleaseRequest, progress: Progress = untold) -> Release
     """
     check_writable(request.out)
     run = load_checkpoint(request.run)
-    held_out, seed = _split_of(run, request.run)
-    labelled, authentic = held_out_parts(_sources(request.data), held_out=held_out, seed=seed)
+    held_out, seed = split_of(run, request.run)
+    labelled, authentic = held_out_parts(sources_of(request.data), held_out=held_out, seed=seed)
     authentic += [Part(name=source.name, samples=source.samples) for source in find_sources(request.authentic)]
     named = run if request.name is None else dataclasses.replace(run, name=request.name)
     shipped = release(
@@ -366,20 +303,6 @@ def _tell(request: ReleaseRequest) -> int:
     if released.doubts:
         sys.stderr.write(warning(released.doubts, request.out, accepted=request.accept_worse))
     return DONE if released.written else FAILED
-
-
-def _split_of(run: Checkpoint, path: Path) -> tuple[float, int]:
-    """(share held out, seed) of the run's recipe, of any age. Raises CheckpointMismatch when the weights do not say."""
-    try:
-        recipe = with_current_names(run.provenance.get("recipe"))  # type: ignore[arg-type]
-        split_seed = recipe.get("split_seed")
-        return float(recipe["val_fraction"]), int(recipe["seed"] if split_seed is None else split_seed)
-    except (ConfigInvalid, AttributeError, KeyError, TypeError, ValueError):
-        raise CheckpointMismatch(
-            path,
-            "does not say which photographs were held out (no recipe with val_fraction and seed)",
-            "Give the weights.safetensors that a training run wrote",
-        ) from None
 
 
 if __name__ == "__main__":

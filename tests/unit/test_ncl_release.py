@@ -26,8 +26,8 @@ from ncl_model.inference.calibration import Calibration
 from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from ncl_model.inference.predictor import Predictor
 from ncl_model.inference.scoring import Rule
-from ncl_model.release import held_out_parts
 from ncl_model.release import main as release_main
+from ncl_model.release_request import held_out_parts
 
 
 @pytest.fixture(scope="module")

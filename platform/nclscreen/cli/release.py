@@ -15,7 +15,7 @@ from nclscreen.services.releasing import CalibrationView, calibration_view, rele
 from nclscreen.wiring import wire
 
 if TYPE_CHECKING:
-    from ncl_model.release import Released
+    from ncl_model.release_request import Released
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
@@ -52,7 +52,7 @@ def release(
     against shipping the weights; nothing is written then, unless it is accepted.
     """
     from ncl_model.evaluation.release_report import release_document, rules_table, warning
-    from ncl_model.release import ReleaseRequest
+    from ncl_model.release_request import ReleaseRequest
 
     request = ReleaseRequest(
         run=run,

@@ -13,7 +13,7 @@ from nclscreen.services.errors import InvalidRequest
 from nclscreen.wiring import Wiring
 
 if TYPE_CHECKING:
-    from ncl_model.release import Released, ReleaseRequest
+    from ncl_model.release_request import Released, ReleaseRequest
 
 #: told (done, total, name of the step) as often as there is news
 Progress = Callable[[int, int, str], None]
