@@ -68,9 +68,11 @@ NOTES: dict[ErrorCode, CodeNote] = {
         remedy="fetch the originals; a viewer that shows half of an image is no help",
     ),
     ErrorCode.TOO_LARGE: CodeNote(
-        meaning="it has more bytes than `NCLSCREEN_MAX_IMAGE_BYTES`, or more pixels than `NCLSCREEN_MAX_PIXELS`; "
-        "pixels are counted before anything is decoded",
-        remedy="raise `NCLSCREEN_MAX_IMAGE_BYTES` or `NCLSCREEN_MAX_PIXELS` if you trust the files, or scale them down",
+        meaning="it has more bytes than `NCLSCREEN_MAX_IMAGE_BYTES`, more pixels than "
+        "`NCLSCREEN_MAX_PIXELS`, or asks for more memory or time to decode than "
+        "`NCLSCREEN_DECODE_MEMORY_BYTES` and `NCLSCREEN_DECODE_DEADLINE_S` give it",
+        remedy="look at the messages, which say what it is, and raise that limit if you trust the files, or scale them "
+        "down",
     ),
     ErrorCode.TIMEOUT: CodeNote(
         meaning="the storage did not answer, throttled or broke off, also when asked again",

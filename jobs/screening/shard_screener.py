@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from typing import Self
 
@@ -25,12 +26,14 @@ from jobs.errors import (
 )
 from jobs.ports import HeatmapStorage, KeepHeatmap, ScoredImage, Scorer
 from jobs.progress import progress_to
-from jobs.screening.batching import BATCHES_AT_MODEL, BATCHES_WAITING, Batcher
+from jobs.screening.batching import Batcher
 from jobs.screening.decoded_item import DecodedItem
+from jobs.screening.limits import ScreeningLimits
 from jobs.screening.reuse import is_flagged, taken_over
 from jobs.screening.shard_run import ShardAbandoned, ShardRun
 from jobs.storage import OpenStorage
 from ncl_model.errors import ImageUnreadable
+from ncl_model.imaging.memory_budget import MemoryBudget
 
 #: verdicts made, and heatmaps written, at once
 _FINISHERS = 4
@@ -45,23 +48,8 @@ _STALLED_S = 2.0
 _TURN_POLL_S = 0.02
 #: batches go as they are when no image came for so long
 _IDLE_S = 0.5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScreeningLimits:
-    """Bounds of what one worker holds in memory and takes on, over all its shards."""
-
-    #: images fetched and decoded at once
-    fetchers: int = 4
-    #: images in one call to the model
-    batch_size: int = 8
-    #: larger objects are not downloaded
-    max_image_bytes: int = 256 * 1024 * 1024
-
-    @property
-    def most_decoded_images(self) -> int:
-        """So many decoded images are in memory at most: fetched, waiting for a batch, at the model."""
-        return 2 * self.fetchers + (BATCHES_WAITING + BATCHES_AT_MODEL + 1) * self.batch_size
+#: what a file is taken for whose size the corpus does not say: so many of them fit in at once
+_UNSIZED_FILES = 64
 
 
 class ShardScreener:
@@ -94,6 +82,8 @@ class ShardScreener:
         self._room = threading.BoundedSemaphore(limits.most_decoded_images)
         #: decoders at work at once, over all shards
         self._decoding = threading.BoundedSemaphore(limits.fetchers)
+        #: files that are read or wait to be decoded, over all shards
+        self._files = MemoryBudget(limits.most_file_bytes)
         self._lock = threading.Lock()
         self._runs: list[ShardRun] = []
         #: images of all shards that are not fetched yet
@@ -197,6 +187,16 @@ class ShardScreener:
                 return
             fetching.submit(self._fetch, run, ordinal, entry, last).add_done_callback(lambda _: ahead.release())
 
+    @contextmanager
+    def _room_for_file(self, run: ShardRun, entry: ImageRef) -> Iterator[None]:
+        """Memory for the file itself. Who has it waits only for decoding, which never waits for it."""
+        total = self._files.total
+        size = min(entry.size or total // _UNSIZED_FILES, total)
+        with ExitStack() as held:
+            with run.waiting_elsewhere():
+                held.enter_context(self._files.reserve(size))
+            yield
+
     def _find_room(self, run: ShardRun) -> bool:
         """Wait for room for one more decoded image; none is taken for a shard that is over."""
         while not run.over:
@@ -214,7 +214,7 @@ class ShardScreener:
 
     def _fetch(self, run: ShardRun, ordinal: int, entry: ImageRef, last: bool) -> None:
         try:
-            with progress_to(run.progress):
+            with progress_to(run.progress), self._room_for_file(run, entry):
                 found = None if run.over else self._load(run, ordinal, entry)
             if isinstance(found, DecodedItem):
                 run.note_read()
@@ -267,15 +267,8 @@ class ShardScreener:
                 return None
         try:
             with self._decoding:
-                return DecodedItem(
-                    self.finish,
-                    run,
-                    ordinal,
-                    entry,
-                    self._scorer.decode(data, run.lease.model.fingerprint),
-                    digest,
-                    len(data),
-                )
+                image = self._scorer.decode(data, run.lease.model.fingerprint)
+            return DecodedItem(self.finish, run, ordinal, entry, image, digest, len(data))
         except BaseException:
             self._room.release()
             raise

@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ImageUnreadable
 from ncl_model.imaging.canvas import fit_size, pad_to_canvas
+from ncl_model.imaging.fitting import fitted_rgb
 from ncl_model.imaging.native_blocks import NativeBlocks
 from ncl_model.imaging.pixels import to_rgb
 from ncl_model.imaging.png_texts import without_long_texts
@@ -120,11 +121,7 @@ def _to_canvas(image: Image.Image, config: NclConfig) -> DecodedImage:
     width, height = (stored_height, stored_width) if turned else (stored_width, stored_height)
     target = _target_size(width, height, config)
     _draft(image, target[::-1] if turned else target, config.draft_margin)
-    rgb = to_rgb(image)
-    if orientation in _UPRIGHT:
-        rgb = rgb.transpose(_UPRIGHT[orientation])
-    if rgb.size != target:
-        rgb = rgb.resize(target, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    rgb = fitted_rgb(image, _UPRIGHT.get(orientation), target)
     return DecodedImage(
         pixels=pad_to_canvas(np.asarray(rgb)),
         valid_height=target[1],

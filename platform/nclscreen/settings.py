@@ -135,6 +135,14 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         default=100_000_000, ge=1, description="images with more pixels get the error code `too_large`"
     )
+    decode_memory_bytes: int | None = Field(
+        default=None,
+        ge=64 * 1024 * 1024,
+        description="bytes for all decoding in a worker; unset: a quarter of the machine's, shared by its workers",
+    )
+    decode_deadline_s: float = Field(
+        default=20.0, gt=0, description="images that take more seconds of computing to decode are `too_large`"
+    )
 
     webhook_secret: SecretStr | None = Field(
         default=None,

@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from jobs.preparation.preparer import PREPARATIONS_AT_ONCE, Preparer
 from jobs.registry.dispatchers import Dispatchers
 from jobs.registry.hosted_models import HostedModels
 from jobs.screening.known_verdicts import KnownVerdicts
-from jobs.screening.shard_screener import ScreeningLimits
+from jobs.screening.limits import ScreeningLimits
 from jobs.shards.work_queue import WorkQueue
 from jobs.sql.database import create_database_engine, database_identity
 from jobs.sql.migrations import prepare_database
@@ -42,6 +43,7 @@ from jobs.storage import ObjectStorage, open_storage, parse_source
 from jobs.verdicts import VerdictStore
 from jobs.webhooks.outbox import WebhookOutbox
 from jobs.webhooks.sender import WebhookSender
+from ncl_model.imaging.guarded_decoding import DecodingLimits, GuardedDecoder
 from nclscreen.catalog import InstalledModel, ModelLibrary, ModelVersions
 from nclscreen.hosting.applications import HostingOptions, ServeApps
 from nclscreen.hosting.model_host import ModelHost
@@ -212,12 +214,30 @@ class Wiring:
         )
         return WorkTask(writer, self.held_work, at_once=REPORTS_AT_ONCE, only=only)
 
+    @property
+    def decoding_limits(self) -> DecodingLimits:
+        """What a screening worker may spend on decoding; `decoder` has it for this process alone."""
+        settings = self.settings
+        return DecodingLimits(
+            max_pixels=settings.max_pixels,
+            memory_bytes=settings.decode_memory_bytes,
+            deadline_s=settings.decode_deadline_s,
+            processes=max(1, settings.fetchers // 2),
+            workers=math.ceil(settings.shards_in_flight / settings.shards_per_worker),
+            worker_cpus=settings.shards_per_worker * settings.shard_cpus,
+        )
+
+    @cached_property
+    def decoder(self) -> GuardedDecoder:
+        """Decodes what is looked at or scored in this process."""
+        return GuardedDecoder(replace(self.decoding_limits, workers=1))
+
     def screener_plan(self) -> ScreenerPlan:
         """What the screening workers build."""
         return ScreenerPlan(
             scorer=ServeScorer(
                 {self.model.fingerprint: self.model.checkpoint.config},
-                max_pixels=self.settings.max_pixels,
+                decoding=self.decoding_limits,
                 database=self.database,
             ),
             s3=self.settings.s3,

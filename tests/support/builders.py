@@ -25,7 +25,8 @@ from jobs.registry.dispatchers import Dispatchers
 from jobs.screening.attempt import Screen
 from jobs.screening.heatmaps import StoredHeatmaps
 from jobs.screening.known_verdicts import KnownVerdicts
-from jobs.screening.shard_screener import ScreeningLimits, ShardScreener
+from jobs.screening.limits import ScreeningLimits
+from jobs.screening.shard_screener import ShardScreener
 from jobs.screening.thread_runner import ThreadRunner
 from jobs.shards.entries import unpack_entries
 from jobs.shards.work_queue import WorkQueue

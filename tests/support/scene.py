@@ -8,7 +8,8 @@ from support.builders import CONTAINER, entry, fill, lease, picture
 
 from jobs.domain import ImageKey, ImageRef, Lease, Verdict
 from jobs.screening.heatmaps import StoredHeatmaps
-from jobs.screening.shard_screener import ScreeningLimits, ShardScreener
+from jobs.screening.limits import ScreeningLimits
+from jobs.screening.shard_screener import ShardScreener
 from jobs.testing import MemoryScorer, MemoryStorage
 
 SMALL = ScreeningLimits(fetchers=2, batch_size=4, max_image_bytes=10_000)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.data_sets import make_authentic, make_indexed
+from support.hostile_images import repeated_scan
 from support.odd_images import encoded, photo
 from support.tiny_model import save_tiny_model
 
@@ -156,6 +157,21 @@ def test_evaluate_says_what_is_wrong_with_the_command(
     arguments = [photos if word == "PHOTOS" else word for word in arguments]
     assert run(["evaluate", *arguments, "--out", str(tmp_path / "out")]) == code
     assert word in capsys.readouterr().err
+
+
+# --- files that are meant to do harm ---
+
+
+def test_score_is_not_held_up_by_a_decompression_bomb(
+    weights: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NCLSCREEN_DECODE_DEADLINE_S", "1")
+    (tmp_path / "bomb.jpg").write_bytes(repeated_scan())
+    run(["score", str(tmp_path / "bomb.jpg"), str(picture), "--json"])
+    bomb, good = json.loads(capsys.readouterr().out)["images"]
+    assert bomb["error_code"] == "too_large"
+    assert "1 seconds of computing" in bomb["error_message"]
+    assert good["error_code"] is None
 
 
 # --- --max-fpr ---

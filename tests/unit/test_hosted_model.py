@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.hostile_images import repeated_scan
 from support.odd_images import encoded, photo
 from support.tiny_model import save_tiny_model
 
 from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
 from jobs.storage import S3Options
+from ncl_model.errors import ImageUnreadable
+from ncl_model.imaging.guarded_decoding import DecodingLimits
 from ncl_model.inference.checkpoint import load_checkpoint
 from ncl_model.inference.predictor import Predictor
 from nclscreen.catalog import ModelVersion, WeightsNotFound
@@ -58,7 +61,7 @@ def handle(weights: Path) -> Any:
 
 @pytest.fixture
 def scorer(predictor: Predictor, handle: Any) -> ServeScorer:
-    made = ServeScorer(max_pixels=1_000_000, database="d1", timeout_s=30, attempts=1)
+    made = ServeScorer(decoding=DecodingLimits(max_pixels=1_000_000), database="d1", timeout_s=30, attempts=1)
     made._handles = dict.fromkeys((predictor.fingerprint, OTHER), handle)
     return made
 
@@ -88,6 +91,16 @@ def test_what_the_model_raises_is_the_batch_at_fault_not_the_host(scorer: ServeS
     with pytest.raises(ModelFailed, match="32"):
         scorer.score([crooked], predictor.fingerprint)
     assert scorer.score([image], predictor.fingerprint), "the host lives on"
+
+
+def test_a_worker_is_not_held_up_by_a_decompression_bomb(predictor: Predictor) -> None:
+    """Found: a scan that is there 3,000 times occupied a worker for minutes."""
+    hasty = ServeScorer(
+        {predictor.fingerprint: predictor.config}, decoding=DecodingLimits(deadline_s=1.0), database="d1"
+    )
+    with pytest.raises(ImageUnreadable, match="1 seconds of computing") as raised:
+        hasty.decode(repeated_scan(), predictor.fingerprint)
+    assert raised.value.code == "too_large"
 
 
 class _Dead:

@@ -10,7 +10,7 @@ from PIL import Image
 from support.photo_bytes import FIT, code_of, saved
 
 from ncl_model.imaging.decoding import decode_image
-from ncl_model.imaging.pixels import to_rgb
+from ncl_model.imaging.pixels import Conversion, rgb_conversion
 
 
 def test_a_large_jpeg_is_decoded_reduced_and_looks_the_same() -> None:
@@ -54,11 +54,11 @@ def test_the_margin_says_how_small_a_jpeg_is_decoded(
 ) -> None:
     seen: list[tuple[int, int]] = []
 
-    def looked_at(image: Image.Image) -> Image.Image:
+    def looked_at(image: Image.Image) -> Conversion:
         seen.append(image.size)
-        return to_rgb(image)
+        return rgb_conversion(image)
 
-    monkeypatch.setattr("ncl_model.imaging.decoding.to_rgb", looked_at)
+    monkeypatch.setattr("ncl_model.imaging.fitting.rgb_conversion", looked_at)
     decode_image(saved(large(), "JPEG"), config=dataclasses.replace(FIT, draft_margin=margin))
     assert seen == [(2400 // scale, 1600 // scale)]
 

@@ -8,11 +8,13 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+from support.hostile_images import repeated_scan
 
 from ncl_model.architecture.config import NclConfig
 from ncl_model.copy_move import CopiedPair
 from ncl_model.errors import ImageUnreadable
 from ncl_model.imaging.decoding import decode_image
+from ncl_model.imaging.guarded_decoding import DecodingLimits, GuardedDecoder
 from nclscreen.pictures import comparison, draw_copies, overlay, upright_photo
 from nclscreen.pictures.colours import colour_table, css_gradient
 from nclscreen.pictures.lettering import drawable, fitted, font, width, wrapped
@@ -105,6 +107,13 @@ def test_photos_are_never_enlarged() -> None:
 def test_bad_bytes_are_only_ever_unreadable(data: bytes) -> None:
     with pytest.raises(ImageUnreadable):
         upright_photo(data, 200)
+
+
+def test_a_preview_is_not_held_up_by_a_decompression_bomb() -> None:
+    decoder = GuardedDecoder(DecodingLimits(deadline_s=1.0))
+    with pytest.raises(ImageUnreadable, match="1 seconds of computing"):
+        upright_photo(repeated_scan(), 200, decoder)
+    decoder.close()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (90, 60), (3000, 5), (5, 3000), (2400, 1800)])

@@ -29,7 +29,7 @@ from jobs.errors import (
 )
 from jobs.ports import ScoredImage
 from jobs.screening.heatmaps import decode_heatmap
-from jobs.screening.shard_screener import ScreeningLimits
+from jobs.screening.limits import ScreeningLimits
 from jobs.testing import MemoryScorer
 from ncl_model.imaging.decoding import DecodedImage
 

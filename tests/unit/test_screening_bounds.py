@@ -17,8 +17,8 @@ from jobs.domain import ImageKey, Verdict
 from jobs.errors import (
     ModelUnavailable,
 )
+from jobs.screening.limits import ScreeningLimits
 from jobs.screening.shard_run import ShardAbandoned
-from jobs.screening.shard_screener import ScreeningLimits
 from jobs.testing import MemoryScorer
 from ncl_model.imaging.decoding import DecodedImage
 
@@ -101,6 +101,38 @@ def test_one_screener_screens_several_shards_at_once() -> None:
     found = [verdict for i in range(4) for verdict in results[i]]
     assert [verdict.ordinal for verdict in found] == list(range(40))
     assert [verdict.score for verdict in found] == [scene.scorer.score_of(data) for data in scene.pictures.values()]
+
+
+class Counted(Photos):
+    """Knows how many reads go on at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock, self.reading, self.most = threading.Lock(), 0, 0
+        self.together = threading.Barrier(2)
+
+    def read(self, key: ImageKey, *, version_id: str | None = None, max_bytes: int | None = None) -> bytes:
+        with self.lock:
+            self.reading += 1
+            self.most = max(self.most, self.reading)
+        self.together.wait(30)  # all images are read in pairs, so two are always there
+        data = super().read(key, version_id=version_id, max_bytes=max_bytes)
+        with self.lock:
+            self.reading -= 1
+        return data
+
+
+def test_few_bytes_of_files_are_in_memory_at_once() -> None:
+    scene = Scene(20)
+    sizes = {key: len(data) for key, data in scene.pictures.items()}
+    assert 3 * min(sizes.values()) > 2 * max(sizes.values()), "three of them never fit"
+    scene.limits = ScreeningLimits(fetchers=8, batch_size=4, max_image_bytes=max(sizes.values()))
+    counted = Counted()
+    fill(counted, scene.pictures.items())
+    scene.photos = counted
+    verdicts = scene.screen([replace(image, size=sizes[image.key]) for image in scene.refs()])
+    assert codes(verdicts) == [None] * 20
+    assert counted.most == 2, "eight could be fetched at once, and two have room"
 
 
 class Closed(Photos):

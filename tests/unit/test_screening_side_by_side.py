@@ -15,7 +15,8 @@ from jobs.domain import ImageKey, ImageRef, ShardId
 from jobs.errors import StorageAway, StorageUnavailable
 from jobs.progress import report_progress
 from jobs.screening import shard_run, shard_screener
-from jobs.screening.shard_screener import ScreeningLimits, ShardScreener
+from jobs.screening.limits import ScreeningLimits
+from jobs.screening.shard_screener import ShardScreener
 from jobs.testing import MemoryStorage
 
 SILENT = "s3://silent"

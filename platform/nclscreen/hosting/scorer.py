@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
 from jobs.ports import ScoredImage
 from ncl_model.architecture.config import NclConfig
-from ncl_model.imaging.decoding import DecodedImage, decode_image
+from ncl_model.imaging.decoding import DecodedImage
+from ncl_model.imaging.guarded_decoding import DecodingLimits, GuardedDecoder
 from nclscreen.hosting.applications import app_name
 from nclscreen.hosting.replica import Reply
 
@@ -23,7 +25,7 @@ class ServeScorer:
         self,
         configs: Mapping[str, NclConfig] | None = None,
         *,
-        max_pixels: int,
+        decoding: DecodingLimits,
         database: str,
         timeout_s: float = 300.0,
         attempts: int = 4,
@@ -33,18 +35,29 @@ class ServeScorer:
         `database`: whose dispatchers host the models, see `app_name`.
         """
         self._configs = dict(configs or {})
-        self._max_pixels = max_pixels
+        self._decoding = decoding
         self._database = database
         self._timeout_s = timeout_s
         self._attempts = attempts
         self._handles: dict[str, Any] = {}
+        self._decoder: GuardedDecoder | None = None
+        self._lock: Any = None
+        self.__setstate__(self.__dict__)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handles": {}}
+        return {**self.__dict__, "_handles": {}, "_decoder": None, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
 
     def decode(self, data: bytes, fingerprint: str) -> DecodedImage:
         """See `jobs.ports.Scorer.decode`."""
-        return decode_image(data, config=self._config(fingerprint), max_pixels=self._max_pixels)
+        config = self._config(fingerprint)
+        with self._lock:
+            if self._decoder is None:  # its budget is a share of the machine it decodes on
+                self._decoder = GuardedDecoder(self._decoding)
+        return self._decoder.decode(data, config=config)
 
     def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
         """See `jobs.ports.Scorer.score`. One call per batch."""

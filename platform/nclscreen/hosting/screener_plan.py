@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.screening.heatmaps import StoredHeatmaps
-from jobs.screening.shard_screener import ScreeningLimits, ShardScreener
+from jobs.screening.limits import ScreeningLimits
+from jobs.screening.shard_screener import ShardScreener
 from jobs.storage import S3Options, open_storage, parse_source
 from nclscreen.hosting.scorer import ServeScorer
 

@@ -112,7 +112,7 @@ class CardMaker:
     def _photo(self, verdict: Verdict) -> tuple[Image.Image, tuple[str, ...]]:
         storage = self._open_storage(verdict.container)
         data = storage.read(verdict.key, version_id=verdict.version_id, max_bytes=self._limits.max_image_bytes)
-        photo = upright_photo(data, self._limits.picture_side, max_pixels=self._limits.max_pixels)
+        photo = upright_photo(data, self._limits.picture_side)
         if verdict.sha256 is not None and sha256(data).hexdigest() != verdict.sha256:
             return photo, ("The file has changed since it was scored: this is its present picture.",)
         return photo, ()

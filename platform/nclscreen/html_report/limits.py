@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ncl_model.imaging.decoding import DEFAULT_MAX_PIXELS
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReportLimits:
@@ -21,7 +19,5 @@ class ReportLimits:
     jpeg_quality: int = 80
     #: larger objects are not read again for their picture
     max_image_bytes: int = 256 * 1024 * 1024
-    #: stored pixels of a photograph that is decoded again
-    max_pixels: int = DEFAULT_MAX_PIXELS
     #: pictures fetched and drawn at once
     fetchers: int = 4

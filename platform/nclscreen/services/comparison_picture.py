@@ -50,7 +50,7 @@ def comparison_picture(wiring: Wiring, job: Job, found: FoundVerdict) -> Image:
     if verdict.sha256 is not None and hashlib.sha256(data).hexdigest() != verdict.sha256:
         lines.append("the file has changed since it was scored: this is its present picture")
     copies = () if evidence is None else evidence.copies
-    return comparison(upright_photo(data, _LONGEST_SIDE), heatmap, lines, copies)
+    return comparison(upright_photo(data, _LONGEST_SIDE, wiring.decoder), heatmap, lines, copies)
 
 
 def _evidence_lines(evidence: Evidence | None, kinds: Sequence[str]) -> list[str]:
@@ -63,5 +63,5 @@ def _evidence_lines(evidence: Evidence | None, kinds: Sequence[str]) -> list[str
 def _computed_heatmap(wiring: Wiring, job: Job, data: bytes) -> NDArray[np.uint8]:
     """Heatmaps are not kept for every image; the same model computes the same one again."""
     predictor = wiring.versions.version(job.model.fingerprint).predictor()
-    image = predictor.decode(data, max_pixels=wiring.settings.max_pixels)
+    image = wiring.decoder.decode(data, config=predictor.config)
     return predictor.localize([image])[0].heatmap

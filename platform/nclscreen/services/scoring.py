@@ -58,7 +58,7 @@ def score_images(wiring: Wiring, images: Sequence[str], rule: FlagRule) -> Itera
 
 def _score(wiring: Wiring, predictor: Predictor, image: str, rule: FlagRule) -> ImageScore:
     try:
-        decoded = predictor.decode(_read(wiring, image), max_pixels=wiring.settings.max_pixels)
+        decoded = wiring.decoder.decode(_read(wiring, image), config=predictor.config)
     except StorageError as error:
         return ImageScore(image=image, error_code=str(error.code), error_message=error.reason)
     except ImageUnreadable as error:
