@@ -15,8 +15,7 @@ from jobs.sql.rows import job_from_row
 from jobs.sql.tables import jobs
 from jobs.stored_text import storable
 
-#: tries while the storage is away; with the longest pause between them about a day
-MAX_REPORT_ATTEMPTS = 300
+#: between two tries while the storage is away: growing, and without an end
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 300.0
 
@@ -69,11 +68,11 @@ class ReportQueue(JobTable):
             self.work.fail_in(connection, work, why, again_after_s=None)
 
     def delay(self, claim: ReportClaim, why: str) -> None:
-        """It cannot be written now: later, with growing pauses, and not for ever."""
+        """It cannot be written now: later, with growing pauses, however long that takes.
+
+        Nothing is final because something was away; who does not want to wait cancels the job, or deletes it.
+        """
         work = claim.work
-        if work.attempt >= MAX_REPORT_ATTEMPTS:
-            self.give_up(work, f"given up after {work.attempt} tries: {why}")
-            return
         pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(work.attempt - 1, 16))
         with writing(self._engine) as connection:
             _note(connection, work, report_error=storable(why, limit=ERROR_LIMIT))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, select
 from jobs.domain import Job, JobId, Work, WorkKind
 from jobs.domain.states import TRANSITIONS, JobState
 from jobs.errors import RequestRefused
-from jobs.leased_work.enqueueing import enqueue, failure, is_under_way
+from jobs.leased_work.enqueueing import enqueue, failure, is_under_way, withdraw
 from jobs.lifecycle.job_table import JobTable, is_frozen, locked
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import job_from_row
@@ -43,12 +43,13 @@ class Deletions(JobTable):
         What went wrong with removing it before is tried again.
 
         Raises JobNotFound, and RequestRefused for a job that is not over, whose completion report is still to be
-        written, or whose images another job is about to take.
+        written for the first time, or whose images another job is about to take.
         """
         with writing(self._engine) as connection:
             job = job_from_row(locked(connection, job_id))
             if job.state is not JobState.DELETING:
                 _check(connection, job)
+                withdraw(connection, WorkKind.COMPLETION_REPORT, job.id)
                 move_job(connection, job.id, job.state, JobState.DELETING, self._clock)
             if not is_under_way(connection, WorkKind.DELETION, job.id):
                 enqueue(connection, WorkKind.DELETION, job.id, job_id=job.id)
@@ -120,7 +121,7 @@ def _check(connection: Connection, job: Job) -> None:
     """Raises RequestRefused."""
     if JobState.DELETING not in TRANSITIONS[job.state]:
         raise RequestRefused(job.id, "delete", job.state, "it is not over; cancel it first")
-    if job.report_due:
+    if job.report_due and job.report_error is None:  # one that waits for its storage may wait for ever
         raise RequestRefused(job.id, "delete", job.state, "its completion report is still to be written")
     unprepared = select(jobs.c.id).where(
         jobs.c.retry_of == job.id, jobs.c.state.in_([JobState.PREPARING.value, JobState.PAUSED.value])

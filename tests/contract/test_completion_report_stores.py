@@ -10,10 +10,10 @@ from support.queueing import claim
 from support.reporting import STORE, ReportBench, read_report
 from support.servers.s3_server import S3Bucket
 
-from jobs.completion_reports.report_queue import FIRST_PAUSE_S, MAX_REPORT_ATTEMPTS
+from jobs.completion_reports.report_queue import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from jobs.domain import Job, JobId, JobOptions
 from jobs.domain.states import JobState
-from jobs.errors import AccessDenied, StorageUnavailable
+from jobs.errors import AccessDenied, RequestRefused, StorageUnavailable
 from jobs.storage import S3Options, open_storage
 
 
@@ -46,19 +46,42 @@ def test_a_store_that_is_away_delays_the_end_and_says_so(reports: ReportBench) -
     assert (job.state, job.report_error, job.report_due) == (JobState.COMPLETED, None, False)
 
 
-def test_a_store_that_stays_away_is_given_up_in_the_end(reports: ReportBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.completion_reports.report_queue.MAX_REPORT_ATTEMPTS", 2)
-    assert MAX_REPORT_ATTEMPTS > 100
+def test_a_store_that_stays_away_is_waited_for_however_long(reports: ReportBench) -> None:
+    """More than a day: nothing is final because something was away."""
     job_id = reports.finish_shards(entries(4))
 
     def away(key: str) -> None:
         raise StorageUnavailable(STORE, "gone")
 
     reports.storage.before = away  # type: ignore[method-assign]
-    assert waiting(reports, job_id).state is JobState.COMPLETING
-    reports.bench.clock.advance(1000)
+    waited_s = 0.0
+    for _ in range(320):
+        assert waiting(reports, job_id).state is JobState.COMPLETING
+        reports.bench.clock.advance(LONGEST_PAUSE_S + 1)
+        waited_s += LONGEST_PAUSE_S + 1
+    assert waited_s > 24 * 3600
+    job = reports.bench.store.get(job_id)
+    assert (job.report_due, job.report_error) == (True, f"{STORE}: gone")
+    assert reports.bench.store.waits_for(job_id) == f"{STORE}: gone"
+    reports.storage.before = lambda key: None  # type: ignore[method-assign]
     job = waiting(reports, job_id)
-    assert (job.state, job.report_error) == (JobState.COMPLETED, f"given up after 2 tries: {STORE}: gone")
+    assert (job.state, job.report_error, job.report_due) == (JobState.COMPLETED, None, False)
+
+
+def test_a_job_whose_report_nobody_waits_for_any_more_can_be_deleted(reports: ReportBench) -> None:
+    job_id = reports.finish_shards(entries(4))
+
+    def away(key: str) -> None:
+        raise StorageUnavailable(STORE, "gone")
+
+    reports.storage.before = away  # type: ignore[method-assign]
+    reports.bench.store.cancel(job_id)
+    with pytest.raises(RequestRefused, match="still to be written"):
+        reports.bench.store.begin_deletion(job_id)  # nobody tried
+    assert waiting(reports, job_id).report_error == f"{STORE}: gone"
+    assert reports.bench.store.begin_deletion(job_id).state is JobState.DELETING
+    reports.bench.clock.advance(LONGEST_PAUSE_S + 1)
+    assert not reports.step()
 
 
 def test_a_store_that_refuses_costs_the_report_and_not_the_job(reports: ReportBench) -> None:
