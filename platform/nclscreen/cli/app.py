@@ -72,6 +72,7 @@ def build_app() -> typer.Typer:
         retry,
         score,
         screen,
+        serve,
         train,
     )
 
@@ -139,6 +140,10 @@ def build_app() -> typer.Typer:
             release.calibration,
             "Examples:\n\n  nclscreen calibration\n\n"
             "  nclscreen calibration --weights mine.safetensors --max-fpr 0.01 --json",
+        ),
+        (
+            serve.serve,
+            "Examples:\n\n  nclscreen serve\n\n  curl 'http://127.0.0.1:8080/v1/verdicts?flagged=true&limit=10'",
         ),
         (doctor.doctor, "Example:\n\n  nclscreen doctor --source s3://archive"),
         (demo.demo, "Example:\n\n  nclscreen demo --out demo-output"),

@@ -1,0 +1,124 @@
+"""Errors as problem details (RFC 9457): a stable type, a status, a sentence that says what to do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from jobs.errors import (
+    AccessDenied,
+    AmbiguousImage,
+    IllegalTransition,
+    InvalidCursor,
+    InvalidFilter,
+    InvalidSource,
+    JobNotFound,
+    JobsError,
+    ModelUnavailable,
+    NotAwaitingConfirmation,
+    NothingToRetry,
+    ObjectNotFound,
+    RequestRefused,
+    StorageError,
+    StorageUnavailable,
+    TokenReused,
+    VerdictNotFound,
+)
+from jobs.sql.errors import DATABASE_AWAY
+from jobs.webhooks.urls import InvalidWebhook
+from ncl_model.errors import ImageUnreadable, NclModelError
+from nclscreen.services.comparison_picture import NoPicture
+from nclscreen.services.errors import InvalidRequest
+from nclscreen.stored_heatmaps import HeatmapMissing
+
+logger = logging.getLogger(__name__)
+
+#: what the type of every problem begins with
+TYPE = "urn:nclscreen:problem:"
+_MEDIA_TYPE = "application/problem+json"
+#: seconds after which something that is away may be there again
+_RETRY_AFTER_S = 5
+
+#: by class of error: status, type; the first that fits
+_KNOWN: Sequence[tuple[type[Exception], int, str]] = (
+    (JobNotFound, 404, "job-not-found"),
+    (VerdictNotFound, 404, "verdict-not-found"),
+    (HeatmapMissing, 404, "no-heatmap"),
+    (NoPicture, 404, "no-picture"),
+    (AmbiguousImage, 409, "ambiguous-image"),
+    (NothingToRetry, 409, "nothing-to-retry"),
+    (TokenReused, 409, "idempotency-key-reused"),
+    (RequestRefused, 409, "wrong-state"),
+    (NotAwaitingConfirmation, 409, "wrong-state"),
+    (IllegalTransition, 409, "wrong-state"),
+    (InvalidCursor, 422, "invalid-cursor"),
+    (InvalidFilter, 422, "invalid-filter"),
+    (InvalidSource, 422, "invalid-source"),
+    (InvalidWebhook, 422, "invalid-request"),
+    (InvalidRequest, 422, "invalid-request"),
+    (ImageUnreadable, 422, "image-unreadable"),
+    (ModelUnavailable, 503, "model-away"),
+    (ObjectNotFound, 404, "object-not-found"),
+    (AccessDenied, 502, "storage-refused"),
+    (StorageUnavailable, 503, "storage-away"),
+    (StorageError, 502, "storage-refused"),
+    (JobsError, 422, "refused"),
+    (NclModelError, 422, "refused"),
+)
+
+
+def problem_response(status: int, kind: str, detail: str, **members: Any) -> JSONResponse:
+    """A problem document; `members` are further ones."""
+    headers = {"Retry-After": str(_RETRY_AFTER_S)} if status == 503 else None
+    document = {"type": TYPE + kind, "title": kind.replace("-", " "), "status": status, "detail": detail}
+    return JSONResponse(document | members, status, headers, media_type=_MEDIA_TYPE)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Have every error leave the application as a problem."""
+    for kind in (JobsError, NclModelError):
+        app.add_exception_handler(kind, _told)
+    for away in DATABASE_AWAY:
+        app.add_exception_handler(away, _away)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _told(request: Request, error: Exception) -> JSONResponse:
+    status, kind = next((status, kind) for known, status, kind in _KNOWN if isinstance(error, known))
+    members = {"field": error.field} if isinstance(error, InvalidRequest) else {}
+    return problem_response(status, kind, str(error), **members)
+
+
+async def _away(request: Request, error: Exception) -> JSONResponse:
+    return problem_response(503, "database-away", "the database does not answer; ask again")
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    found = [
+        {"field": ".".join(str(part) for part in each["loc"][1:]), "in": str(each["loc"][0]), "reason": each["msg"]}
+        for each in error.errors()
+    ]
+    detail = "; ".join(f"{each['field'] or each['in']}: {each['reason']}" for each in found)
+    return problem_response(422, "invalid-request", detail, errors=found)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    kinds = {404: "not-found", 405: "method-not-allowed"}
+    answer = problem_response(error.status_code, kinds.get(error.status_code, "refused"), str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    logger.error("a request failed: %s %s", request.method, request.url.path, exc_info=error)
+    return problem_response(500, "internal", "something went wrong here; the log of the server says what")

@@ -1,0 +1,59 @@
+"""The HTTP server: one process, which ends soon when it is told to, whoever listens to events still."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+import uvicorn
+
+from jobs.errors import JobsError
+from nclscreen.api.app import create_app
+from nclscreen.wiring import Wiring
+
+#: for requests that are under way when the server ends; event streams would never end by themselves
+_GRACE_S = 2
+
+
+class AddressRefused(JobsError):
+    """The server may not listen on this address, or cannot."""
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 is any free one. Raises AddressRefused."""
+    _check_loopback(host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+    except OSError as error:
+        found.close()
+        raise AddressRefused(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port"
+        ) from None
+    return found
+
+
+def serve(wiring: Wiring, listening: socket.socket) -> None:
+    """Answer requests until the process is told to end."""
+    config = uvicorn.Config(
+        create_app(wiring),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _check_loopback(host: str) -> None:
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        raise AddressRefused(f"{host!r} is no address of this machine; write 127.0.0.1 or ::1") from None
+    if not loopback:
+        raise AddressRefused(
+            f"{host} can be reached by others, and there are no API keys yet: whoever reaches it may see and do "
+            "everything. Listen on 127.0.0.1, and put a proxy with access control of its own before it"
+        )

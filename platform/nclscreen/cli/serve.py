@@ -1,0 +1,28 @@
+"""`serve`: the HTTP API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nclscreen.cli import output
+from nclscreen.wiring import wire
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; only those of this machine itself.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any that is free.")] = 8080,
+) -> None:
+    """Answer over HTTP until Ctrl-C: submit, look at, and steer jobs, query verdicts, fetch pictures. Needs no Ray."""
+    from nclscreen.api.server import listening_socket
+    from nclscreen.api.server import serve as answer
+
+    wiring = wire()
+    wiring.jobs.latest(1)  # an unusable database shows at once
+    with listening_socket(host, port) as listening:
+        address, bound = listening.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        output.err.print(f"serving http://{shown}:{bound}/v1/jobs, described in /openapi.json; stop with Ctrl-C")
+        output.err.print("everybody on this machine may see and do everything: there are no API keys yet")
+        answer(wiring, listening)

@@ -1,0 +1,78 @@
+"""One verdict as pictures of a chosen size, ready to be sent."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from jobs.verdicts import FoundVerdict
+from nclscreen.pictures import upright_photo
+from nclscreen.pictures.overlay import overlay
+from nclscreen.services.comparison_picture import NoPicture
+from nclscreen.stored_heatmaps import HeatmapMissing, heatmap_reader
+from nclscreen.wiring import Wiring
+
+_QUALITY = 88
+_THUMBNAIL = 256
+
+
+class PictureKind(StrEnum):
+    """What is shown."""
+
+    PHOTOGRAPH = "photograph"
+    HEATMAP = "heatmap"
+    OVERLAY = "overlay"
+    THUMBNAIL = "thumbnail"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """An encoded picture."""
+
+    data: bytes
+    media_type: str
+    #: whether it shows the bytes that were scored, and not what the file has become since
+    is_the_scored_one: bool
+
+    @property
+    def digest(self) -> str:
+        """Of the encoded bytes, 32 hex digits."""
+        return hashlib.sha256(self.data).hexdigest()[:32]
+
+
+def verdict_picture(wiring: Wiring, found: FoundVerdict, kind: PictureKind, side: int) -> Picture:
+    """`side`: the longest side in pixels, at least 64; a thumbnail's is 256 at most.
+
+    Raises NoPicture for an image without a score, HeatmapMissing, StorageError, ImageUnreadable.
+    """
+    verdict = found.verdict
+    if kind is PictureKind.HEATMAP:
+        return _encoded(Image.fromarray(_heatmap(wiring, found)), "PNG", scored=True)
+    data = wiring.open_storage(verdict.container).read(verdict.key, version_id=verdict.version_id)
+    scored = verdict.sha256 is not None and hashlib.sha256(data).hexdigest() == verdict.sha256
+    limit = wiring.settings.max_pixels
+    side = min(side, _THUMBNAIL) if kind is PictureKind.THUMBNAIL else side
+    photograph = upright_photo(data, side, max_pixels=limit)
+    if kind is PictureKind.OVERLAY:
+        photograph = overlay(photograph, _heatmap(wiring, found))
+    return _encoded(photograph, "JPEG", scored=scored)
+
+
+def _heatmap(wiring: Wiring, found: FoundVerdict) -> NDArray[np.uint8]:
+    if found.verdict.score is None:
+        raise NoPicture(f"{found.ref} has no score: {found.verdict.error_code} ({found.verdict.error_message})")
+    if found.verdict.map_uri is None:
+        raise HeatmapMissing(f"no heatmap of {found.ref} was kept; NCLSCREEN_HEATMAPS=all keeps those of all images")
+    return heatmap_reader(wiring.open_storage)(found.verdict)
+
+
+def _encoded(image: Image.Image, form: str, *, scored: bool) -> Picture:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **({"quality": _QUALITY} if form == "JPEG" else {}))
+    return Picture(data=buffer.getvalue(), media_type=f"image/{form.lower()}", is_the_scored_one=scored)

@@ -1,0 +1,162 @@
+"""Jobs over HTTP: submitted once for each key, listed in pages, steered, followed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from support.screened_jobs import ScreenedJob, photo_bytes
+
+from nclscreen.wiring import Wiring
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "corpus"
+    made.mkdir()
+    (made / "a.jpg").write_bytes(photo_bytes())
+    return made
+
+
+def submitted(client: TestClient, folder: Path, **body: Any) -> dict[str, Any]:
+    answer = client.post("/v1/jobs", json={"source": str(folder), "threshold": 0.5} | body)
+    assert answer.status_code == 201, answer.text
+    document: dict[str, Any] = answer.json()
+    assert answer.headers["location"] == f"/v1/jobs/{document['id']}"
+    return document
+
+
+def test_a_job_is_submitted_and_found(client: TestClient, folder: Path) -> None:
+    made = submitted(client, folder, name="weekly", tags=["x"], priority=3)
+    found = client.get(f"/v1/jobs/{made['id']}").json()
+    assert (found["state"], found["name"], found["tags"], found["priority"]) == ("preparing", "weekly", ["x"], 3)
+    assert found["waits_for"] == "no dispatcher works on this database"
+    listed = client.get("/v1/jobs").json()
+    assert [each["id"] for each in listed["data"]] == [made["id"]]
+    assert (listed["has_more"], listed["next"]) == (False, None)
+
+
+def test_the_same_idempotency_key_makes_no_second_job(client: TestClient, folder: Path) -> None:
+    body, headers = {"source": str(folder), "threshold": 0.5}, {"Idempotency-Key": "k1"}
+    first = client.post("/v1/jobs", json=body, headers=headers)
+    again = client.post("/v1/jobs", json=body, headers=headers)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["id"] == again.json()["id"]
+    other = client.post("/v1/jobs", json=body | {"threshold": 0.6}, headers=headers)
+    assert (other.status_code, other.json()["type"]) == (409, "urn:nclscreen:problem:idempotency-key-reused")
+    assert len(client.get("/v1/jobs").json()["data"]) == 1
+
+
+def test_pages_have_every_job_once_although_new_ones_come(client: TestClient, folder: Path) -> None:
+    made = [submitted(client, folder)["id"] for _ in range(5)]
+    seen: list[str] = []
+    page = client.get("/v1/jobs", params={"limit": 2}).json()
+    while True:
+        seen += [each["id"] for each in page["data"]]
+        if not page["has_more"]:
+            break
+        submitted(client, folder, tags=["new"])
+        page = client.get("/v1/jobs", params={"limit": 2, "cursor": page["next"]}).json()
+    assert seen == made[::-1]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "kind"),
+    [
+        ({"tagg": "x"}, 422, "invalid-request"),
+        ({"limit": 0}, 422, "invalid-request"),
+        ({"limit": 1001}, 422, "invalid-request"),
+        ({"state": "sleeping"}, 422, "invalid-request"),
+        ({"cursor": "none"}, 422, "invalid-cursor"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_problem(
+    client: TestClient, parameters: dict[str, Any], status: int, kind: str
+) -> None:
+    answer = client.get("/v1/jobs", params=parameters)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.json()
+    assert (document["type"], document["status"]) == (f"urn:nclscreen:problem:{kind}", status)
+    assert document["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"threshold": 0.5}, "source"),
+        ({"source": "x", "treshold": 0.5}, "treshold"),
+        ({"source": "x", "token": "k"}, "token"),
+        ({"source": "FOLDER", "threshold": 2}, "threshold"),
+        ({"source": "FOLDER", "min_size": "many"}, "min_size"),
+    ],
+)
+def test_a_request_that_is_wrong_names_the_field_and_makes_no_job(
+    client: TestClient, folder: Path, body: dict[str, Any], named: str
+) -> None:
+    answer = client.post("/v1/jobs", json={k: str(folder) if v == "FOLDER" else v for k, v in body.items()})
+    assert answer.status_code == 422
+    document = answer.json()
+    assert named in {document.get("field"), *(each["field"] for each in document.get("errors", []))}
+    assert client.get("/v1/jobs").json()["data"] == []
+
+
+def test_a_job_is_steered(client: TestClient, folder: Path) -> None:
+    address = f"/v1/jobs/{submitted(client, folder)['id']}"
+    assert client.post(f"{address}/priority", json={"priority": 7}).json()["priority"] == 7
+    assert client.post(f"{address}/cancel").json()["state"] == "cancelled"
+    again = client.post(f"{address}/resume")
+    assert (again.status_code, again.json()["type"]) == (409, "urn:nclscreen:problem:wrong-state")
+    assert client.delete(address).status_code == 202
+
+
+def test_failed_images_are_tried_once_more(screened: ScreenedJob, client: TestClient) -> None:
+    address = f"/v1/jobs/{screened.job.id}"
+    answer = client.post(f"{address}/retry", json={"codes": ["corrupt"]})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["retry_of"] == screened.job.id
+    assert client.post(f"{address}/retry", json={"codes": ["timeout"]}).json()["type"].endswith("nothing-to-retry")
+
+
+def test_unknown_jobs_and_addresses_are_not_found(client: TestClient) -> None:
+    for address in ("/v1/jobs/0000000000000000", "/v1/jobs/%2e%2e", "/v1/jobs/0000000000000000/events", "/v2"):
+        answer = client.get(address)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_events_tell_every_change_until_the_end(
+    client: TestClient, wiring: Wiring, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nclscreen.api.job_events.LOOK_S", 0.01)
+    job_id = submitted(client, folder)["id"]
+    told: list[tuple[str, Any]] = []
+    with client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        kind = ""
+        for line in answer.iter_lines():
+            if line.startswith("event: "):
+                kind = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                told.append((kind, json.loads(line.removeprefix("data: "))))
+                if len(told) == 1:
+                    wiring.jobs.prioritize(job_id, 4)
+                elif len(told) == 2:
+                    wiring.jobs.cancel(job_id)
+    assert [kind for kind, _ in told] == ["job", "job", "job", "end"]
+    assert [each["priority"] for kind, each in told if kind == "job"] == [0, 4, 4]
+    assert told[-1][1] == {"id": job_id, "state": "cancelled"}
+
+
+def test_who_comes_back_hears_nothing_twice(client: TestClient, wiring: Wiring, folder: Path) -> None:
+    job_id = submitted(client, folder)["id"]
+    wiring.jobs.cancel(job_id)
+    first = client.get(f"/v1/jobs/{job_id}/events").text
+    last = next(line.removeprefix("id: ") for line in first.splitlines() if line.startswith("id: "))
+    again = client.get(f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": last}).text
+    assert "event: job" in first
+    assert "event: job" not in again
+    assert "event: end" in again

@@ -1,0 +1,108 @@
+"""Verdicts and their pictures over HTTP."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+from support.screened_jobs import ScreenedJob
+
+
+def keys(client: TestClient, **parameters: Any) -> list[str]:
+    answer = client.get("/v1/verdicts", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return [each["key"] for each in answer.json()["data"]]
+
+
+def test_flagged_ones_come_highest_score_first_and_others_in_the_order_of_the_manifest(
+    screened: ScreenedJob, client: TestClient
+) -> None:
+    job = screened.job.id
+    assert keys(client, flagged=True) == ["a.jpg", "<script>.jpg", "d.jpg"]
+    assert keys(client, job=job) == ["a.jpg", "b.jpg", "<script>.jpg", "broken.jpg", "d.jpg"]
+    assert keys(client, job=job, failed=True) == ["broken.jpg"]
+    assert keys(client, job=job, error_code="corrupt") == ["broken.jpg"]
+    assert keys(client, job=job, min_score=0.5, max_score=0.8) == ["<script>.jpg", "d.jpg"]
+    assert keys(client, flagged=True, prefix="a", container=screened.folder.as_uri() + "/") == ["a.jpg"]
+
+
+def test_pages_have_every_verdict_once(screened: ScreenedJob, client: TestClient) -> None:
+    seen, cursor = [], None
+    while True:
+        parameters = {"job": screened.job.id, "limit": 2} | ({} if cursor is None else {"cursor": cursor})
+        page = client.get("/v1/verdicts", params=parameters).json()
+        seen += [each["ordinal"] for each in page["data"]]
+        cursor = page["next"]
+        if not page["has_more"]:
+            break
+    assert seen == [0, 1, 2, 3, 4]
+    other = client.get("/v1/verdicts", params={"flagged": True, "cursor": "x"})
+    assert other.json()["type"] == "urn:nclscreen:problem:invalid-cursor"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kind"),
+    [({}, "invalid-filter"), ({"flagged": True, "min_scor": 1}, "invalid-request"), ({"job": "no"}, "job-not-found")],
+)
+def test_lists_that_nobody_can_mean_are_refused(
+    screened: ScreenedJob, client: TestClient, parameters: dict[str, Any], kind: str
+) -> None:
+    assert client.get("/v1/verdicts", params=parameters).json()["type"] == f"urn:nclscreen:problem:{kind}"
+
+
+def test_one_verdict_by_its_place(screened: ScreenedJob, client: TestClient) -> None:
+    address = f"/v1/jobs/{screened.job.id}/verdicts"
+    found = client.get(f"{address}/2").json()
+    assert (found["ref"], found["key"], found["score"]) == (f"{screened.job.id}/2", "<script>.jpg", 0.7)
+    assert client.get(f"{address}/5").json()["type"] == "urn:nclscreen:problem:verdict-not-found"
+    assert client.get(f"{address}/-1").status_code == 422
+    assert client.get(f"{address}/{2**70}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("kind", "media", "size"),
+    [
+        ("photograph", "image/jpeg", (96, 64)),
+        ("overlay", "image/jpeg", (96, 64)),
+        ("thumbnail", "image/jpeg", (96, 64)),
+        ("heatmap", "image/png", (48, 32)),
+    ],
+)
+def test_pictures_are_kept_by_browsers_for_good(
+    screened: ScreenedJob, client: TestClient, kind: str, media: str, size: tuple[int, int]
+) -> None:
+    address = f"/v1/jobs/{screened.job.id}/verdicts/0/{kind}"
+    answer = client.get(address)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, media)
+    assert Image.open(io.BytesIO(answer.content)).size == size
+    assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+    again = client.get(address, headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_photograph_that_has_changed_is_shown_and_not_kept(screened: ScreenedJob, client: TestClient) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (200, 100), "red").save(buffer, "JPEG")
+    (screened.folder / "a.jpg").write_bytes(buffer.getvalue())
+    answer = client.get(f"/v1/jobs/{screened.job.id}/verdicts/0/photograph", params={"side": 64})
+    assert Image.open(io.BytesIO(answer.content)).size == (64, 32)
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "problem"),
+    [
+        (3, "overlay", "object-not-found"),
+        (3, "heatmap", "no-picture"),
+        (4, "heatmap", "no-heatmap"),
+        (0, "portrait", "invalid-request"),
+    ],
+)
+def test_pictures_that_are_not_there_say_why(
+    screened: ScreenedJob, client: TestClient, place: int, kind: str, problem: str
+) -> None:
+    answer = client.get(f"/v1/jobs/{screened.job.id}/verdicts/{place}/{kind}")
+    assert answer.json()["type"] == f"urn:nclscreen:problem:{problem}", answer.text
