@@ -20,8 +20,9 @@ from PIL import Image, UnidentifiedImageError
 from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ImageUnreadable
 from ncl_model.imaging.canvas import fit_size, pad_to_canvas
-from ncl_model.imaging.fitting import fitted_rgb
-from ncl_model.imaging.native_blocks import NativeBlocks
+from ncl_model.imaging.fitting import fitted_rgb, upright_luma
+from ncl_model.imaging.grid import BLOCK
+from ncl_model.imaging.native_blocks import NativeBlocks, gather_blocks
 from ncl_model.imaging.pixels import to_rgb
 from ncl_model.imaging.png_texts import without_long_texts
 
@@ -119,15 +120,18 @@ def _to_canvas(image: Image.Image, config: NclConfig) -> DecodedImage:
     orientation = _orientation(image)
     turned = orientation >= 5
     width, height = (stored_height, stored_width) if turned else (stored_width, stored_height)
-    target = _target_size(width, height, config)
-    _draft(image, target[::-1] if turned else target, config.draft_margin)
-    rgb = fitted_rgb(image, _UPRIGHT.get(orientation), target)
+    target, turn = _target_size(width, height, config), _UPRIGHT.get(orientation)
+    native = config.native_blocks > 0 and target != (width, height) and min(width, height) >= 2 * BLOCK
+    if not native:
+        _draft(image, target[::-1] if turned else target, config.draft_margin)
+    rgb = fitted_rgb(image, turn, target)
     return DecodedImage(
         pixels=pad_to_canvas(np.asarray(rgb)),
         valid_height=target[1],
         valid_width=target[0],
         width=width,
         height=height,
+        blocks=gather_blocks(upright_luma(image, turn), target[::-1], config.native_blocks) if native else None,
     )
 
 

@@ -7,6 +7,8 @@ Pillow's ``resize`` does at first. The pixels are the same to the last bit (``te
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ncl_model.imaging.bands import row_bands
@@ -41,6 +43,17 @@ def fitted_rgb(image: Image.Image, turn: Transpose | None, size: tuple[int, int]
         return reduced
     box = (0, 0, width / across, height / down)
     return reduced.resize(size, Image.Resampling.BILINEAR, box=box)
+
+
+def upright_luma(image: Image.Image, turn: Transpose | None) -> NDArray[np.uint8]:
+    """(H, W) uint8 of the turned image at its own size, transparency laid over white. Raises as ``to_rgb`` does."""
+    convert = rgb_conversion(image)
+    width, height = image.size[::-1] if turn in _SIDEWAYS else image.size
+    luma = np.empty((height, width), np.uint8)
+    for top, bottom in row_bands(height, width):
+        part = convert(image.crop(_stored(turn, (top, bottom), image.size)))
+        luma[top:bottom] = np.asarray((part if turn is None else part.transpose(turn)).convert("L"))
+    return luma
 
 
 def _reduced(

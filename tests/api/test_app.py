@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -89,3 +90,10 @@ def test_a_database_with_rows_answers_while_it_is_written(client: TestClient, wi
     with wiring.engine.begin() as connection:
         connection.execute(text("CREATE TABLE scratch (a INTEGER)"))
         assert client.get("/v1/jobs").status_code == 200
+
+
+def test_the_documentation_has_every_address(client: TestClient) -> None:
+    text_ = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    for path in client.get("/openapi.json").json()["paths"]:
+        last = path.rsplit("/", 1)[-1]
+        assert path.replace("{job_id}", "{id}") in text_ or last in text_ or last == "{kind}", path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import numpy as np
@@ -12,7 +13,9 @@ from PIL import Image
 from support.textured import textured
 
 from ncl_model.architecture.compression import CompressionFeatures
+from ncl_model.architecture.config import NclConfig
 from ncl_model.architecture.traces import spread
+from ncl_model.imaging.decoding import decode_image, decode_photo
 from ncl_model.imaging.grid import find_grids
 from ncl_model.imaging.native_blocks import gather_blocks
 
@@ -73,3 +76,46 @@ def test_features_are_averaged_by_cell_and_the_padding_repeats_the_edge() -> Non
 def test_what_has_no_native_blocks_is_refused(size: tuple[int, int], valid: tuple[int, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         gather_blocks(np.zeros(size, np.uint8), valid, 2)
+
+
+CONFIG = NclConfig(
+    architecture="experts",
+    compression="dct",
+    head="pooled",
+    grid="estimated",
+    geometry="fit",
+    input_size=96,
+    native_blocks=2,
+)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_decoding_gathers_them_upright_and_before_any_resize(orientation: int, mode: str) -> None:
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(textured(3, 150, 201)).convert(mode)
+    stored.save(buffer, "PNG", exif=exif)
+    decoded = decode_image(buffer.getvalue(), config=CONFIG)
+    luma = np.asarray(Image.fromarray(decode_photo(buffer.getvalue())).convert("L"))
+    wanted = gather_blocks(luma, (decoded.valid_height, decoded.valid_width), 2)
+    assert decoded.blocks is not None
+    np.testing.assert_array_equal(decoded.blocks.luma, wanted.luma)
+    assert decoded.blocks.strength == wanted.strength
+
+
+def test_photographs_that_fit_have_none_and_other_configs_ask_for_none() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(textured(3, 90, 96)).save(buffer, "JPEG")
+    assert decode_image(buffer.getvalue(), config=CONFIG).blocks is None
+    larger = io.BytesIO()
+    Image.fromarray(textured(3, 300, 400)).save(larger, "JPEG")
+    assert decode_image(larger.getvalue(), config=dataclasses.replace(CONFIG, native_blocks=0)).blocks is None
+    assert decode_image(larger.getvalue(), config=CONFIG).blocks is not None
+
+
+def test_a_strip_is_too_thin_for_blocks() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(textured(3, 15, 400)).save(buffer, "PNG")
+    assert decode_image(buffer.getvalue(), config=CONFIG).blocks is None

@@ -56,9 +56,8 @@ def verdict_picture(wiring: Wiring, found: FoundVerdict, kind: PictureKind, side
         return _encoded(Image.fromarray(_heatmap(wiring, found)), "PNG", scored=True)
     data = wiring.open_storage(verdict.container).read(verdict.key, version_id=verdict.version_id)
     scored = verdict.sha256 is not None and hashlib.sha256(data).hexdigest() == verdict.sha256
-    limit = wiring.settings.max_pixels
     side = min(side, _THUMBNAIL) if kind is PictureKind.THUMBNAIL else side
-    photograph = upright_photo(data, side, max_pixels=limit)
+    photograph = upright_photo(data, side)
     if kind is PictureKind.OVERLAY:
         photograph = overlay(photograph, _heatmap(wiring, found))
     return _encoded(photograph, "JPEG", scored=scored)
