@@ -53,8 +53,11 @@ class Checkpoint:
     #: data, recipe, seed, commands
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    def fingerprint(self, precision: Precision) -> str:
-        """sha256 hex over weights (in name order), config and numeric precision.
+    def fingerprint(self, precision: Precision, device: str = "cpu") -> str:
+        """sha256 hex over weights (in name order), config and arithmetic.
+
+        float32 gives the same scores on every kind of device but for rounding (``tests/gpu``); bfloat16, whose rounding
+        moves scores, is an arithmetic of its own on each. ``device``: its kind, as torch names it.
 
         Same fingerprint and same image bytes mean the same verdict; name, metrics and provenance may be
         corrected without making it another model.
@@ -64,7 +67,8 @@ class Checkpoint:
             tensor = self.weights[name]
             digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
             digest.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        digest.update(f"|{self.config.to_json()}|{precision}".encode())
+        arithmetic = precision if precision == "float32" or device == "cpu" else f"{precision} on {device}"
+        digest.update(f"|{self.config.to_json()}|{arithmetic}".encode())
         return digest.hexdigest()
 
     def build(self, path: object = "checkpoint") -> Network:

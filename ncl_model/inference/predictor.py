@@ -24,7 +24,7 @@ from ncl_model.imaging.decoding import DEFAULT_MAX_PIXELS, DecodedImage, decode_
 from ncl_model.imaging.grid import MeasuredGrids, measure_grids
 from ncl_model.imaging.native_blocks import NativeBlocks
 from ncl_model.inference.checkpoint import Checkpoint, Precision, load_checkpoint, shipped_weights
-from ncl_model.inference.device import device_named
+from ncl_model.inference.device import batch_on, device_named, exact_arithmetic, is_out_of_memory, release_memory
 from ncl_model.inference.evidence import Evidence
 from ncl_model.inference.expert_statistics import statistics
 from ncl_model.inference.folding import fold_batch_norms
@@ -84,8 +84,10 @@ class Predictor:
         # folded first: kernels made anew are not channels last
         self._network = channels_last(fold_batch_norms(network.to(self._device).eval()))
         self.precision: Precision = precision
-        #: sha256 hex over weights, preprocessing and precision
-        self.fingerprint = checkpoint.fingerprint(precision)
+        #: images of one forward pass, always: fewer are filled up
+        self._step = batch_on(self._device)
+        #: sha256 hex over weights, preprocessing and arithmetic
+        self.fingerprint = checkpoint.fingerprint(precision, self._device.type)
         self.name = checkpoint.name
         self.version = checkpoint.version
         self.config: NclConfig = checkpoint.config
@@ -132,8 +134,9 @@ class Predictor:
         H and W are multiples of 32. ``valid_sizes`` is (valid_height, valid_width) per image; without it the
         whole canvas is photograph. ``blocks``: what ``DecodedImage`` has of them, image by image. On a CPU
         images go through one by one: it is as fast there, needs less memory, and an image's result cannot depend on its
-        batchmates, not even in the last bit.
-        Raises ValueError for another shape or dtype.
+        batchmates, not even in the last bit. On an accelerator as many go through together as always, the last ones
+        filled up; half as many, and so on, where memory does not suffice.
+        Raises ValueError for another shape or dtype, and what torch raises.
         """
         if batch.ndim != 4 or batch.shape[3] != 3 or batch.dtype != np.uint8:
             raise ValueError(f"a batch is (B, H, W, 3) uint8, got {batch.shape} {batch.dtype}")
@@ -144,14 +147,39 @@ class Predictor:
         native = [None] * len(batch) if blocks is None else blocks
         if len(native) != len(batch):
             raise ValueError(f"{len(batch)} images but native blocks of {len(native)}")
-        step = 1 if self._device.type == "cpu" else batch.shape[0]
-        slices = [slice(i, i + step) for i in range(0, len(batch), step)]
-        parts = [self._forward(batch[each], sizes[each], native[each]) for each in slices]
+        parts = self._parts(batch, sizes, native)
         heads = [part.head for part in parts if part.head is not None]
         statistics = tuple(each for part in parts for each in part.statistics)
         strengths = tuple(each for part in parts for each in part.grid_strengths)
         head = np.concatenate(heads) if heads else None
         return Answer(np.concatenate([part.maps for part in parts]), head, statistics, strengths)
+
+    def _parts(
+        self, batch: NDArray[np.uint8], sizes: Sequence[tuple[int, ...]], native: Sequence[NativeBlocks | None]
+    ) -> list[Answer]:
+        step = self._step
+        while True:
+            slices = [slice(i, i + step) for i in range(0, len(batch), step)]
+            try:
+                return [self._filled_up(batch[each], sizes[each], native[each], step) for each in slices]
+            except Exception as error:
+                if step == 1 or not is_out_of_memory(error):
+                    raise
+            # here, when the error and what its frames hold are gone
+            release_memory(self._device)
+            step //= 2
+
+    def _filled_up(
+        self, batch: NDArray[np.uint8], sizes: Sequence[tuple[int, ...]], native: Sequence[NativeBlocks | None], to: int
+    ) -> Answer:
+        """The answer of one forward pass over ``to`` images: the last one is repeated where there are fewer."""
+        count = len(batch)
+        if count == to:
+            return self._forward(batch, sizes, native)
+        indices = [*range(count), *[count - 1] * (to - count)]
+        filled = self._forward(batch[indices], [sizes[i] for i in indices], [native[i] for i in indices])
+        head = None if filled.head is None else filled.head[:count]
+        return Answer(filled.maps[:count], head, filled.statistics[:count], filled.grid_strengths[:count])
 
     def judge(
         self,
@@ -165,7 +193,12 @@ class Predictor:
 
         ``copies``: whether copied regions are searched for, where the config asks for it.
         """
-        answer = self.ask(batch, valid_sizes, blocks)
+        return self.conclude(self.ask(batch, valid_sizes, blocks), batch, valid_sizes, copies=copies)
+
+    def conclude(
+        self, answer: Answer, batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, int]], *, copies: bool = True
+    ) -> list[Judgement]:
+        """What follows from an answer of ``ask``: no network is needed any more, and none is kept waiting."""
         search = self.config.copy_move if copies else None
         judgements = []
         for index, (height, width) in enumerate(valid_sizes):
@@ -188,7 +221,11 @@ class Predictor:
         ``valid_sizes`` is (valid_height, valid_width) per image, ``blocks`` as in ``ask``. Raises ValueError when the
         counts differ or a valid size does not lie on the canvas.
         """
-        found = self.judge(batch, valid_sizes, blocks)
+        return self.summarize(self.judge(batch, valid_sizes, blocks))
+
+    @staticmethod
+    def summarize(found: Sequence[Judgement]) -> BatchAnswer:
+        """Judgements as the small numbers that travel."""
         areas = np.array([tampered_areas(each.probabilities) for each in found], dtype=np.float32)
         return BatchAnswer(
             np.array([each.score for each in found], dtype=np.float32),
@@ -256,7 +293,8 @@ class Predictor:
         if any(each is not None for each in blocks):
             given.append([None if each is None else torch.tensor(each.luma, device=self._device) for each in blocks])
         half = self.precision == "bfloat16"
-        with torch.autocast(device_type=self._device.type, dtype=torch.bfloat16, enabled=half):
+        autocast = torch.autocast(device_type=self._device.type, dtype=torch.bfloat16, enabled=half)
+        with exact_arithmetic(self._device), autocast:
             output = self._network(pixels, [(height, width) for height, width in sizes], *given)
         maps = torch.sigmoid(output.map_logits().float()).squeeze(1).cpu().numpy()
         head = None if output.image is None else output.image.float().cpu().numpy()

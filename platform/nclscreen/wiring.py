@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 from sqlalchemy import Engine
@@ -123,7 +124,9 @@ class Wiring:
     @cached_property
     def model(self) -> InstalledModel:
         """The model that jobs submitted here are pinned to."""
-        return InstalledModel(self.settings.weights, self.settings.precision, self.settings.threshold)
+        settings = self.settings
+        device: Literal["cpu", "cuda"] = "cuda" if settings.replica_gpus else "cpu"
+        return InstalledModel(settings.weights, settings.precision, settings.threshold, device=device)
 
     @cached_property
     def versions(self) -> ModelVersions:

@@ -25,7 +25,8 @@ from ncl_model.inference.checkpoint import load_checkpoint
 from ncl_model.inference.predictor import Predictor
 from nclscreen.catalog import ModelVersion, WeightsNotFound
 from nclscreen.hosting.applications import HostingOptions, build_app
-from nclscreen.hosting.replica import Localizer, Reply, Streams
+from nclscreen.hosting.replica import Localizer, Streams
+from nclscreen.hosting.reply import Reply
 from nclscreen.hosting.scorer import ServeScorer
 
 # Serve builds its local handle with calls that newer Pythons call outdated

@@ -18,9 +18,18 @@ class InstalledModel:
     """What the settings name: weights, arithmetic, and perhaps a threshold. Read on first use."""
 
     def __init__(
-        self, weights: Path | None, precision: Literal["float32", "bfloat16"], threshold: float | None = None
+        self,
+        weights: Path | None,
+        precision: Literal["float32", "bfloat16"],
+        threshold: float | None = None,
+        *,
+        device: Literal["cpu", "cuda"] = "cpu",
     ) -> None:
-        """`weights`: None for those in the package; `threshold`: what the operator wants, in [0, 1]."""
+        """`weights`: None for those in the package; `threshold`: what the operator wants, in [0, 1].
+
+        `device`: what its replicas compute on.
+        """
+        self._device = device
         self._weights = weights
         self._threshold = threshold
         self.precision = precision
@@ -44,7 +53,7 @@ class InstalledModel:
         """What jobs are pinned to."""
         return ModelRef(
             name=f"{self.checkpoint.name} {self.checkpoint.version}",
-            fingerprint=self.checkpoint.fingerprint(self.precision),
+            fingerprint=self.checkpoint.fingerprint(self.precision, self._device),
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,8 +58,8 @@ class ModelVersion:
             except (JobsError, NclModelError, OSError) as error:
                 reasons.append(str(error))
                 continue
-            for precision in get_args(Precision):
-                if checkpoint.fingerprint(precision) == self.fingerprint:
+            for precision, device in itertools.product(get_args(Precision), ("cpu", "cuda")):
+                if checkpoint.fingerprint(precision, device) == self.fingerprint:
                     return checkpoint, precision
             reasons.append(f"{place} holds other weights")
         raise WeightsNotFound(self.fingerprint, "; ".join(reasons) or "no place is known")

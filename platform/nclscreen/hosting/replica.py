@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nclscreen.catalog import ModelVersion
+from nclscreen.catalog import ModelVersion, WeightsNotFound
+from nclscreen.hosting.reply import Reply, joined
+
+logger = logging.getLogger(__name__)
 
 #: images that a CPU replica scores at once: each needs memory of its own, some hundred megabytes at 1024 pixels
 _MOST_STREAMS = 4
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reply:
-    """What a replica answers. Errors are values: exceptions would mix "the model failed" with "nobody is there"."""
-
-    fingerprint: str
-    #: (B,) float32 in [0, 1]
-    scores: NDArray[np.float32] | None = None
-    #: (B, 16) float32 in [0, 1]
-    areas: NDArray[np.float32] | None = None
-    #: B arrays (valid_h, valid_w) uint8
-    heatmaps: Sequence[NDArray[np.uint8]] = ()
-    #: B documents, or None where the model has one kind of evidence alone
-    evidence: Sequence[dict[str, Any] | None] = ()
-    #: the model raised this on the batch
-    error: str | None = None
+#: what follows from a forward pass is done beside the next ones, by so many threads
+_FINISHERS = 4
+#: an ill replica takes so many seconds for each answer: one that fails fast looks idle, and would get all the traffic
+ILL_PAUSE_S = 2.0
 
 
 class Streams:
@@ -43,11 +33,17 @@ class Streams:
         count = 1 if self.whole_batches else min(_MOST_STREAMS, threads)
         self.threads_each = max(1, threads // count)
         self.pool = ThreadPoolExecutor(count, thread_name_prefix="model", initializer=self._begin)
+        self.finishing = ThreadPoolExecutor(_FINISHERS, thread_name_prefix="finish")
 
     def _begin(self) -> None:
         import torch
 
         torch.set_num_threads(self.threads_each)  # it is a setting of each thread
+
+    def close(self) -> None:
+        """Let them go when they have done what they were given."""
+        for pool in (self.pool, self.finishing):
+            pool.shutdown(wait=False)
 
 
 class Localizer:
@@ -55,29 +51,39 @@ class Localizer:
 
     On a CPU the images of a batch are spread over streams, each with its share of the threads. Threads that work on
     one image wait for each other after every layer, and lose much when decoding takes a core away; streams do not.
+    Scores, areas and heatmaps are made from the maps beside the next forward pass.
     """
 
     def __init__(self, version: ModelVersion) -> None:
         self._version = version
         self._streams = Streams(device="cpu", threads=1)
         self._predictor: Any = None
+        #: why this replica is of no use any more: its device does not compute
+        self._illness: str | None = None
 
     async def reconfigure(self, config: dict[str, Any]) -> None:
         """`config`: threads, device. Nothing that would move a score: that would be another version.
 
-        Raises WeightsNotFound.
+        Raises WeightsNotFound, also where the device's arithmetic makes another version of these weights.
         """
         device = config.get("device", "cpu")
         streams = Streams(device=device, threads=config["threads"])
         loop = asyncio.get_running_loop()
         predictor = await loop.run_in_executor(streams.pool, self._version.predictor, device)
+        if predictor.fingerprint != self._version.fingerprint:
+            reason = (
+                f"{predictor.precision} on {device} is another version; host it where it was pinned, or take float32"
+            )
+            raise WeightsNotFound(self._version.fingerprint, reason)
         before, self._streams, self._predictor = self._streams, streams, predictor
-        before.pool.shutdown(wait=False)
+        before.close()
 
     def check_health(self) -> None:
         """Ray Serve calls this; an exception takes the replica out."""
         if self._predictor is None:
             raise RuntimeError("no weights are loaded yet")
+        if self._illness is not None:
+            raise RuntimeError(self._illness)
 
     def config(self) -> str:
         """Shape and preprocessing of the network, as JSON: what is needed to make batches for it."""
@@ -87,37 +93,44 @@ class Localizer:
 
     async def __call__(self, batch: NDArray[np.uint8], valid_sizes: list[tuple[int, int]], fingerprint: str) -> Reply:
         """`batch` (B, H, W, 3) uint8; `valid_sizes` B times (height, width); `fingerprint`: the job's model."""
-        self.check_health()
+        if self._illness is None:
+            self.check_health()
         predictor = self._predictor
         if predictor.fingerprint != fingerprint:
             return Reply(fingerprint=predictor.fingerprint)
-        loop, streams = asyncio.get_running_loop(), self._streams
-        step = max(1, len(batch)) if streams.whole_batches else 1
-        parts = [
-            loop.run_in_executor(streams.pool, _score, predictor, batch[i : i + step], valid_sizes[i : i + step])
-            for i in range(0, len(batch), step)
-        ]
-        return _join(await asyncio.gather(*parts), predictor.fingerprint)
+        step = max(1, len(batch)) if self._streams.whole_batches else 1
+        starts = range(0, len(batch), step)
+        parts = await asyncio.gather(*(self._score(batch[i : i + step], valid_sizes[i : i + step]) for i in starts))
+        if self._illness is not None:
+            await asyncio.sleep(ILL_PAUSE_S)
+            return Reply(fingerprint=fingerprint, unavailable=self._illness)
+        return joined(parts, fingerprint)
+
+    async def _score(self, batch: NDArray[np.uint8], valid_sizes: list[tuple[int, int]]) -> Reply:
+        loop, streams, predictor = asyncio.get_running_loop(), self._streams, self._predictor
+        if self._illness is not None:
+            return Reply(fingerprint=predictor.fingerprint)
+        try:
+            answer = await loop.run_in_executor(streams.pool, predictor.ask, batch, valid_sizes)
+            return await loop.run_in_executor(streams.finishing, _finished, predictor, answer, batch, valid_sizes)
+        except Exception as error:  # noqa: BLE001 - the batch's fault, unless the device does nothing else, either
+            told = f"{type(error).__name__}: {error}"
+        if not await loop.run_in_executor(streams.pool, _computes, predictor):
+            self._illness = f"the device of this replica does not compute any more: {told}"
+            logger.error("%s", self._illness)
+        return Reply(fingerprint=predictor.fingerprint, error=told)
 
 
-def _score(predictor: Any, batch: NDArray[np.uint8], valid_sizes: list[tuple[int, int]]) -> Reply:
+def _computes(predictor: Any) -> bool:
+    """Whether the device still does a forward pass of the smallest canvas; if not, no image was at fault."""
     try:
-        scores, areas, heatmaps, evidence = predictor.predict_batch(batch, valid_sizes)
-    except Exception as error:  # noqa: BLE001 - whatever the model raises is the batch's fault until shown otherwise
-        return Reply(fingerprint=predictor.fingerprint, error=f"{type(error).__name__}: {error}")
+        predictor.predict(np.zeros((1, 64, 64, 3), np.uint8))
+    except Exception:  # noqa: BLE001
+        return False
+    return True
+
+
+def _finished(predictor: Any, answer: Any, batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, int]]) -> Reply:
+    scores, areas, heatmaps, evidence = predictor.summarize(predictor.conclude(answer, batch, valid_sizes))
     documents = [None if each is None else each.to_dict() for each in evidence]
     return Reply(fingerprint=predictor.fingerprint, scores=scores, areas=areas, heatmaps=heatmaps, evidence=documents)
-
-
-def _join(parts: Sequence[Reply], fingerprint: str) -> Reply:
-    """One answer from those of a batch's parts; an error of one is the batch's."""
-    error = next((part.error for part in parts if part.error is not None), None)
-    if error is not None or not parts:
-        return Reply(fingerprint=fingerprint, error=error)
-    return Reply(
-        fingerprint=fingerprint,
-        scores=np.concatenate([part.scores for part in parts if part.scores is not None]),
-        areas=np.concatenate([part.areas for part in parts if part.areas is not None]),
-        heatmaps=[heatmap for part in parts for heatmap in part.heatmaps],
-        evidence=[document for part in parts for document in part.evidence],
-    )

@@ -15,7 +15,12 @@ from ncl_model.architecture.config import NclConfig
 from ncl_model.imaging.decoding import DecodedImage
 from ncl_model.imaging.guarded_decoding import DecodingLimits, GuardedDecoder
 from nclscreen.hosting.applications import app_name
-from nclscreen.hosting.replica import Reply
+from nclscreen.hosting.reply import Reply
+
+#: how often a single image has to fail before it is at fault
+_CONFIRMATIONS = 3
+#: before the first repetition; doubled for each further one
+_PAUSE_S = 0.5
 
 
 class ServeScorer:
@@ -63,17 +68,16 @@ class ServeScorer:
         """See `jobs.ports.Scorer.score`. One call per batch."""
         batch = np.stack([image.pixels for image in images])
         sizes = [(image.valid_height, image.valid_width) for image in images]
-        reply: Reply = self._ask(fingerprint, lambda handle: handle.remote(batch, sizes, fingerprint))
-        if reply.fingerprint != fingerprint:
-            raise ModelMismatch(fingerprint, reply.fingerprint)
-        if reply.error is not None or reply.scores is None or reply.areas is None:
-            raise ModelFailed(reply.error or "the model gave no answer")
-        return [
-            ScoredImage(score=float(score), tampered_areas=tuple(map(float, areas)), heatmap=heatmap, evidence=evidence)
-            for score, areas, heatmap, evidence in zip(
-                reply.scores, reply.areas, reply.heatmaps, reply.evidence, strict=True
-            )
-        ]
+        # an image that fails by itself is asked about again, of whichever replica: one may be about to break down
+        for attempt in range(1 if len(images) > 1 else _CONFIRMATIONS):
+            if attempt:
+                time.sleep(_PAUSE_S * 2**attempt)
+            reply: Reply = self._ask(fingerprint, lambda handle: handle.remote(batch, sizes, fingerprint))
+            if reply.fingerprint != fingerprint:
+                raise ModelMismatch(fingerprint, reply.fingerprint)
+            if reply.error is None:
+                return _scored(reply)
+        raise ModelFailed(reply.error)
 
     def _config(self, fingerprint: str) -> NclConfig:
         config = self._configs.get(fingerprint)
@@ -89,12 +93,16 @@ class ServeScorer:
         reason = ""
         for attempt in range(self._attempts):
             try:
-                return call(self._connected(fingerprint)).result(timeout_s=self._timeout_s)
+                answer = call(self._connected(fingerprint)).result(timeout_s=self._timeout_s)
             except (RayError, RayServeException, TimeoutError) as error:
                 # the replica died, is being replaced, or its queue is full
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                self._handles.pop(fingerprint, None)
-                time.sleep(0.5 * 2**attempt)
+            else:
+                if not isinstance(answer, Reply) or answer.unavailable is None:
+                    return answer
+                reason = answer.unavailable.splitlines()[0]
+            self._handles.pop(fingerprint, None)
+            time.sleep(_PAUSE_S * 2**attempt)
         raise ModelUnavailable(f"the hosted model {fingerprint[:12]} does not answer ({reason})")
 
     def _connected(self, fingerprint: str) -> Any:
@@ -104,3 +112,14 @@ class ServeScorer:
 
             handle = self._handles[fingerprint] = serve.get_app_handle(app_name(fingerprint, self._database))
         return handle
+
+
+def _scored(reply: Reply) -> list[ScoredImage]:
+    if reply.scores is None or reply.areas is None:
+        raise ModelFailed("the model gave no answer")
+    return [
+        ScoredImage(score=float(score), tampered_areas=tuple(map(float, areas)), heatmap=heatmap, evidence=evidence)
+        for score, areas, heatmap, evidence in zip(
+            reply.scores, reply.areas, reply.heatmaps, reply.evidence, strict=True
+        )
+    ]
