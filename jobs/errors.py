@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from jobs.masking import masked
+
 
 class ErrorCode(StrEnum):
     """Why an image has no score. Stored with the verdict; explained in docs/jobs.md."""
@@ -31,7 +33,7 @@ class InvalidSource(JobsError):
     def __init__(self, source: str, reason: str) -> None:
         self.source = source
         self.reason = reason
-        super().__init__(f"cannot use {source!r}: {reason}")
+        super().__init__(f"cannot use {masked(source)!r}: {reason}")
 
 
 class EmptyCorpus(JobsError):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.domain import Filters, Job
+from jobs.masking import masked
 
 
 def instant(seconds: float | None) -> str | None:
@@ -22,7 +23,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "name": options.name,
         "tags": list(options.tags),
         "priority": options.priority,
-        "source": job.source,
+        "source": masked(job.source),
         "filters": _filters(job.filters),
         "counts": {
             "total": counts.total,
@@ -49,13 +50,13 @@ def job_document(job: Job) -> dict[str, Any]:
             "skip_bad_lines": options.skip_bad_lines,
             "max_failures": options.failure_threshold.ratio,
             "min_sample": options.failure_threshold.sample,
-            "webhook": options.webhook,
+            "webhook": options.webhook and masked(options.webhook),
             "completion_report": options.report,
         },
-        "error": job.error,
+        "error": job.error and masked(job.error),
         "retry_of": options.retry_of,
         "report_uri": job.report_uri,
-        "report_error": job.report_error,
+        "report_error": job.report_error and masked(job.report_error),
         "created_at": instant(job.created_at),
         "started_at": instant(job.started_at),
         "finished_at": instant(job.finished_at),

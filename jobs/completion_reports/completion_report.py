@@ -22,6 +22,7 @@ from jobs.domain.states import JobState
 from jobs.errors import InvalidSource, StorageError, WorkLost
 from jobs.leased_work.held import Hold, WorkStopped
 from jobs.lifecycle.job_store import JobStore
+from jobs.masking import masked
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.storage import ObjectStorage, OpenStorage, parse_source
 from jobs.verdicts import VerdictStore
@@ -112,7 +113,7 @@ def manifest(job: Job, due_at: float, entries: list[dict[str, Any]]) -> dict[str
         "Job": {
             "Id": job.id,
             "State": state.value,
-            "Source": job.source,
+            "Source": masked(job.source),
             "Model": {"Name": job.model.name, "Fingerprint": job.model.fingerprint},
             "Threshold": job.threshold,
             "Counts": {
@@ -122,7 +123,7 @@ def manifest(job: Job, due_at: float, entries: list[dict[str, Any]]) -> dict[str
                 "Reused": job.counts.reused,
                 "Failed": job.counts.failed,
             },
-            "Error": job.error,
+            "Error": job.error and masked(job.error),
         },
     }
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from jobs.domain import Verdict
 from jobs.error_codes import NOTES
+from jobs.masking import masked
 from jobs.sql.rows import tampered_area
 
 FORMAT = "Report_CSV_20180820"
@@ -84,10 +85,10 @@ def result_row(verdict: Verdict) -> list[str]:
     image = [
         verdict.container.removeprefix("s3://"),
         quote(verdict.key.encode("utf-8", "surrogatepass"), safe="/"),
-        verdict.version_id or "",
+        _harmless(verdict.version_id or ""),
     ]
     if verdict.error_code is not None:
-        message = _harmless(verdict.error_message or "")
+        message = _harmless(masked(verdict.error_message or ""))
         return [*image, "failed", verdict.error_code.value, NOTES[verdict.error_code].http_status, message]
     scored = {
         "ordinal": verdict.ordinal,
@@ -101,5 +102,5 @@ def result_row(verdict: Verdict) -> list[str]:
     return [*image, "succeeded", "", "200", json.dumps(scored, separators=(",", ":"))]
 
 
-def _harmless(message: str) -> str:
-    return f"'{message}" if message.startswith(_FORMULA) else message
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -12,6 +12,7 @@ from jobs.preparation.roots import Roots
 from jobs.preparation.sampling import sample_of
 from jobs.preparation.seen_keys import SeenKeys
 from jobs.storage import ObjectStorage, OpenStorage, parse_source
+from jobs.stored_text import is_storable, storable
 
 
 class Corpus:
@@ -25,14 +26,18 @@ class Corpus:
         *,
         on_object: Callable[[], None] = lambda: None,
         on_problem: Callable[[int, str], None] | None = None,
+        allow_outside: bool = False,
     ) -> None:
-        """`on_object` is called for every object looked at, also for those the filters leave out.
+        """`allow_outside`: a list of local files may name files outside its own folder.
+
+        `on_object` is called for every object looked at, also for those the filters leave out.
 
         `on_problem` hears line and reason of lines that name no image; without it the first one raises.
         Raises InvalidSource for a source that cannot be understood.
         """
         self._on_object = on_object
         self._on_problem = on_problem
+        self._allow_outside = allow_outside
         self._source = source
         self._parsed = parse_source(source)
         self._filters = filters
@@ -115,7 +120,7 @@ class Corpus:
             self._last = item.key
             yield ImageRef(
                 container=storage.container,
-                key=item.key,
+                key=storable_key(item.key),
                 size=item.size,
                 etag=item.etag,
                 version_id=item.version_id,
@@ -144,7 +149,8 @@ class Corpus:
     def _listed(self, storage: ObjectStorage, key: ImageKey) -> Iterator[Listed | None]:
         if is_inventory(self._source):
             return InventoryReader(self._source, storage, key, self._open, self._on_problem).read()
-        return ManifestReader(self._source, storage.container, self._on_problem).read(storage.open_lines(key))
+        reader = ManifestReader(self._source, storage.container, self._on_problem, allow_outside=self._allow_outside)
+        return reader.read(storage.open_lines(key))
 
     def _accept(self, listed: Listed) -> bool:
         image, at, kind = listed
@@ -155,6 +161,11 @@ class Corpus:
         self.seen += 1
         self.ignored += not accepted
         return accepted
+
+
+def storable_key(key: ImageKey) -> ImageKey:
+    """The key as a database can keep it. One with NUL in it is another key then, and `not_found`: it costs no other."""
+    return key if is_storable(key) else ImageKey(storable(key, limit=len(key)) or "")
 
 
 def names_places(source: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, NoReturn
@@ -18,6 +19,7 @@ from urllib.parse import unquote_plus
 from jobs.domain import ImageKey, ImageRef
 from jobs.errors import JobsError
 from jobs.storage import parse_source, split_object_uri
+from jobs.storage.uris import folder_path
 from jobs.stored_text import is_storable
 
 MANIFEST_SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
@@ -53,14 +55,24 @@ class Listed(NamedTuple):
 class ManifestReader:
     """Turns the lines of one manifest into image references, one at a time."""
 
-    def __init__(self, uri: str, container: str, on_problem: Callable[[int, str], None] | None = None) -> None:
-        """`container` is where keys without a bucket are looked up: the manifest's own folder or bucket.
+    def __init__(
+        self,
+        uri: str,
+        container: str,
+        on_problem: Callable[[int, str], None] | None = None,
+        *,
+        allow_outside: bool = False,
+    ) -> None:
+        """`allow_outside`: a local list may name files outside its own folder.
+
+        `container` is where keys without a bucket are looked up: the manifest's own folder or bucket.
 
         `on_problem` hears line and reason of every line that names no image; without it the first one raises.
         """
         self._uri = uri
         self._container = container
         self._on_problem = on_problem or self._refuse
+        self._allow_outside = allow_outside
 
     def read(self, lines: Iterable[bytes]) -> Iterator[Listed]:
         """Images in the order of the lines; empty lines are passed over.
@@ -116,13 +128,22 @@ class ManifestReader:
         if key.startswith("file://") and not local:
             # whoever may write to the bucket must not choose files of the workers' disks
             raise ValueError("a list in a bucket cannot name local files")
-        if key.startswith("file://") or (local and key.startswith("/")):
-            parsed = parse_source(key)
-            if parsed.single_key is not None:
-                return parsed.container, parsed.single_key
-            # a folder, or a file that is not there (any more): it gets its error code when it is read
-            return split_object_uri(parsed.container)
+        if local and (key.startswith(("/", "file://")) or ".." in key.split("/")):
+            return self._locate_file(key)
         return self._container, key
+
+    def _locate_file(self, key: str) -> tuple[str, str]:
+        """Folder and name of a file that is not given by its place below the list's folder. Raises ValueError."""
+        folder = os.fsdecode(folder_path(self._container))
+        parsed = parse_source(key if key.startswith("file://") else os.path.normpath(os.path.join(folder, key)))
+        # a folder, or a file that is not there (any more), gets its error code when it is read
+        found = (parsed.container, parsed.single_key) if parsed.single_key else split_object_uri(parsed.container)
+        inside = f"{self._container.rstrip('/')}/"
+        if not self._allow_outside and not f"{found[0]}/".startswith(inside):
+            raise ValueError(
+                f"{key!r} is outside the folder of the list; submit it with --allow-outside, if you trust it"
+            )
+        return found
 
 
 class _BadLine(ValueError):

@@ -17,6 +17,7 @@ from jobs.preparation.roots import Roots
 from jobs.preparation.shard_plan import cut, shard_sizes
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.storage import OpenStorage
+from jobs.temporary_space import lack_of_space
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ class Preparer:
         except JobsError as error:
             self._store.fail_preparation(preparation, str(error))
         except Exception as error:
+            if (lack := lack_of_space(error)) is not None:
+                raise lack from error
             # it would come again at every try: better a failed job than one that is prepared for ever
             logger.exception("preparing job %s broke off", preparation.job.id)
             self._store.fail_preparation(preparation, f"preparing it broke off: {type(error).__name__}: {error}")
@@ -118,7 +121,12 @@ class _Freezing:
         self._hold = hold
         self._stop = stop
         self._corpus = Corpus(
-            self._job.source, self._job.filters, open_storage, on_object=self._beat, on_problem=self._note
+            self._job.source,
+            self._job.filters,
+            open_storage,
+            on_object=self._beat,
+            on_problem=self._note,
+            allow_outside=self._job.options.allow_outside,
         )
         self._due = time.monotonic() + _BEAT_S
         self._images = 0

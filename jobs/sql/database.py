@@ -77,6 +77,9 @@ def create_database_engine(url: str) -> Engine:
         parsed = make_url(url)
     except ArgumentError as error:
         raise InvalidDatabaseUrl(f"cannot read the database URL: {error}") from None
+    if "@" in (parsed.host or "") or "@" in (parsed.database or "").partition("?")[0]:
+        # what stands behind the first one would be taken for the host, and told
+        raise InvalidDatabaseUrl("cannot read the database URL: in a password, @ is written %40, / is %2F and : is %3A")
     backend = parsed.get_backend_name()
     if backend in ("postgresql", "postgres"):  # libpq takes either
         server = parsed.set(drivername="postgresql+psycopg")

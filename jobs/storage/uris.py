@@ -89,6 +89,11 @@ def _parse_s3(source: str, rest: str) -> ParsedSource:
     bucket, _, prefix = rest.partition("/")
     if not bucket:
         raise InvalidSource(source, "there is no bucket in it; write s3://bucket/prefix")
+    if ":" in bucket:  # and not told again: it may be half of a secret
+        raise InvalidSource(
+            source,
+            "no keys in addresses: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or NCLSCREEN_S3_BUCKET_PROFILES",
+        )
     if not _BUCKET.fullmatch(bucket) or ".." in bucket:
         raise InvalidSource(source, f"{bucket!r} cannot be the name of a bucket")
     return ParsedSource(container=f"s3://{bucket}", prefix=prefix)

@@ -10,8 +10,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.logging import RichHandler
 
+from jobs.masking import masked
+
 _LARGEST_BYTES = 5_000_000
 _OLDER_FILES = 3
+
+
+class _MaskedFormatter(logging.Formatter):
+    """Lines and tracebacks without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
 
 
 class _LogFile(RotatingFileHandler):
@@ -53,12 +62,13 @@ def start_logging(home: Path, console: Console) -> Path:
 
 def _files(path: Path, console: Console) -> list[logging.Handler]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(exist_ok=True, mode=0o700)
         file = _LogFile(path, console)
     except OSError as error:
         _tell(console, path, error)
         return []
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"))
+    file.setFormatter(_MaskedFormatter("%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"))
     return [file]
 
 

@@ -7,7 +7,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -30,6 +30,7 @@ from jobs.leased_work.task import WorkTask
 from jobs.lifecycle.deleter import Deleter
 from jobs.lifecycle.deletions import Deleted
 from jobs.lifecycle.job_store import JobStore
+from jobs.masking import know_secrets, masked, secrets_in
 from jobs.outage import reason
 from jobs.ports import ShardRunner
 from jobs.preparation.preparer import PREPARATIONS_AT_ONCE, Preparer
@@ -65,7 +66,7 @@ class DatabaseUnusable(JobsError):
 def load_settings() -> Settings:
     """Settings from the environment. Raises InvalidSettings, which names the variable."""
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         problems = [
             f"NCLSCREEN_{'_'.join(map(str, problem['loc'])).upper().removeprefix('NCLSCREEN_')}: {problem['msg']}"
@@ -73,7 +74,9 @@ def load_settings() -> Settings:
             + ("" if "webhook_secret" in problem["loc"] else f" (is {problem['input']!r})")
             for problem in error.errors()
         ]
-        raise InvalidSettings("; ".join(problems)) from None
+        raise InvalidSettings(masked("; ".join(problems))) from None
+    know_secrets(secrets_in(settings.database_url))
+    return settings
 
 
 class Wiring:
@@ -94,6 +97,7 @@ class Wiring:
         """The database, whatever its schema."""
         if self.settings.database_url is None:
             make_folder(self.settings.home)
+            make_private_file(self.settings.home / "nclscreen.sqlite")
         return create_database_engine(self.settings.effective_database_url)
 
     @cached_property
@@ -110,7 +114,7 @@ class Wiring:
             why = reason(error)
             if why == "unable to open database file":  # all that SQLite says
                 why += "; its folder must be there, and this user be allowed to write into it"
-            shown = self.unchecked_engine.url.render_as_string(hide_password=True)
+            shown = masked(self.unchecked_engine.url.render_as_string(hide_password=True))
             raise DatabaseUnusable(f"cannot use the database {shown}: {why}") from error
 
     @cached_property
@@ -286,7 +290,7 @@ class Wiring:
         shards = math.ceil(settings.shards_in_flight / settings.shards_per_worker) * settings.shards_per_worker
         replicas = models * max(settings.replicas, settings.max_replicas or 0)
         wanted = replicas * settings.replica_cpus + shards * settings.shard_cpus
-        return RayOptions(address=settings.ray_address, needed_cpus=wanted)
+        return RayOptions(address=settings.ray_address, needed_cpus=wanted, token_file=settings.home / "ray_token")
 
     def runner(self) -> ShardRunner:
         """Runs shards on the Ray cluster this process is connected to."""
@@ -308,11 +312,17 @@ def wire() -> Wiring:
 
 
 def make_folder(path: Path, advice: str = "set NCLSCREEN_HOME") -> None:
-    """Make a folder of ours. Raises InvalidSettings, with the advice, when the disk says no."""
+    """Make a folder of ours, for this user alone. Raises InvalidSettings, with the advice, when the disk says no."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise InvalidSettings(f"cannot make the folder {path}: {error.strerror}; {advice}") from None
+
+
+def make_private_file(path: Path) -> None:
+    """An empty file that this user alone can read, unless there is one; SQLite gives its other files the same mode."""
+    with suppress(OSError):  # what is wrong is told when it is opened
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def worker_name() -> str:

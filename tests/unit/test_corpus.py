@@ -158,7 +158,7 @@ def test_a_local_list_names_files_beside_it_and_elsewhere(tmp_path: Path) -> Non
     (tmp_path / "elsewhere" / "b c.jpg").write_bytes(b"there")
     lines = ["a.jpg", str(tmp_path / "elsewhere" / "b c.jpg"), str(tmp_path / "lists" / "a.jpg")]
     (tmp_path / "lists" / "l.csv").write_text("path\n" + "\n".join(lines))
-    found = Corpus(str(tmp_path / "lists" / "l.csv"), Filters(), FolderStorage)
+    found = Corpus(str(tmp_path / "lists" / "l.csv"), Filters(), FolderStorage, allow_outside=True)
     found.check()
     assert [FolderStorage(ref.container).read(ref.key) for ref in found.entries()] == [b"here", b"there"]
     assert found.ignored == 1

@@ -22,9 +22,12 @@ FOLDER = "file:///lists"
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 
 
-def read(text: str | bytes, *, name: str = "list.csv", container: str = BUCKET) -> list[ImageRef]:
+def read(
+    text: str | bytes, *, name: str = "list.csv", container: str = BUCKET, allow_outside: bool = False
+) -> list[ImageRef]:
     data = text if isinstance(text, bytes) else text.encode()
-    listed = ManifestReader(f"{container}/{name}", container).read(data.splitlines(keepends=True))
+    reader = ManifestReader(f"{container}/{name}", container, allow_outside=allow_outside)
+    listed = reader.read(data.splitlines(keepends=True))
     return [each.image for each in listed]
 
 
@@ -211,13 +214,25 @@ def test_an_absolute_path_means_itself_in_a_local_list_and_a_key_in_a_bucket(tmp
     (tmp_path / "it is there.jpg").touch()
     container = FolderStorage.at(tmp_path).container
     lines = [str(tmp_path / "it is there.jpg"), str(tmp_path / "gone 100%.jpg"), f"{container}/gone%20too.jpg"]
-    refs = read("path\n" + "\n".join(lines), container=FOLDER)
+    text = "path\n" + "\n".join(lines)
+    assert "--allow-outside" in problem(text, container=FOLDER).reason  # Found 14: was read, where ../x.jpg was refused
+    refs = read(text, container=FOLDER, allow_outside=True)
+    assert refs == read(text, container=container), "its own folder needs no permission"
     assert [(ref.container, ref.key) for ref in refs] == [
         (container, "it is there.jpg"),
         (container, "gone 100%.jpg"),
         (container, "gone too.jpg"),
     ]
     assert [(ref.container, ref.key) for ref in read("key\n/a/b.jpg\n")] == [(BUCKET, "/a/b.jpg")]
+
+
+@pytest.mark.parametrize("path", ["../x.jpg", "sub/../../x.jpg", "/x.jpg", "file:///x.jpg", "/photos2/x.jpg"])
+def test_what_lies_outside_the_folder_of_the_list_has_to_be_allowed(path: str) -> None:
+    assert "outside" in problem(f"path\n{path}\n", container="file:///photos").reason
+    (ref,) = read(f"path\n{path}\n", container="file:///photos", allow_outside=True)
+    assert ref.uri in ("file:///x.jpg", "file:///photos2/x.jpg")
+    (inside,) = read("path\nsub/../x.jpg\n", container="file:///photos")
+    assert inside.uri == "file:///photos/x.jpg"
 
 
 def test_the_root_folder_is_no_image() -> None:

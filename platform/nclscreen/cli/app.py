@@ -23,6 +23,7 @@ from ncl_model.errors import ConfigInvalid, NclModelError
 from nclscreen import __version__
 from nclscreen.cli import output
 from nclscreen.cli.advice import with_advice
+from nclscreen.cli.masked_stream import masked_streams
 from nclscreen.cli.options import told
 from nclscreen.interrupts import Terminated, terminate
 from nclscreen.services.errors import InvalidRequest
@@ -217,6 +218,11 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; gives the exit code and never raises for what a user can cause."""
+    with masked_streams():
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     try:
         result: Any = typer.main.get_command(build_app()).main(arguments, prog_name="nclscreen", standalone_mode=False)
         if sys.stdout is not None:

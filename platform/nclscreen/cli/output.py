@@ -14,8 +14,10 @@ from rich.text import Text
 
 from jobs.domain import Filters, Job
 from jobs.domain.states import JobState
+from jobs.masking import masked_document
 from jobs.verdicts import FoundVerdict
 from nclscreen.cli.advice import after_failure
+from nclscreen.cli.masked_stream import unmasked
 from nclscreen.documents import instant, verdict_document
 from nclscreen.quantities import size_in_words
 from nclscreen.visible_text import visible_text
@@ -32,6 +34,9 @@ out = Console(highlight=False)
 if not out.is_terminal:
     out = Console(highlight=False, width=_PIPE_WIDTH)
 
+#: fields of documents that say which image is meant: masked, two could look the same
+_IDENTITIES = frozenset({"key", "container", "ref", "map_uri"})
+
 _STATE_STYLE = {
     JobState.COMPLETED: "green",
     JobState.FAILED: "red",
@@ -43,18 +48,20 @@ _STATE_STYLE = {
 
 def print_json(document: Any) -> None:
     """One JSON document on standard output."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=True)
-    sys.stdout.write("\n")
+    stream = unmasked(sys.stdout)
+    json.dump(masked_document(document, kept=_IDENTITIES), stream, indent=2, ensure_ascii=True)
+    stream.write("\n")
 
 
 def print_json_list(name: str, items: Iterable[Any], more: Callable[[], dict[str, Any]] = dict) -> None:
     """The document `{name: [...], **more()}`, written as the items come, however many there are."""
-    sys.stdout.write(f'{{\n  "{name}": [')
+    stream = unmasked(sys.stdout)
+    stream.write(f'{{\n  "{name}": [')
     for position, item in enumerate(items):
-        sys.stdout.write(",\n    " if position else "\n    ")
-        json.dump(item, sys.stdout)
+        stream.write(",\n    " if position else "\n    ")
+        json.dump(masked_document(item, kept=_IDENTITIES), stream)
     rest = "".join(f",\n  {json.dumps(key)}: {json.dumps(value)}" for key, value in more().items())
-    sys.stdout.write(f"\n  ]{rest}\n}}\n")
+    stream.write(f"\n  ]{rest}\n}}\n")
 
 
 def verdict_documents(found: Iterable[FoundVerdict]) -> Iterator[dict[str, Any]]:

@@ -26,6 +26,7 @@ from nclscreen.services.report_writing import ReportUnwritable, write_job_report
 from nclscreen.services.session import running_session
 from nclscreen.services.submission import Submission
 from nclscreen.services.submission import submit as submit_request
+from nclscreen.visible_text import visible_text
 from nclscreen.wiring import Wiring, wire
 
 SHOWN = 20
@@ -147,7 +148,7 @@ def _tell_changes(jobs: list[Job], shown: dict[JobId, JobState]) -> None:
             counts = job.counts
             output.err.print(
                 f"job {job.id} {job.state.value}: {counts.done:,}/{counts.total:,} images, {counts.flagged:,} flagged"
-                + (f": {job.error}" if job.error else ""),
+                + (f": {visible_text(job.error)}" if job.error else ""),
                 markup=False,
             )
         shown[job.id] = job.state

@@ -5,24 +5,34 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import signal
+import socket
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from jobs.errors import JobsError
+from nclscreen.hosting.ray_token import own_token
 from nclscreen.interrupts import uninterrupted
 
 #: how long Ray's processes may take to end by themselves
 _LINGER_S = 5.0
+#: how long a cluster's port may take to answer
+_LISTEN_S = 3.0
 
 
 class ClusterUnreachable(JobsError):
     """No Ray cluster answers at the address given."""
+
+
+class ClusterRefused(ClusterUnreachable):
+    """Something answers there, and does not let us in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +43,8 @@ class RayOptions:
     address: str | None
     #: what replicas and shards reserve together
     needed_cpus: float
+    #: where a local one keeps its token; None: where Ray would
+    token_file: Path | None = None
 
     @property
     def local_cpus(self) -> int:
@@ -43,6 +55,13 @@ class RayOptions:
 @contextmanager
 def connected_ray(options: RayOptions) -> Iterator[None]:
     """Ray alone: a local one of our own, or a connection to a cluster. Raises ClusterUnreachable."""
+    path = options.token_file if options.address is None else None
+    with nullcontext() if path is None else own_token(path), _connected(options):
+        yield
+
+
+@contextmanager
+def _connected(options: RayOptions) -> Iterator[None]:
     import ray
 
     before = set(psutil.Process().children())
@@ -80,10 +99,27 @@ def _connect(ray: Any, options: RayOptions) -> None:
     try:
         ray.init(address=options.address, **common)
     except ConnectionError as error:
+        if (place := _listening(str(error))) is not None:
+            raise ClusterRefused(
+                f"something answers at {place}, but no Ray that lets us in: its token is missing here or another one "
+                "(set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH), or its version is another"
+            ) from None
         raise ClusterUnreachable(
             f"no Ray cluster answers at {options.address!r} ({error}); check NCLSCREEN_RAY_ADDRESS, or unset it to "
             "use a local one"
         ) from None
+
+
+def _listening(said: str) -> str | None:
+    """The address in an error of Ray's, if somebody listens there: Ray says the same of silence and of refusal."""
+    found = re.search(r" at (\S+):(\d+)", said)
+    if found is None:
+        return None
+    try:
+        socket.create_connection((found[1], int(found[2])), _LISTEN_S).close()
+    except OSError:
+        return None
+    return f"{found[1]}:{found[2]}"
 
 
 def _descendants(processes: Iterable[psutil.Process]) -> Iterator[psutil.Process]:

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from jobs.masking import masked
 from jobs.preparation.corpus import names_places
 from nclscreen.html_report import histogram as layout
 from nclscreen.html_report.cards import Card
@@ -67,7 +68,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": visible_text, "parts": visible_parts, "count": _count, "size": _size}
+    filters = {"visible": lambda text: visible_text(masked(text)), "parts": visible_parts}
+    environment.filters |= {**filters, "count": _count, "size": _size}
     return environment
 
 

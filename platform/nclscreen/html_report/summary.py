@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from jobs.domain import Job
 from jobs.domain.states import FINAL, JobState
+from jobs.masking import masked
 from ncl_model.inference.evidence import COPIES
 from nclscreen.evidence_text import counts_in_words, untestable_in_words
 
@@ -99,6 +100,6 @@ def _caveat(job: Job) -> str | None:
         return None
     recorded = f"{job.counts.done:,} of {job.counts.total:,} images had been recorded when this page was written"
     if job.state in FINAL:
-        reason = f": {job.error}" if job.error else ""
+        reason = f": {masked(job.error)}" if job.error else ""
         return f"This job {'was ' if job.state is JobState.CANCELLED else ''}{job.state.value}{reason}. {recorded}."
     return f"This job is not over ({job.state.value}). {recorded}."

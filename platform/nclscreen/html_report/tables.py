@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from jobs.domain import Verdict
+from jobs.masking import masked
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
 from nclscreen.evidence_text import cell, fired_in
@@ -79,7 +80,7 @@ def _flagged_row(verdict: Verdict, kinds: Sequence[str]) -> list[object]:
 def _failed_row(verdict: Verdict) -> list[object]:
     code = verdict.error_code.value if verdict.error_code else ""
     place = [verdict.ordinal, safe_cell(verdict.container), safe_cell(verdict.key)]
-    return [*place, code, safe_cell(verdict.error_message), verdict.size]
+    return [*place, code, safe_cell(verdict.error_message and masked(verdict.error_message)), verdict.size]
 
 
 def _write(file: TextIO, columns: tuple[str, ...], rows: Iterator[list[object]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jobs.masking import masked
 from jobs.sql.migrations import SchemaStatus, schema_status, upgrade
 from jobs.sql.migrations.sessions import shares_sessions
 from nclscreen.wiring import Wiring
@@ -35,7 +36,7 @@ def database_status(wiring: Wiring) -> DatabaseStatus:
         schema = schema_status(engine)
         server = engine.dialect.name == "postgresql"
         return DatabaseStatus(
-            url=engine.url.render_as_string(hide_password=True),
+            url=masked(engine.url.render_as_string(hide_password=True)),
             schema=schema,
             automatic=not server or schema.is_empty,
             pooled=server and shares_sessions(engine),

@@ -9,6 +9,7 @@ from jobs.domain import ImageKey
 from jobs.domain.states import JobState
 from jobs.errors import JobsError
 from jobs.lifecycle.job_filters import JobFilter
+from jobs.masking import masked
 from jobs.storage import parse_source
 from ncl_model.errors import NclModelError
 from nclscreen.hosting.applications import HostingOptions
@@ -68,7 +69,7 @@ def health_checks(wiring: Wiring, source: str | None = None) -> Iterator[Check]:
 
 
 def database(wiring: Wiring) -> str:
-    url = wiring.engine.url.render_as_string(hide_password=True)
+    url = masked(wiring.engine.url.render_as_string(hide_password=True))
     waiting = len(wiring.jobs.latest(1))
     return f"{url}, schema is current, {'has jobs' if waiting else 'no jobs yet'}"
 

@@ -1,0 +1,62 @@
+"""A local Ray keeps its token with us; a cluster that refuses is told from one that is silent."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+from support.servers.child_processes import free_ports
+
+from nclscreen.hosting.ray_connection import ClusterRefused, ClusterUnreachable, RayOptions, _connect
+from nclscreen.hosting.ray_token import own_token
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_token_lies_with_us_and_only_while_it_is_needed(tmp_path: Path) -> None:
+    path = tmp_path / "home" / "ray_token"
+    with own_token(path):
+        assert os.environ["RAY_AUTH_TOKEN_PATH"] == str(path)
+        os.environ["RAY_AUTH_MODE"] = "token"  # as Ray does
+        token = path.read_text()
+    assert len(token) == 64
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not {"RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"} & set(os.environ)
+    with own_token(path):
+        assert path.read_text() == token
+
+
+@pytest.mark.parametrize("name", ["RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"])
+def test_who_has_chosen_is_not_overruled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "chosen")
+    with own_token(tmp_path / "ray_token"):
+        assert os.environ[name] == "chosen"
+    assert os.environ[name] == "chosen"
+    assert not (tmp_path / "ray_token").exists()
+
+
+class Refusing:
+    """Ray's own words for both: it says the same whether nobody listens or the token is wrong."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def init(self, **options: object) -> None:
+        raise ConnectionError(f"Failed to connect to Ray cluster at 127.0.0.1:{self.port}")
+
+
+def test_refused_is_told_from_silent() -> None:
+    """Found 13: "no cluster answers", while one did, and asked for its token."""
+    options = RayOptions(address="127.0.0.1:1", needed_cpus=1)
+    with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(ClusterRefused, match="RAY_AUTH_TOKEN"):
+        _connect(Refusing(listening.getsockname()[1]), options)
+    with pytest.raises(ClusterUnreachable, match="no Ray cluster answers") as caught:
+        _connect(Refusing(free_ports(1)[0]), options)
+    assert type(caught.value) is ClusterUnreachable
