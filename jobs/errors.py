@@ -47,7 +47,7 @@ class EmptyCorpus(JobsError):
         others = f" ({ignored} other files were ignored)" if ignored else ""
         super().__init__(
             f"no images found in {source!r}{others}; looked for {looked_for}. "
-            "Check the path or prefix, and the filters; other endings, and archived objects, have to be asked for"
+            "Check the path or prefix, and the filters; other endings have to be asked for, as have archived objects"
         )
 
 

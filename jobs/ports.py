@@ -62,7 +62,7 @@ class HeatmapStorage(Protocol):
         """Whether this heatmap of an earlier job is still there. Raises StorageUnavailable."""
 
     def save(self, lease: Lease, ordinal: int, heatmap: NDArray[np.uint8]) -> str:
-        """Keep one heatmap under a name that a second attempt writes over; returns its URI. Raises StorageError."""
+        """Keep one heatmap under a name of this attempt's own; returns its URI. Raises StorageError."""
 
 
 #: given whether an image is flagged, if its heatmap is kept

@@ -15,15 +15,19 @@ from jobs.storage import ObjectStorage
 
 
 class StoredHeatmaps:
-    """Keeps heatmaps under `PREFIX/JOB/ORDINAL.png`, a thousand to a folder. Names never contain image keys."""
+    """Keeps heatmaps under `PREFIX/JOB/ORDINAL-SHARD-FENCE.png`, a thousand images to a folder.
+
+    A holder that comes too late writes beside the heatmap of the one whose verdict counts, not over it. Names never
+    contain image keys.
+    """
 
     def __init__(self, storage: ObjectStorage, prefix: str = "") -> None:
         self._storage = storage
         self._prefix = prefix.strip("/")
 
     def save(self, lease: Lease, ordinal: int, heatmap: NDArray[np.uint8]) -> str:
-        """Keep one heatmap, (H, W) uint8; a second attempt writes over the first. Raises StorageError."""
-        name = f"{lease.job_id}/{ordinal // 1000:06d}/{ordinal:09d}.png"
+        """Keep one heatmap, (H, W) uint8; every attempt has a name of its own. Raises StorageError."""
+        name = f"{lease.job_id}/{ordinal // 1000:06d}/{ordinal:09d}-{lease.shard_id}-{lease.fence}.png"
         key = ImageKey(f"{self._prefix}/{name}" if self._prefix else name)
         return self._storage.write(key, encode_heatmap(heatmap), content_type="image/png")
 

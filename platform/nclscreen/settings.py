@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     heatmaps_uri: str | None = Field(
         default=None, description="where heatmaps are kept: a folder or `s3://bucket/prefix`; unset: the home folder"
     )
+    heatmaps_shared: bool = Field(
+        default=False, description="`true`: the folder of heatmaps is the same on every node of the cluster"
+    )
     models_uri: str | None = Field(
         default=None,
         description="where copies of weights are kept: a folder or `s3://bucket/prefix`; unset: the home folder",

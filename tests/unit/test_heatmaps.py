@@ -38,8 +38,8 @@ def test_a_view_into_a_larger_array_is_kept_as_it_is_seen() -> None:
 def test_where_a_map_lies(prefix: str, start: str) -> None:
     storage = MemoryStorage("memory://m")
     uri = StoredHeatmaps(storage, prefix).save(LEASE, 1_234_567, np.zeros((2, 2), dtype=np.uint8))
-    assert uri == f"memory://m/{start}j1/001234/001234567.png"
-    assert [info.key for info in storage.list_objects()] == [f"{start}j1/001234/001234567.png"]
+    assert uri == f"memory://m/{start}j1/001234/001234567-1-1.png"
+    assert [info.key for info in storage.list_objects()] == [f"{start}j1/001234/001234567-1-1.png"]
 
 
 def test_a_second_attempt_writes_over_the_first_and_the_address_leads_back(tmp_path: Path) -> None:

@@ -89,6 +89,13 @@ def cluster_id() -> str:
     return heads[0] if heads else str(ray.get_runtime_context().gcs_address)
 
 
+def nodes_alive() -> int:
+    """Nodes of the cluster this process is connected to."""
+    import ray
+
+    return sum(node["Alive"] for node in ray.nodes())
+
+
 def _connect(ray: Any, options: RayOptions) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a screening recorder's machines do not phone home
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default; silences its warning

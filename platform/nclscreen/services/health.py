@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from jobs.storage import parse_source
 from ncl_model.errors import NclModelError
 from nclscreen.hosting.applications import HostingOptions
 from nclscreen.hosting.model_host import BEING_STARTED
+from nclscreen.hosting.node_checks import look_from_every_node, place_of
+from nclscreen.services.heatmap_place import check_heatmap_place
 from nclscreen.services.job_view import NOBODY
 from nclscreen.wiring import Wiring
 
@@ -65,6 +68,8 @@ def health_checks(wiring: Wiring, source: str | None = None) -> Iterator[Check]:
         yield Check(part="source", look=lambda: readable(wiring, source))
     yield Check(part="model", look=lambda: model(wiring))
     yield Check(part="ray", look=lambda: ray_cluster(wiring))
+    if wiring.settings.ray_address is not None and wiring.settings.heatmaps != "none":
+        yield Check(part="nodes", look=lambda: heatmaps_from_nodes(wiring))
     yield Check(part="work", look=lambda: work(wiring))
 
 
@@ -75,12 +80,26 @@ def database(wiring: Wiring) -> str:
 
 
 def heatmaps(wiring: Wiring) -> str:
-    parsed = parse_source(wiring.settings.effective_heatmaps_uri)
-    prefix = f"{parsed.prefix.rstrip('/')}/" if parsed.prefix else ""
-    uri = wiring.open_storage(parsed.container).write(
-        ImageKey(f"{prefix}doctor.txt"), b"nclscreen doctor was here\n", content_type="text/plain"
-    )
+    storage, prefix = place_of(wiring.settings.effective_heatmaps_uri, wiring.settings.s3)
+    uri = storage.write(ImageKey(f"{prefix}doctor.txt"), b"nclscreen doctor was here\n", content_type="text/plain")
     return f"can write {uri}"
+
+
+def heatmaps_from_nodes(wiring: Wiring) -> str:
+    """As workers see the place. Raises JobsError, which names the nodes that see another place or none."""
+    from nclscreen.hosting.ray_connection import connected_ray
+
+    uri = wiring.settings.effective_heatmaps_uri
+    wanted = f"nclscreen doctor was here: {uuid.uuid4().hex}\n".encode()
+    storage, prefix = place_of(uri, wiring.settings.s3)
+    storage.write(ImageKey(f"{prefix}doctor.txt"), wanted, content_type="text/plain")
+    with connected_ray(wiring.ray_options()):
+        found = look_from_every_node(uri, wiring.settings.s3, wanted)
+    if wrong := {node: why for node, why in found.items() if why is not None}:
+        told = "; ".join(f"{node}: {why}" for node, why in wrong.items())
+        raise JobsError(f"{len(wrong)} of {len(found)} nodes cannot use {uri} for heatmaps: {told}")
+    check_heatmap_place(wiring.settings, len(found))
+    return f"a worker on each of {len(found)} node(s) can write {uri}"
 
 
 def readable(wiring: Wiring, source: str) -> str:

@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from jobs.dispatcher import Dispatcher
 from jobs.domain import JobId
 from nclscreen.hosting.hosting_thread import hosting
-from nclscreen.hosting.ray_connection import cluster_id, connected_ray
+from nclscreen.hosting.ray_connection import cluster_id, connected_ray, nodes_alive
 from nclscreen.interrupts import heed_termination, uninterrupted
+from nclscreen.services.heatmap_place import check_heatmap_place
 from nclscreen.wiring import Wiring
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ def running_session(
             if (note := wiring.versions.keep_installed()) is not None:
                 logger.warning("%s", note)
             stack.enter_context(connected_ray(wiring.ray_options(models=models)))
+            check_heatmap_place(wiring.settings, nodes_alive())
             host = wiring.model_host(cluster_id(), only_job=only_job)
             # a Ray of our own ends as a whole, with everything on it
             stack.enter_context(hosting(host, take_down=wiring.settings.ray_address is not None))
