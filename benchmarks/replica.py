@@ -3,7 +3,7 @@
 The replica is called without Ray: batches of one shape, as many under way as Serve gives it at once, and answers with
 scores, areas and heatmaps. "bare" is the network alone on the same images, in the same threads. "in turn" is what a
 replica did that made areas and heatmaps before the next forward pass. All take turns within each round; the aim is
-0.95 of the bare forward pass.
+0.95 of the bare forward pass. "by computing" compares CPU seconds, which other programs move less.
 Run: python benchmarks/replica.py [--device cuda] [--side 512] [--images 48] [--weights FILE] [--json]
 """
 
@@ -17,7 +17,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,13 @@ from nclscreen.hosting.replica import Localizer, _finished
 Batches = Sequence[np.ndarray[Any, np.dtype[np.uint8]]]
 
 
+class Taken(NamedTuple):
+    """Seconds."""
+
+    clock: float
+    computing: float
+
+
 async def replica(weights: Path, device: str, threads: int) -> Localizer:
     fingerprint = load_checkpoint(weights).fingerprint("float32")
     made = Localizer(ModelVersion(fingerprint=fingerprint, places=(str(weights),), s3=S3Options()))
@@ -37,20 +44,20 @@ async def replica(weights: Path, device: str, threads: int) -> Localizer:
     return made
 
 
-async def through(ask: Callable[[Any], Awaitable[Any]], batches: Batches, at_once: int) -> float:
-    """Images a second, with so many batches under way."""
+async def through(ask: Callable[[Any], Awaitable[Any]], batches: Batches, at_once: int) -> Taken:
+    """Seconds by the clock, and of computing in this process, for all; so many batches are under way at once."""
     places = asyncio.Semaphore(at_once)
 
     async def one(batch: Any) -> None:
         async with places:
             await ask(batch)
 
-    begin = time.perf_counter()
+    begin, computed = time.perf_counter(), time.process_time()
     await asyncio.gather(*(one(batch) for batch in batches))
-    return sum(map(len, batches)) / (time.perf_counter() - begin)
+    return Taken(time.perf_counter() - begin, time.process_time() - computed)
 
 
-async def measure(made: Localizer, batches: Batches) -> dict[str, float]:
+async def measure(made: Localizer, batches: Batches) -> dict[str, Taken]:
     """One round of all three."""
     loop, predictor, streams = asyncio.get_running_loop(), made._predictor, made._streams
     side = batches[0].shape[1]
@@ -79,7 +86,7 @@ async def measure(made: Localizer, batches: Batches) -> dict[str, float]:
     }
 
 
-async def run(arguments: argparse.Namespace) -> list[dict[str, float]]:
+async def run(arguments: argparse.Namespace) -> list[dict[str, Taken]]:
     random = np.random.default_rng(0)
     shape = (arguments.batch_size, arguments.side, arguments.side, 3)
     count = max(1, arguments.images // arguments.batch_size)
@@ -105,12 +112,14 @@ def main() -> None:
         print(json.dumps({"device": arguments.device, "side": arguments.side, "rounds": rounds}))
         return
     print(f"{arguments.device}, {arguments.side} px, batches of {arguments.batch_size}, {arguments.threads} threads")
-    print(f"{'':10}{'images/s':>10}   of the bare forward pass, by round   median")
+    print(f"{'':10}{'images/s':>10}   of the bare forward pass: median, by round; by computing, median")
+    images = arguments.batch_size * max(1, arguments.images // arguments.batch_size)
     for name in rounds[0]:
-        ratios = [each[name] / each["bare"] for each in rounds]
+        ratios = [each["bare"].clock / each[name].clock for each in rounds]
+        computing = statistics.median(each["bare"].computing / each[name].computing for each in rounds)
+        rate = images / statistics.median(each[name].clock for each in rounds)
         shown = "  ".join(f"{ratio:.3f}" for ratio in ratios)
-        rate = statistics.median(each[name] for each in rounds)
-        print(f"{name:10}{rate:>10.2f}   {shown}   {statistics.median(ratios):.3f}")
+        print(f"{name:10}{rate:>10.2f}   {statistics.median(ratios):.3f}   {shown}   {computing:.3f}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from ncl_model.imaging.native_blocks import NativeBlocks
 
 _PROGRAM = "from ncl_model.imaging.decoder_child import main; main()"
 #: seconds by the clock for each second of computing: the machine may be busy with other things
-_PATIENCE = 6
+PATIENCE = 6
 #: native blocks of a cell along one side, at most
 _MOST_BLOCKS = 8
 #: longest description of an answer, in bytes
@@ -77,7 +77,7 @@ class DecoderProcess:
             "memory_bytes": memory_bytes,
             "cpu_s": deadline_s,
         }
-        late = threading.Timer(_PATIENCE * deadline_s, self._process.kill)
+        late = threading.Timer(PATIENCE * deadline_s, self._process.kill)
         late.daemon = True
         late.start()
         try:

@@ -102,11 +102,14 @@ class GuardedDecoder:
         try:
             process = self._idle.get_nowait()
         except queue.Empty:
-            return DecoderProcess()
+            return self._start()
         if process.alive:
             return process
         process.close()
         return self._process()
+
+    def _start(self) -> DecoderProcess:
+        return DecoderProcess()
 
 
 @lru_cache(maxsize=1)
