@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from jobs.masking import masked
+from ncl_model.picklable import PicklableError
 
 
 class ErrorCode(StrEnum):
@@ -23,7 +24,7 @@ class ErrorCode(StrEnum):
     MODEL_ERROR = "model_error"
 
 
-class JobsError(Exception):
+class JobsError(PicklableError):
     """Base class of everything this package raises on purpose."""
 
 
@@ -89,9 +90,6 @@ class StorageError(JobsError):
         self.uri = uri
         self.reason = reason
         super().__init__(f"{uri}: {reason}")
-
-    def __reduce__(self) -> tuple[type[StorageError], tuple[str, str]]:
-        return type(self), (self.uri, self.reason)  # survives the way back from a Ray task
 
 
 class ObjectNotFound(StorageError):
@@ -261,9 +259,6 @@ class WorkLost(JobsError):
         self.subject = subject
         super().__init__(f"the {kind.replace('_', ' ')} of {subject} was taken over or is not wanted any more")
 
-    def __reduce__(self) -> tuple[type[WorkLost], tuple[str, str]]:
-        return type(self), (self.kind, self.subject)
-
 
 class ModelUnavailable(JobsError):
     """The hosted model cannot be reached now; trying again later can help."""
@@ -276,9 +271,6 @@ class ModelMismatch(JobsError):
         self.wanted = wanted
         self.served = served
         super().__init__(f"the job is pinned to model {wanted[:12]}, but {served[:12]} is being served")
-
-    def __reduce__(self) -> tuple[type[ModelMismatch], tuple[str, str]]:
-        return type(self), (self.wanted, self.served)
 
 
 class ModelFailed(JobsError):

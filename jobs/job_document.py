@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from jobs.domain import Filters, Job
+from jobs.domain.times import instant
 from jobs.masking import masked
-
-
-def instant(seconds: float | None) -> str | None:
-    """Seconds since the epoch as ISO 8601 in UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def job_document(job: Job) -> dict[str, Any]:

@@ -1,14 +1,15 @@
-"""Errors of the model layer: one base class, each error carries its data.
+"""Errors of the model layer: one base class, each error carries its data, also across process borders."""
 
-They cross process borders, so each says how to be pickled; the default forgets everything but the message.
-"""
+from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
+
+from ncl_model.picklable import PicklableError
 
 ImageErrorCode = Literal["empty", "unsupported_format", "corrupt", "too_large"]
 
 
-class NclModelError(Exception):
+class NclModelError(PicklableError):
     """Base of every error raised on purpose by ``ncl_model``."""
 
 
@@ -20,9 +21,6 @@ class ConfigInvalid(NclModelError, ValueError):
         self.reason = reason
         super().__init__(f"config field {field!r}: {reason}")
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
-        return type(self), (self.field, self.reason)
-
 
 class TrainingDiverged(NclModelError):
     """Loss or gradients were not finite for many steps in a row; going on would be of no use."""
@@ -32,11 +30,8 @@ class TrainingDiverged(NclModelError):
         self.skipped = skipped
         super().__init__(
             f"the gradients were not finite in {in_a_row} steps in a row ({skipped} of the whole run); the last saved "
-            "state is from before that. Lower learning_rate or clip_norm, or take precision float32, and start again"
+            "state is from before that. Lower learning_rate or max_grad_norm, or take float32, and start again"
         )
-
-    def __reduce__(self) -> tuple[type[Self], tuple[int, int]]:
-        return type(self), (self.in_a_row, self.skipped)
 
 
 class TrainingFailed(NclModelError):
@@ -51,9 +46,6 @@ class CheckpointError(NclModelError):
         self.problem = problem
         self.remedy = remedy
         super().__init__(f"{self.path}: {problem}. {remedy}")
-
-    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
-        return type(self), (self.path, self.problem, self.remedy)
 
 
 class CheckpointMissing(CheckpointError, FileNotFoundError):
@@ -75,9 +67,6 @@ class ImageUnreadable(NclModelError):
         self.code: ImageErrorCode = code
         super().__init__(message)
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
-        return type(self), (self.code, str(self))
-
 
 class DatasetInvalid(NclModelError):
     """A data folder or its index.csv cannot be read as a dataset."""
@@ -91,9 +80,6 @@ class OutputUnwritable(NclModelError):
         self.reason = reason
         super().__init__(f"{self.path}: cannot write the results ({reason}); name another place, or make room")
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
-        return type(self), (self.path, self.reason)
-
 
 class FolderInUse(NclModelError):
     """Another process writes into the folder at this moment."""
@@ -103,9 +89,6 @@ class FolderInUse(NclModelError):
         super().__init__(
             f"{self.path}: another run is at work in this folder; wait for its end or stop it, or name another folder"
         )
-
-    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
-        return type(self), (self.path,)
 
 
 class CalibrationError(NclModelError):
@@ -121,9 +104,6 @@ class CalibrationMissing(CalibrationError):
         super().__init__(
             f"{self.path}: these weights carry no calibration, so no false-positive rate can be asked; {remedy}"
         )
-
-    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
-        return type(self), (self.path,)
 
 
 class CalibrationInvalid(CalibrationError):
@@ -141,6 +121,3 @@ class CalibrationTooCoarse(CalibrationError):
             f"a false-positive rate of {asked:g} cannot be promised: the calibration has {photographs} authentic "
             f"photographs, so the least is {least:g}; ask for that or more, or give --threshold"
         )
-
-    def __reduce__(self) -> tuple[type[Self], tuple[float, float, int]]:
-        return type(self), (self.asked, self.least, self.photographs)

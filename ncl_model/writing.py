@@ -1,10 +1,11 @@
-"""Folders of results: trouble with them as one kind of error, and one process at a time in each."""
+"""Results on disk: files that appear whole or not at all, trouble as one kind of error, one process in each folder."""
 
 from __future__ import annotations
 
-import os
+import secrets
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ncl_model.errors import FolderInUse, OutputUnwritable
@@ -24,6 +25,21 @@ def writing(out: Path | None) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputUnwritable(out, error.strerror or str(error)) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A place beside ``path`` to write to, which takes its place at the end, and vanishes on an exception.
+
+    A reader sees the old file or the new one. Its name is short, whatever the other's is, and has no image's ending.
+    """
+    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        with suppress(OSError):  # where it could not be made, that is told already; a full disk must not be kept full
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -51,8 +67,7 @@ def check_writable(path: Path) -> None:
     """Raise OutputUnwritable now, and not after hours of work, when no file can be put at ``path``."""
     if path.is_dir():
         raise OutputUnwritable(path, "it is a folder, a file is wanted")
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-        partial.unlink()
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass

@@ -123,3 +123,34 @@ def test_the_wheel_holds_the_three_packages_and_their_data(tmp_path: Path) -> No
     assert inside == expected
     for package, what in (("jobs", "migrations"), ("ncl_model", "weights"), ("nclscreen", "templates")):
         assert any(name.startswith(f"{package}/") and what in name for name in inside), f"no {what} in {package}"
+
+
+@pytest.mark.parametrize(
+    ("what", "places"),
+    [
+        # a file that appears whole; folders as a whole, and keys of a storage, which are bytes, have ways of their own
+        (
+            r"os\.replace\(|partial\.(replace|rename)\(|\.partial\b",
+            {
+                "ncl_model/writing.py",
+                "ncl_model/data/packing.py",
+                "ncl_model/data/unpacking.py",
+                "jobs/storage/folder.py",
+            },
+        ),
+        # a moment for programs, and for people; the log of a training run has the machine's own time
+        (
+            r"\.isoformat\(|strftime\(",
+            {"jobs/domain/times.py", "platform/nclscreen/quantities.py", "ncl_model/training/run_log.py"},
+        ),
+        # a duration, or a size, for people
+        (r"// 3600|\} min \{|/ 1e6:[^}]*\} MB|\"KB\"", {"platform/nclscreen/quantities.py"}),
+        # how an error is pickled
+        (r"def __reduce__", {"ncl_model/picklable.py"}),
+    ],
+    ids=["atomic writes", "moments", "durations and sizes", "pickling of errors"],
+)
+def test_there_is_one_place_for_it(what: str, places: set[str]) -> None:
+    files = [path for folder in PACKAGES.values() for path in python_files(folder)]
+    found = {str(path.relative_to(ROOT)) for path in files if re.search(what, path.read_text())}
+    assert found == places

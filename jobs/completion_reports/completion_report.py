@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from datetime import UTC, datetime
 from typing import Any
 
 from jobs.completion_reports.report_queue import ReportClaim, ReportQueue
 from jobs.completion_reports.report_rows import FORMAT, PART_BYTES, SCHEMA, ResultsFile, ResultsPart
 from jobs.domain import ImageKey, Job, JobId, Work, WorkKind
 from jobs.domain.states import JobState
+from jobs.domain.times import instant
 from jobs.errors import InvalidSource, StorageError, WorkLost
 from jobs.leased_work.held import Hold, WorkStopped
 from jobs.lifecycle.job_store import JobStore
@@ -103,7 +103,7 @@ class ReportWriter:
 
 def manifest(job: Job, due_at: float, entries: list[dict[str, Any]]) -> dict[str, Any]:
     """The manifest's document: the fields of S3 Batch Operations, and what is ours under `Job`."""
-    created = datetime.fromtimestamp(due_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    created = instant(due_at).replace("+00:00", "Z")
     state = JobState.COMPLETED if job.state is JobState.COMPLETING else job.state
     return {
         "Format": FORMAT,

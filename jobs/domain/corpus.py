@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from jobs.domain.ids import ImageKey
+from jobs.domain.times import instant
 
 #: file name endings that count as photographs unless the filters say otherwise (compared without case)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif")
@@ -114,8 +114,8 @@ class Filters:
             ("names ending with ", ", ".join(self.suffixes) or None),
             ("beginning with ", self.prefix and repr(self.prefix)),
             ("containing ", self.contains and repr(self.contains)),
-            ("modified at or after ", _instant(self.modified_after)),
-            ("modified at or before ", _instant(self.modified_before)),
+            ("modified at or after ", instant(self.modified_after, "seconds")),
+            ("modified at or before ", instant(self.modified_before, "seconds")),
             ("of at least ", self.min_bytes is not None and f"{self.min_bytes} bytes"),
             ("of at most ", self.max_bytes is not None and f"{self.max_bytes} bytes"),
             ("of storage class ", " or ".join(self.storage_classes) or None),
@@ -123,10 +123,6 @@ class Filters:
             ("a sample of ", self.sample),
         ]
         return "; ".join(f"{words}{value}" for words, value in bounds if value) or "any name"
-
-
-def _instant(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _within(value: float | None, low: float | None, high: float | None) -> bool:

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from jobs.domain import JobId, Work, WorkId, WorkKind
 from jobs.domain.states import JobState
+from jobs.domain.times import instant
 from jobs.errors import WorkLost
-from jobs.job_document import instant, job_document
+from jobs.job_document import job_document
 from jobs.leased_work.enqueueing import enqueue_new
 from jobs.leased_work.leases import WorkLeases
 from jobs.sql.database import reading, writing

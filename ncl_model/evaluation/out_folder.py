@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +11,7 @@ from PIL import Image
 
 from ncl_model.evaluation.records import ImageRecord
 from ncl_model.evaluation.tables import csv_row
+from ncl_model.writing import replacing
 
 _RECORD_COLUMNS = tuple(f.name for f in fields(ImageRecord))
 
@@ -24,13 +24,12 @@ def file_stem(name: str) -> str:
 
 def place(path: Path, content: str | Image.Image) -> None:
     """Write whole or not at all: a reader sees the old file or the new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    if isinstance(content, str):
-        partial.write_bytes(content.encode())
-    else:
-        kind = "PNG" if path.suffix == ".png" else "JPEG"
-        content.save(partial, format=kind, **({"quality": 90} if kind == "JPEG" else {}))
-    partial.replace(path)
+    with replacing(path) as partial:
+        if isinstance(content, str):
+            partial.write_bytes(content.encode())
+        else:
+            kind = "PNG" if path.suffix == ".png" else "JPEG"
+            content.save(partial, format=kind, **({"quality": 90} if kind == "JPEG" else {}))
 
 
 class RecordFile:

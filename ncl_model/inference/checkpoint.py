@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +20,7 @@ from torch import Tensor
 from ncl_model.architecture.config import NclConfig
 from ncl_model.architecture.registry import Network, build_network
 from ncl_model.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, ConfigInvalid, OutputUnwritable
+from ncl_model.writing import replacing
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -110,19 +109,15 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "calibration": json.dumps(dict(checkpoint.calibration), sort_keys=True),
         "provenance": json.dumps(dict(checkpoint.provenance), sort_keys=True),
     }
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # a channels-last copy shares no layout with the format: it wants plain row-major tensors
-        save_file({k: v.contiguous() for k, v in checkpoint.weights.items()}, partial, metadata=metadata)
-        # safetensors writes for the owner only; the process that serves the model may be another user
-        partial.chmod(0o644)
-        partial.replace(path)
+        with replacing(path) as partial:
+            # a channels-last copy shares no layout with the format: it wants plain row-major tensors
+            save_file({k: v.contiguous() for k, v in checkpoint.weights.items()}, partial, metadata=metadata)
+            # safetensors writes for the owner only; the process that serves the model may be another user
+            partial.chmod(0o644)
     except (OSError, SafetensorError) as error:
         raise OutputUnwritable(path, str(error)) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()  # a full disk must not be kept full
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:

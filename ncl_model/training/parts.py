@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from ncl_model.errors import CheckpointCorrupt, CheckpointMissing
+from ncl_model.writing import replacing
 
 _REMEDY = "Copy all parts and the list again; they were written together"
 _BLOCK = 1024 * 1024
@@ -31,11 +31,13 @@ def split_file(path: Path, part_bytes: int) -> list[Path]:
     with path.open("rb") as file:
         while data := file.read(part_bytes):
             part = path.with_name(f"{path.name}.part{len(parts):02d}")
-            _write(part, data)
+            with replacing(part) as partial:
+                partial.write_bytes(data)
             parts.append(part)
             listed.append({"name": part.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()})
     index = _index(path)
-    _write(index, json.dumps({"name": path.name, "parts": listed}, indent=1).encode())
+    with replacing(index) as partial:
+        partial.write_text(json.dumps({"name": path.name, "parts": listed}, indent=1), encoding="utf-8")
     for old in path.parent.glob(f"{path.name}.part[0-9]*"):
         if old not in parts:
             old.unlink()
@@ -59,29 +61,18 @@ def join_parts(path: Path) -> Path:
         listed = [(str(p["name"]), str(p["sha256"])) for p in json.loads(index.read_text(encoding="utf-8"))["parts"]]
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointCorrupt(index, f"not a list of parts ({error})", _REMEDY) from error
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            for name, digest in listed:
-                part = path.with_name(Path(name).name)
-                if not part.is_file():
-                    raise CheckpointMissing(part, "no such file", _REMEDY)
-                if _copy(part, file) != digest:
-                    raise CheckpointCorrupt(part, "not the part that was written", _REMEDY)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as partial, partial.open("wb") as file:
+        for name, digest in listed:
+            part = path.with_name(Path(name).name)
+            if not part.is_file():
+                raise CheckpointMissing(part, "no such file", _REMEDY)
+            if _copy(part, file) != digest:
+                raise CheckpointCorrupt(part, "not the part that was written", _REMEDY)
     return path
 
 
 def _index(path: Path) -> Path:
     return path.with_name(f"{path.name}.parts.json")
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(data)
-    partial.replace(path)
 
 
 def _copy(part: Path, file: BinaryIO) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from ncl_model.errors import CheckpointCorrupt, CheckpointError, OutputUnwritable
 from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ncl_model.training.parts import has_parts, join_parts, split_file
-from ncl_model.writing import writing
+from ncl_model.writing import replacing, writing
 
 STATE = "state.pt"
 WEIGHTS = "weights.safetensors"
@@ -37,19 +36,15 @@ class RunFiles:
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Write the state to go on from. Raises OutputUnwritable; the last one then stays."""
-        partial = self.state.with_name(f"{STATE}.{os.getpid()}.partial")
         with writing(self.out):
             self.out.mkdir(parents=True, exist_ok=True)
             try:
-                with partial.open("wb") as file:  # a path would lose what the disk says
-                    torch.save(dict(state), file)
-                partial.replace(self.state)
+                with replacing(self.state) as partial, partial.open("wb") as file:
+                    torch.save(dict(state), file)  # into a path would lose what the disk says
             except RuntimeError as error:  # torch's word for a disk that takes no more; behind it is the disk's own
                 if isinstance(error.__context__, OSError):
                     raise error.__context__ from None
                 raise OutputUnwritable(self.out, str(error).splitlines()[0]) from error
-            finally:
-                partial.unlink(missing_ok=True)  # a full disk must not be kept full
         self._split(self.state)
 
     def load_state(self) -> dict[str, Any] | None:

@@ -7,7 +7,6 @@ import importlib
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from ncl_model.training.curves import draw_curves
 from ncl_model.training.loss_totals import LOSSES
-from ncl_model.writing import writing
+from ncl_model.writing import replacing, writing
 
 _logger = logging.getLogger(__name__)
 
@@ -70,10 +69,8 @@ class RunLog:
 
     def draw(self) -> None:
         """Bring the curves up to date."""
-        partial = self._out / f"{CURVES}.{os.getpid()}.partial"
-        with writing(self._out):
+        with writing(self._out), replacing(self._out / CURVES) as partial:
             draw_curves(self._rows).save(partial, "PNG")
-            partial.replace(self._out / CURVES)
         self._tell_board(lambda board: board.flush())
 
     def close(self) -> None:
@@ -109,12 +106,10 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 
 def _write_rows(path: Path, rows: list[dict[str, float]]) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(_cells(row) for row in rows)
-    partial.replace(path)
 
 
 def _cells(row: Mapping[str, float]) -> dict[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.job_document import instant, job_document
+from jobs.domain.times import instant
+from jobs.job_document import job_document
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
 

@@ -1,4 +1,4 @@
-"""Sizes and moments as people write them: `10KB`, `1.5GiB`, `2026-05-17`, `7d`."""
+"""Sizes, durations and moments as people write and read them: `10KB`, `7d`; `41.2 GB`, `3 min 05 s`."""
 
 from __future__ import annotations
 
@@ -59,3 +59,20 @@ def size_in_words(count: int) -> str:
             break
         value, unit = value / 1000, following
     return f"{count:,} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def duration_in_words(seconds: float, *, tenths: bool = False) -> str:
+    """`59 s`, `3 min 05 s`, `25 h 01 min`; with `tenths`, what is shorter than a minute is more exact: `4.2 s`."""
+    if tenths and 0 <= seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60:02d} min"
+
+
+def moment_in_words(seconds: float | None) -> str:
+    """Seconds since the epoch as date and time in UTC; a dash for None."""
+    return "–" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -16,8 +16,9 @@ from jobs.domain.states import JobState
 from ncl_model.imaging.decoding import FORMATS
 from ncl_model.inference.calibration import FALLBACK_THRESHOLD
 from nclscreen.cli.app import run
-from nclscreen.cli.progress import Rate, duration, progress_line
+from nclscreen.cli.progress import Rate, progress_line
 from nclscreen.documents import job_document
+from nclscreen.quantities import duration_in_words
 from nclscreen.services.filters import make_filters
 from nclscreen.services.submission_request import SubmissionRequest
 from nclscreen.wiring import InvalidSettings, Wiring, load_settings, wire
@@ -51,7 +52,7 @@ def test_the_rate_is_that_of_the_last_minute() -> None:
     [(0.2, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (3600, "1 h 00 min"), (90061, "25 h 01 min")],
 )
 def test_durations_as_people_say_them(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+    assert duration_in_words(seconds) == words
 
 
 def test_a_progress_line_says_how_far_and_how_long() -> None:

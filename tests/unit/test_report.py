@@ -19,8 +19,9 @@ from jobs.errors import ErrorCode
 from nclscreen.html_report import ReportLimits, write_report
 from nclscreen.html_report.explanations import EXPLANATIONS
 from nclscreen.html_report.histogram import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, histogram
-from nclscreen.html_report.summary import Summary, duration_text, summarize
+from nclscreen.html_report.summary import Summary, summarize
 from nclscreen.html_report.tables import safe_cell
+from nclscreen.quantities import duration_in_words
 
 EVIL = "evil\"'><script>alert(1)</script><img src=x onerror=alert(2)>.jpg"
 Make = Callable[[Sequence[Shot]], ScreenedJob]
@@ -288,7 +289,7 @@ def test_a_job_that_did_not_complete_says_so(make: Make) -> None:
     running = summary(replace(unfinished, state=JobState.RUNNING), 160.0)
     assert running.caveat is not None
     assert "1,200 of 2,000 images" in running.caveat
-    assert (running.took, running.speed) == ("1 min 0 s", "20.0")
+    assert (running.took, running.speed) == ("1 min 00 s", "20.0")
     failed = summary(replace(unfinished, state=JobState.FAILED, error="the disk is full"), 160.0)
     assert failed.caveat is not None
     assert "failed: the disk is full" in failed.caveat
@@ -312,10 +313,10 @@ def test_what_a_job_was_asked_for_stands_at_its_head(make: Make, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.04, "0.0 s"), (4.25, "4.2 s"), (59.99, "60.0 s"), (185, "3 min 5 s"), (7800, "2 h 10 min")],
+    [(0.04, "0.0 s"), (4.25, "4.2 s"), (59.99, "60.0 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
 )
 def test_durations_read_easily(seconds: float, text: str) -> None:
-    assert duration_text(seconds) == text
+    assert duration_in_words(seconds, tenths=True) == text
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.01, 0.5, 0.503, 0.999, 1.0])

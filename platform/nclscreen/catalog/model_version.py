@@ -31,9 +31,6 @@ class WeightsNotFound(JobsError):
         self.reasons = reasons
         super().__init__(f"the weights of model {fingerprint[:12]} were not found: {reasons}")
 
-    def __reduce__(self) -> tuple[type[WeightsNotFound], tuple[str, str]]:
-        return type(self), (self.fingerprint, self.reasons)  # survives the way back from a replica
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelVersion:

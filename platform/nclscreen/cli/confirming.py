@@ -11,10 +11,9 @@ from jobs.domain import Job
 from jobs.domain.states import JobState
 from jobs.lifecycle.estimates import Speed
 from nclscreen.cli import output
-from nclscreen.cli.progress import duration
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.documents import job_document
-from nclscreen.quantities import size_in_words
+from nclscreen.quantities import duration_in_words, size_in_words
 from nclscreen.services.estimates import estimate
 from nclscreen.wiring import Wiring, wire
 
@@ -73,6 +72,6 @@ def summary(job: Job, speed: Speed | None) -> list[str]:
     ]
     if speed is None:
         return [*lines, "how long it takes is not known: no job with this model has been completed on this database"]
-    took = duration(job.counts.total / speed.images_per_s)
+    took = duration_in_words(job.counts.total / speed.images_per_s)
     those = "the last job" if len(speed.job_ids) == 1 else f"the last {len(speed.job_ids)} jobs"
     return [*lines, f"about {took}, at {speed.images_per_s:.1f} images/s as in {those} with this model"]

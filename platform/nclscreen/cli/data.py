@@ -12,6 +12,7 @@ from rich.text import Text
 
 from nclscreen.cli import output
 from nclscreen.cli.counting import counting
+from nclscreen.quantities import size_in_words
 from nclscreen.visible_text import visible_text
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def pack(
         return
     samples = sum(source["samples"] for source in contents["sources"])
     shards = len(contents["shards"])
-    said = f"{out}: {samples:,} photographs, {contents['bytes'] / 1e6:,.1f} MB in {shards} shard{'s' * (shards != 1)}"
+    said = f"{out}: {samples:,} photographs, {size_in_words(contents['bytes'])} in {shards} shard{'s' * (shards != 1)}"
     output.out.print(said, markup=False, soft_wrap=True)
 
 
@@ -122,7 +123,7 @@ def _grid(source: SourceReport) -> Table:
     rows = [
         ("photographs", f"{source.tampered:,} tampered, {source.authentic:,} authentic"),
         ("groups", f"{source.groups:,}, the largest of {source.largest_group:,}"),
-        ("files", f"{formats or 'none can be read'}; {source.bytes / 1e6:,.1f} MB"),
+        ("files", f"{formats or 'none can be read'}; {size_in_words(source.bytes)}"),
     ]
     if source.sizes:
         smallest, median, largest = (f"{width}x{height}" for width, height in source.sizes)

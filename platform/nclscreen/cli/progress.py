@@ -17,6 +17,7 @@ from jobs.lifecycle.job_store import JobStore
 from nclscreen.cli.output import err
 from nclscreen.cli.patience import patiently
 from nclscreen.interrupts import heed_termination
+from nclscreen.quantities import duration_in_words
 from nclscreen.visible_text import visible_text
 
 _LOOK_S = 0.5
@@ -134,7 +135,7 @@ def progress_line(job: Job, per_s: float | None) -> str:
         return f"completing: the report waits: {visible_text(job.report_error)}"
     parts = [f"{counts.done:,}/{counts.total:,} images", f"{counts.flagged:,} flagged", f"{counts.failed:,} failed"]
     if per_s:
-        parts += [f"{per_s:.1f} images/s", f"{duration((counts.total - counts.done) / per_s)} left"]
+        parts += [f"{per_s:.1f} images/s", f"{duration_in_words((counts.total - counts.done) / per_s)} left"]
     return f"{job.state.value}: " + ", ".join(parts)
 
 
@@ -145,13 +146,3 @@ def _bar(job: Job, per_s: float | None) -> Table:
     bar = ProgressBar(total=job.counts.total or 1, completed=job.counts.done, width=width, pulse=preparing)
     grid.add_row(bar, Text(progress_line(job, per_s)))
     return grid
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -16,12 +16,12 @@ from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
 from nclscreen.cli.confirming import Yes
 from nclscreen.cli.folders import check_folder
-from nclscreen.cli.progress import duration
 from nclscreen.cli.ranking import print_ranking
 from nclscreen.cli.run_view import RunView, run_job
 from nclscreen.cli.submission_options import Asked, takes_submission
 from nclscreen.documents import job_document
 from nclscreen.interrupts import Terminated, heed_termination
+from nclscreen.quantities import duration_in_words
 from nclscreen.services.report_writing import ReportUnwritable, write_job_report
 from nclscreen.services.session import running_session
 from nclscreen.services.submission import Submission
@@ -130,7 +130,7 @@ def print_result(wiring: Wiring, job: Job) -> None:
     output.out.print(output.job_grid(job, wiring.verdicts.error_counts(job.id)))
     if job.started_at and job.finished_at and job.counts.done:
         took = job.finished_at - job.started_at
-        output.out.print(f"took     {duration(took)}, {job.counts.done / max(took, 1e-9):.1f} images/s")
+        output.out.print(f"took     {duration_in_words(took)}, {job.counts.done / max(took, 1e-9):.1f} images/s")
     if job.counts.flagged:
         output.out.print()
         print_ranking(wiring.verdicts.stream(_flagged_of(job), SHOWN), job=job)

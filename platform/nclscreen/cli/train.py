@@ -10,9 +10,9 @@ import typer
 from rich.table import Table
 
 from nclscreen.cli import output
-from nclscreen.cli.progress import duration
 from nclscreen.cli.training_view import TrainingView, training_view
 from nclscreen.interrupts import Terminated
+from nclscreen.quantities import duration_in_words
 from nclscreen.services.training import Stop, TrainingRequest
 from nclscreen.services.training import train as train_model
 from nclscreen.wiring import wire
@@ -105,7 +105,7 @@ def _print(document: dict[str, Any]) -> None:
     state = "finished" if document["finished"] else "not finished: the same command goes on"
     grid.add_row("run", state)
     if document["step"] is not None:
-        grid.add_row("steps", f"{document['step']:,} in {duration(document['elapsed_s'] or 0)}")
+        grid.add_row("steps", f"{document['step']:,} in {duration_in_words(document['elapsed_s'] or 0)}")
     figures = {"pixel_f1": "pixel F1", "pixel_auc": "pixel AUC", "image_auc": "image AUC"}
     shown = [f"{n} {v:.3f}" for k, n in figures.items() if (v := document["validation"].get(k)) is not None]
     if shown:

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from nclscreen.cli import output
-from nclscreen.cli.progress import duration
+from nclscreen.quantities import duration_in_words
 
 _LINE_EVERY_S = 10.0
 _BAR_WIDTH = 40
@@ -69,7 +69,7 @@ class TrainingView:
         if self._validating:
             parts.append(self._validating)
         elif progress:
-            parts.append(f"{duration(elapsed * (1 - progress) / progress)} left")
+            parts.append(f"{duration_in_words(elapsed * (1 - progress) / progress)} left")
         figures = [f"{name} {known[key]:.3f}" for key, name in _FIGURES.items() if _number(known.get(key))]
         if figures:
             parts.append("validation " + ", ".join(figures))

@@ -17,8 +17,9 @@ from nclscreen.html_report import histogram as layout
 from nclscreen.html_report.cards import Card
 from nclscreen.html_report.failures import FailureGroup
 from nclscreen.html_report.histogram import Histogram
-from nclscreen.html_report.summary import Summary, instant_text
+from nclscreen.html_report.summary import Summary
 from nclscreen.pictures.colours import LEGEND_TITLE, TICKS, css_gradient
+from nclscreen.quantities import moment_in_words, size_in_words
 from nclscreen.visible_text import visible_parts, visible_text
 
 
@@ -47,7 +48,7 @@ def write_page(
             shown=shown,
             failures=failures,
             failed_shown=sum(len(group.shown) for group in failures),
-            written_at=instant_text(written_at),
+            written_at=moment_in_words(written_at),
             style=style,
             script=script,
             style_hash=_hash(style),
@@ -88,9 +89,5 @@ def _count(number: int, noun: str = "") -> str:
 
 
 def _size(size: int | None) -> str:
-    """Bytes as people say them."""
-    if size is None:
-        return "–"
-    if size < 1000:
-        return f"{size} bytes"
-    return f"{size / 1e3:.0f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
+    """Bytes as people say them; a dash where nobody knows."""
+    return "–" if size is None else size_in_words(size)

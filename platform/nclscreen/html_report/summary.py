@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from jobs.domain import Job
 from jobs.domain.states import FINAL, JobState
 from jobs.masking import masked
 from ncl_model.inference.evidence import COPIES
 from nclscreen.evidence_text import counts_in_words, untestable_in_words
+from nclscreen.quantities import duration_in_words, moment_in_words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,34 +45,19 @@ def summarize(job: Job, now: float, fired: Mapping[str, int], untestable: Mappin
         ("Model fingerprint", job.model.fingerprint[:12]),
         ("Threshold", f"{job.threshold:.3f}{_promise(job)}"),
         *_evidence(job, fired, untestable),
-        ("Started", instant_text(job.started_at)),
-        ("Finished", instant_text(job.finished_at)),
+        ("Started", moment_in_words(job.started_at)),
+        ("Finished", moment_in_words(job.finished_at)),
         ("Left out by the filters", f"{job.ignored:,}"),
     ]
     return Summary(
         job=job,
         details=tuple(details),
         caveat=_caveat(job),
-        took="–" if took_s is None else duration_text(took_s),
+        took="–" if took_s is None else duration_in_words(took_s, tenths=True),
         speed="–" if not took_s or not counts.done else f"{counts.done / took_s:,.1f}",
         flagged_share=f"{counts.flagged / judged:.1%} of those with a score" if judged else "nothing has a score",
         shows_copies=fired.get(COPIES, 0) > 0,
     )
-
-
-def instant_text(seconds: float | None) -> str:
-    """Seconds since the epoch as date and time in UTC; a dash for None."""
-    return "–" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def duration_text(seconds: float) -> str:
-    """At most two units: "4.2 s", "3 min 5 s", "2 h 10 min"."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60:,} h {minutes % 60} min"
 
 
 def _took_s(job: Job, now: float) -> float | None:
