@@ -45,6 +45,8 @@ from ncl_model.inference.scoring import Rule
 from ncl_model.release_request import Released, ReleaseRequest, held_out_parts, sources_of, split_of
 from ncl_model.writing import check_writable
 
+#: of large photographs so many blocks a side are read for each cell; one is noisier, three are no better and dearer
+NATIVE_BLOCKS = 2
 #: called for each image: number of the image, images of this step, name of the step
 Progress = Callable[[int, int, str], None]
 
@@ -126,7 +128,9 @@ def _release_experts(
     steps: _Steps,
 ) -> Checkpoint:
     """The checkpoint of a network made of experts: its rule of evidence is fitted, there is none to choose."""
-    ready = dataclasses.replace(moved, config=dataclasses.replace(moved.config, copy_move=CopyMoveConfig()))
+    native = NATIVE_BLOCKS if moved.config.grid == "estimated" and moved.config.geometry == "fit" else 0
+    config = dataclasses.replace(moved.config, copy_move=CopyMoveConfig(), native_blocks=native)
+    ready = dataclasses.replace(moved, config=config)
     parts = [*labelled, *authentic]
     untouched = sum(not sample.tampered for part in parts for sample in part.samples)
     seen = steps.step("authentic images in nine benign states", untouched)

@@ -91,11 +91,11 @@ class Replicas:
         made._connected = lambda fingerprint: self  # type: ignore[method-assign]
         return made
 
-    def remote(self, batch: Any, sizes: Any, fingerprint: str) -> Replicas:
+    def remote(self, batch: Any, sizes: Any, fingerprint: str, blocks: Any) -> Replicas:
         self.asked[0] += 1
         if self.asked[0] % 3 == 0:
             self.look_after()
-        self._reply = asyncio.run(self.replicas[0](batch, sizes, fingerprint))
+        self._reply = asyncio.run(self.replicas[0](batch, sizes, fingerprint, blocks))
         self.replies.append(self._reply)
         return self
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncl_model.imaging.native_blocks import NativeBlocks
 from nclscreen.catalog import ModelVersion, WeightsNotFound
 from nclscreen.hosting.reply import Reply, joined
 
@@ -91,8 +92,15 @@ class Localizer:
         text: str = self._predictor.config.to_json()
         return text
 
-    async def __call__(self, batch: NDArray[np.uint8], valid_sizes: list[tuple[int, int]], fingerprint: str) -> Reply:
-        """`batch` (B, H, W, 3) uint8; `valid_sizes` B times (height, width); `fingerprint`: the job's model."""
+    async def __call__(
+        self,
+        batch: NDArray[np.uint8],
+        valid_sizes: list[tuple[int, int]],
+        fingerprint: str,
+        blocks: Sequence[NativeBlocks | None] | None = None,
+    ) -> Reply:
+        """`batch` (B, H, W, 3) uint8; `valid_sizes` B times (height, width); `fingerprint`: the job's model; `blocks`:
+        of B images what they have of native blocks."""
         if self._illness is None:
             self.check_health()
         predictor = self._predictor
@@ -100,18 +108,22 @@ class Localizer:
             return Reply(fingerprint=predictor.fingerprint)
         step = max(1, len(batch)) if self._streams.whole_batches else 1
         starts = range(0, len(batch), step)
-        parts = await asyncio.gather(*(self._score(batch[i : i + step], valid_sizes[i : i + step]) for i in starts))
+        native = [None] * len(batch) if blocks is None else blocks
+        slices = [slice(i, i + step) for i in starts]
+        parts = await asyncio.gather(*(self._score(batch[each], valid_sizes[each], native[each]) for each in slices))
         if self._illness is not None:
             await asyncio.sleep(ILL_PAUSE_S)
             return Reply(fingerprint=fingerprint, unavailable=self._illness)
         return joined(parts, fingerprint)
 
-    async def _score(self, batch: NDArray[np.uint8], valid_sizes: list[tuple[int, int]]) -> Reply:
+    async def _score(
+        self, batch: NDArray[np.uint8], valid_sizes: list[tuple[int, int]], blocks: Sequence[NativeBlocks | None]
+    ) -> Reply:
         loop, streams, predictor = asyncio.get_running_loop(), self._streams, self._predictor
         if self._illness is not None:
             return Reply(fingerprint=predictor.fingerprint)
         try:
-            answer = await loop.run_in_executor(streams.pool, predictor.ask, batch, valid_sizes)
+            answer = await loop.run_in_executor(streams.pool, predictor.ask, batch, valid_sizes, blocks)
             return await loop.run_in_executor(streams.finishing, _finished, predictor, answer, batch, valid_sizes)
         except Exception as error:  # noqa: BLE001 - the batch's fault, unless the device does nothing else, either
             told = f"{type(error).__name__}: {error}"

@@ -68,11 +68,12 @@ class ServeScorer:
         """See `jobs.ports.Scorer.score`. One call per batch."""
         batch = np.stack([image.pixels for image in images])
         sizes = [(image.valid_height, image.valid_width) for image in images]
+        native = [image.blocks for image in images]
         # an image that fails by itself is asked about again, of whichever replica: one may be about to break down
         for attempt in range(1 if len(images) > 1 else _CONFIRMATIONS):
             if attempt:
                 time.sleep(_PAUSE_S * 2**attempt)
-            reply: Reply = self._ask(fingerprint, lambda handle: handle.remote(batch, sizes, fingerprint))
+            reply: Reply = self._ask(fingerprint, lambda handle: handle.remote(batch, sizes, fingerprint, native))
             if reply.fingerprint != fingerprint:
                 raise ModelMismatch(fingerprint, reply.fingerprint)
             if reply.error is None:
