@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench chaos wheel clean
+.PHONY: help demo test check format bench chaos changing-bucket wheel clean
 
 help: ## List these tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo.stamp ## Tamper with real photographs, screen them, write a report (CORPUS=path: screen your own)
 ifdef CORPUS
@@ -45,6 +45,9 @@ SEED ?= 1
 ROUNDS ?= 20
 chaos: $(VENV)/dev.stamp ## Shoot at the whole system while it works, and check its accounts (SEED=n ROUNDS=20)
 	$(BIN)/python tests/chaos/campaign.py --seed $(SEED) --rounds $(ROUNDS)
+
+changing-bucket: $(VENV)/dev.stamp ## Write to a bucket while jobs read it, and check every verdict (SEED=n ROUNDS=20)
+	PYTHONPATH=platform:.:tests $(BIN)/python -m chaos.changing_bucket $(SEED) $(ROUNDS)
 
 wheel: $(VENV)/demo.stamp ## Build the wheel that clusters install, into dist/
 	rm -rf dist
