@@ -65,13 +65,14 @@ def is_flagged(known: Verdict, lease: Lease) -> bool:
 
 
 def taken_over(known: Verdict, lease: Lease, ordinal: int, entry: ImageRef, map_uri: str | None) -> Verdict:
-    """The verdict of an earlier job as one of this job."""
+    """The verdict of an earlier job as one of this job; of the same version it knows the ETag, whatever a list says."""
+    same_version = entry.version_id not in _NO_VERSION and entry.version_id == known.version_id
     return replace(
         known,
         ordinal=ordinal,
         container=entry.container,
         key=entry.key,
-        etag=entry.etag,
+        etag=known.etag if same_version else entry.etag,
         version_id=entry.version_id,
         flagged=is_flagged(known, lease),
         map_uri=map_uri,

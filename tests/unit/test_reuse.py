@@ -82,6 +82,8 @@ def test_the_new_jobs_threshold_decides() -> None:
     new = taken_over(verdict(flagged=False), held, 3, entry("x.png", etag="new"), None)
     assert (new.ordinal, new.key, new.etag, new.flagged, new.reused) == (3, "x.png", "new", True, True)
     assert not is_flagged(verdict(score=0.59), held)
+    said = taken_over(verdict(version_id="v"), held, 3, entry("x.png", etag="as a list says", version_id="v"), None)
+    assert (said.etag, said.version_id) == (ETAG, "v")
 
 
 def test_what_is_taken_over_keeps_its_evidence() -> None:
