@@ -66,11 +66,12 @@ class GuardedDecoder:
             size = f"{header.width}x{header.height} pixels"
             raise ImageUnreadable("too_large", f"{size}, the limit is {self._limits.max_pixels}")
         try:
-            with self._budget.reserve(header.decode_bytes(len(data))):
-                return self._decode(data, config, header)
+            needed = header.decode_bytes(len(data), native_blocks=config.native_blocks > 0)
+            with self._budget.reserve(needed):
+                return self._decode(data, config, header, needed)
         except BudgetExceeded as error:
-            needed, total = (round(size / 1e6) for size in (error.needed, error.total))
-            message = f"decoding it may take {needed} MB of memory; all decoding may take {total} MB"
+            mb, most_mb = (round(size / 1e6) for size in (error.needed, error.total))
+            message = f"decoding it may take {mb} MB of memory; all decoding may take {most_mb} MB"
             raise ImageUnreadable("too_large", message) from error
 
     def close(self) -> None:
@@ -81,7 +82,7 @@ class GuardedDecoder:
             except queue.Empty:
                 return
 
-    def _decode(self, data: bytes, config: NclConfig, header: ImageHeader) -> DecodedImage:
+    def _decode(self, data: bytes, config: NclConfig, header: ImageHeader, size: int) -> DecodedImage:
         if header.ordinary:
             return decode_image(data, config=config, max_pixels=header.pixels)
         with self._places:
@@ -91,7 +92,7 @@ class GuardedDecoder:
                     data,
                     config=config,
                     max_pixels=self._limits.max_pixels,
-                    memory_bytes=header.decode_bytes(len(data)),
+                    memory_bytes=size,
                     deadline_s=self._limits.deadline_s,
                 )
             finally:

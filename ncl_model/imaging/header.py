@@ -24,6 +24,8 @@ _MOST_PIXELS = 40_000_000
 _ALWAYS, _IN_ODD_FILES = 16 * 1024 * 1024, 48 * 1024 * 1024
 #: for each pixel of a band of rows on its way to RGB
 _OF_A_BAND = 28
+#: for each pixel where blocks are read at native size: luma, and the rows that are taken of it
+_OF_BLOCKS = 3
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SCAN = b"\xff\xda"
 #: markers of JPEG frames: baseline, extended, progressive; and the others, which hardly any file has
@@ -48,11 +50,14 @@ class ImageHeader:
     def pixels(self) -> int:
         return self.width * self.height
 
-    def decode_bytes(self, file_bytes: int) -> int:
-        """Memory that decoding takes at most, for a file of so many bytes that is in memory already."""
-        return (
-            int(self.pixels * self.bytes_per_pixel + min(self.pixels, BAND_PIXELS) * _OF_A_BAND) + file_bytes + _ALWAYS
-        )
+    def decode_bytes(self, file_bytes: int, *, native_blocks: bool = False) -> int:
+        """Memory that decoding takes at most, for a file of so many bytes that is in memory already.
+
+        ``native_blocks``: whether blocks are read at native size, see ``imaging.native_blocks``.
+        """
+        each = self.bytes_per_pixel + (_OF_BLOCKS if native_blocks else 0)
+        pixels = int(self.pixels * each) + min(self.pixels, BAND_PIXELS) * _OF_A_BAND
+        return pixels + file_bytes + _ALWAYS + (0 if self.ordinary else _IN_ODD_FILES)
 
 
 def read_header(data: bytes) -> ImageHeader | None:

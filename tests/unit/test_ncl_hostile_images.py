@@ -18,6 +18,7 @@ from support.memory_watch import MemoryWatch
 from support.odd_images import encoded, photo
 from support.photo_bytes import FIT
 
+from ncl_model.architecture.config import NclConfig
 from ncl_model.errors import ImageUnreadable
 from ncl_model.imaging import guarded_decoding
 from ncl_model.imaging.decoder_process import DecoderProcess
@@ -91,6 +92,28 @@ def test_guarded_decoding_gives_the_same_canvas(kind: str, decoder: GuardedDecod
     guarded, plain = decoder.decode(data, config=FIT), decode_image(data, config=FIT)
     np.testing.assert_array_equal(guarded.pixels, plain.pixels)
     assert replace(guarded, pixels=plain.pixels).__dict__ == plain.__dict__
+
+
+BLOCKS = NclConfig(
+    architecture="experts",
+    compression="dct",
+    head="pooled",
+    grid="estimated",
+    geometry="fit",
+    input_size=1024,
+    native_blocks=2,
+)
+
+
+def test_blocks_at_native_size_come_along_and_have_their_memory(decoder: GuardedDecoder) -> None:
+    picture = photo(40, 30, seed=5).resize((4000, 3000)).convert("RGBA")
+    data = encoded(picture, "TIFF", compression="tiff_adobe_deflate")
+    guarded, plain = decoder.decode(data, config=BLOCKS), decode_image(data, config=BLOCKS)
+    assert guarded.blocks is not None
+    assert plain.blocks is not None
+    np.testing.assert_array_equal(guarded.blocks.luma, plain.blocks.luma)
+    assert guarded.blocks.strength == pytest.approx(plain.blocks.strength)
+    np.testing.assert_array_equal(guarded.pixels, plain.pixels)
 
 
 def test_a_decoder_that_crashes_costs_one_image(monkeypatch: pytest.MonkeyPatch, decoder: GuardedDecoder) -> None:
