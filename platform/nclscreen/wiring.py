@@ -135,9 +135,15 @@ class Wiring:
     @cached_property
     def versions(self) -> ModelVersions:
         """Every model version that can be hosted from here."""
+        self._make_home()
         parsed = parse_source(self.settings.effective_models_uri)
         library = ModelLibrary(self.open_storage(parsed.container), parsed.prefix)
         return ModelVersions(self.model, library, self.settings.s3)
+
+    def _make_home(self) -> None:
+        """Before a storage makes it, open to everybody. What is wrong with it is told by whoever needs it."""
+        with suppress(OSError):
+            self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @cached_property
     def hosted_models(self) -> HostedModels:
@@ -241,6 +247,7 @@ class Wiring:
 
     def screener_plan(self) -> ScreenerPlan:
         """What the screening workers build."""
+        self._make_home()
         return ScreenerPlan(
             scorer=ServeScorer(
                 {self.model.fingerprint: self.model.checkpoint.config},

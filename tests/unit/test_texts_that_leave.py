@@ -132,3 +132,10 @@ def test_the_home_folder_is_for_its_user_alone(tmp_path: Path) -> None:
     assert modes[home / "logs"] == 0o700
     files = {path.name: mode for path, mode in modes.items() if path.name.startswith("nclscreen.sqlite")}
     assert set(files.values()) == {0o600}, files
+
+
+def test_copies_of_weights_do_not_open_the_home_folder(tmp_path: Path) -> None:
+    """They come first, when a job is submitted, and a storage makes folders as the system does."""
+    home = tmp_path / "home"
+    assert Wiring(Settings(home=home)).versions is not None
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
