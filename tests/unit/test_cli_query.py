@@ -190,8 +190,8 @@ def test_jobs_are_listed_with_name_tags_model_and_dates(wiring: Wiring, capsys: 
     second = wiring.jobs.submit(new_job(model=OTHER))
     assert run(["jobs"]) == 0
     heading, newer, older = lines(capsys)
-    columns = "job state images flagged failed submitted finished model name tags source"
-    assert heading.split() == columns.split()
+    columns = "job state waits images flagged failed submitted finished model name tags source"
+    assert heading.split() == columns.split()  # "waits": nobody works on the second one
     assert newer.startswith(second)
     for text in (first, "completed", "1/1", "memory 1", "claim 17", "flood, 2026"):
         assert text in older
