@@ -127,7 +127,7 @@ def of_class(storage_class: str | None) -> ObjectInfo:
         ({"storage_classes": ("standard",)}, {None, "STANDARD"}),
         ({"storage_classes": ("GLACIER",)}, {None, "GLACIER"}),
     ],
-    ids=str,
+    ids=["usual", "with archived", "one class", "an archived class"],
 )
 def test_archived_objects_have_to_be_asked_for(fields: dict[str, Any], taken: set[str | None]) -> None:
     classes = (None, "STANDARD", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")
