@@ -86,7 +86,7 @@ class Checkpoint:
 
 def shipped_weights() -> Path:
     """Path of the weights that come with the package."""
-    return Path(__file__).parents[1] / "weights" / "small.safetensors"
+    return Path(__file__).parents[1] / "weights" / "experts.safetensors"
 
 
 def pack_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -112,7 +112,7 @@ def test_which_threshold_counts(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("NCLSCREEN_THRESHOLD")
     shipped = Wiring(load_settings())
     assert 0.5 < shipped.model.threshold() < 1
-    assert shipped.model.ref.name.startswith("small")
+    assert shipped.model.ref.name.startswith("experts")
 
 
 def test_score_needs_no_database_and_judges_each_file_alone(

@@ -134,5 +134,5 @@ def test_the_shipped_weights_are_small_and_build() -> None:
     assert path.stat().st_size < 25 * 1024 * 1024
     loaded = load_checkpoint(path)
     loaded.build(path)
-    assert loaded.name == "small"
+    assert loaded.name == "experts"
     assert loaded.provenance["recipe"]["seed"] >= 0
