@@ -8,19 +8,16 @@ from pathlib import Path
 
 import pytest
 from support.builders import lease, picture
-from support.scene import SMALL, codes
+from support.scene import codes, screener_over
 from support.servers.faulty_proxy import FaultyProxy, Refuse
 from support.servers.s3_server import S3Bucket, S3Server
 from support.servers.token_service import TokenService
 
 from jobs.domain import ImageKey, ImageRef
 from jobs.errors import InvalidCredentials, StorageAway, StorageUnavailable
-from jobs.screening.heatmaps import StoredHeatmaps
-from jobs.screening.shard_screener import ShardScreener
-from jobs.storage import MemoryStorage, S3Storage
+from jobs.storage import S3Storage
 from jobs.storage.base import BucketAccess
 from jobs.storage.s3_clients import close_clients
-from jobs.testing import MemoryScorer
 
 pytestmark = pytest.mark.s3
 
@@ -78,13 +75,7 @@ def test_keys_that_are_written_anew_are_taken_up_in_the_middle_of_a_job(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     write_keys(tmp_path / "credentials", s3_server, secret="of yesterday")
     images = [ImageRef(container=storage.container, key=KEY)] * 2
-    with ShardScreener(
-        open_storage=lambda container: storage,
-        scorer=MemoryScorer(),
-        heatmaps=StoredHeatmaps(MemoryStorage()),
-        keep_heatmap=lambda flagged: False,
-        limits=SMALL,
-    ) as screener:
+    with screener_over(storage) as screener:
         with pytest.raises(StorageAway):
             screener.screen(lease(images))
         write_keys(tmp_path / "credentials", s3_server)
@@ -95,13 +86,7 @@ def test_a_token_that_runs_out_for_one_image_costs_it_nothing(storage: S3Storage
     """They were fresh again when the storage was asked about it, and the image kept `access_denied` for good."""
     behind = S3Storage(storage.container, replace(storage.options, endpoint_url=proxy.endpoint_url))
     image = ImageRef(container=storage.container, key=KEY)
-    with ShardScreener(
-        open_storage=lambda container: behind,
-        scorer=MemoryScorer(),
-        heatmaps=StoredHeatmaps(MemoryStorage()),
-        keep_heatmap=lambda flagged: False,
-        limits=SMALL,
-    ) as screener:
+    with screener_over(behind) as screener:
         proxy.faults.append(Refuse(400, "ExpiredToken"))
         with pytest.raises(StorageAway):
             screener.screen(lease([image]))

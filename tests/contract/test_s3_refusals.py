@@ -10,16 +10,13 @@ from dataclasses import replace
 
 import pytest
 from support.builders import lease, picture
-from support.scene import SMALL, codes
+from support.scene import codes, screener_over
 from support.servers.faulty_proxy import FaultyProxy, Refuse
 from support.servers.s3_server import S3Bucket, S3Server
 
 from jobs.domain import ImageKey, ImageRef
 from jobs.errors import ErrorCode, StorageError
-from jobs.screening.heatmaps import StoredHeatmaps
-from jobs.screening.shard_screener import ShardScreener
-from jobs.storage import MemoryStorage, S3Storage
-from jobs.testing import MemoryScorer
+from jobs.storage import S3Storage
 
 pytestmark = pytest.mark.s3
 
@@ -71,13 +68,7 @@ def test_a_shard_of_such_images_ends_at_the_first_attempt(storage: S3Storage, pr
     refused = {f"{number:02d}.png": answer for number, (answer, _) in enumerate(PERMANENT)}
     proxy.refusals = {f"/{key}": answer for key, answer in refused.items()}
     images = [ImageRef(container=storage.container, key=ImageKey(key)) for key in ("fine.png", *refused)]
-    with ShardScreener(
-        open_storage=lambda container: storage,
-        scorer=MemoryScorer(),
-        heatmaps=StoredHeatmaps(MemoryStorage()),
-        keep_heatmap=lambda flagged: False,
-        limits=SMALL,
-    ) as screener:
+    with screener_over(storage) as screener:
         verdicts = screener.screen(lease(images))
     assert codes(verdicts) == [None, *(code for _, code in PERMANENT)]
     for verdict, answer in zip(verdicts[1:], refused.values(), strict=True):

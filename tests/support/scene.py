@@ -10,6 +10,7 @@ from jobs.domain import ImageKey, ImageRef, Lease, Verdict
 from jobs.screening.heatmaps import StoredHeatmaps
 from jobs.screening.limits import ScreeningLimits
 from jobs.screening.shard_screener import ShardScreener
+from jobs.storage import ObjectStorage
 from jobs.testing import MemoryScorer, MemoryStorage
 
 SMALL = ScreeningLimits(fetchers=2, batch_size=4, max_image_bytes=10_000)
@@ -75,3 +76,14 @@ class Scene:
 
 def codes(verdicts: Sequence[Verdict]) -> list[str | None]:
     return [verdict.error_code for verdict in verdicts]
+
+
+def screener_over(storage: ObjectStorage) -> ShardScreener:
+    """One that reads this storage, scores in memory and keeps no heatmap; to be entered."""
+    return ShardScreener(
+        open_storage=lambda container: storage,
+        scorer=MemoryScorer(),
+        heatmaps=StoredHeatmaps(MemoryStorage()),
+        keep_heatmap=lambda flagged: False,
+        limits=SMALL,
+    )
