@@ -19,7 +19,7 @@ import psutil
 
 from jobs.errors import JobsError
 from nclscreen.hosting.ray_token import own_token
-from nclscreen.interrupts import uninterrupted
+from nclscreen.interrupts import Terminated, uninterrupted
 
 #: how long Ray's processes may take to end by themselves
 _LINGER_S = 5.0
@@ -146,10 +146,19 @@ def _see_off(processes: list[psutil.Process]) -> None:
 
 @contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Put our SIGTERM handler back, which cleans up: Ray installs one of its own while it starts."""
+    """Keep our SIGTERM handler, which cleans up: Ray installs one of its own when it starts, which exits with 15.
+
+    Raises Terminated where Ray's was called.
+    """
     ours = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SystemExit as exited:
+        if exited.code != signal.SIGTERM:
+            raise
+        if callable(ours):
+            ours(signal.SIGTERM, None)
+        raise Terminated from None
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, ours)
