@@ -16,15 +16,13 @@ from urllib.parse import quote
 from jobs.domain import Verdict
 from jobs.error_codes import NOTES
 from jobs.masking import masked
+from jobs.spreadsheet import safe_cell
 from jobs.sql.rows import tampered_area
 
 FORMAT = "Report_CSV_20180820"
 SCHEMA = "Bucket, Key, VersionId, TaskStatus, ErrorCode, HTTPStatusCode, ResultMessage"
 #: bytes of one results file, give or take a row
 PART_BYTES = 16 * 1024 * 1024
-
-#: what a spreadsheet would take for the beginning of a formula
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,10 +83,10 @@ def result_row(verdict: Verdict) -> list[str]:
     image = [
         verdict.container.removeprefix("s3://"),
         quote(verdict.key.encode("utf-8", "surrogatepass"), safe="/"),
-        _harmless(verdict.version_id or ""),
+        safe_cell(verdict.version_id),
     ]
     if verdict.error_code is not None:
-        message = _harmless(masked(verdict.error_message or ""))
+        message = safe_cell(masked(verdict.error_message or ""))
         return [*image, "failed", verdict.error_code.value, NOTES[verdict.error_code].http_status, message]
     scored = {
         "ordinal": verdict.ordinal,
@@ -100,7 +98,3 @@ def result_row(verdict: Verdict) -> list[str]:
         "reused": verdict.reused,
     }
     return [*image, "succeeded", "", "200", json.dumps(scored, separators=(",", ":"))]
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
@@ -106,3 +108,18 @@ def test_pictures_that_are_not_there_say_why(
 ) -> None:
     answer = client.get(f"/v1/jobs/{screened.job.id}/verdicts/{place}/{kind}")
     assert answer.json()["type"] == f"urn:nclscreen:problem:{problem}", answer.text
+
+
+def test_an_export_is_the_list_as_one_file(screened: ScreenedJob, client: TestClient) -> None:
+    job = screened.job.id
+    answer = client.get("/v1/verdicts/export", params={"job": job, "format": "jsonl"})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-disposition"] == 'attachment; filename="verdicts.jsonl"'
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert [json.loads(line)["key"] for line in answer.text.splitlines()] == keys(client, job=job)
+    table = client.get("/v1/verdicts/export", params={"flagged": True, "format": "parquet", "min_score": 0.6})
+    assert pq.read_table(io.BytesIO(table.content)).column("key").to_pylist() == ["a.jpg", "<script>.jpg"]
+    assert client.get("/v1/verdicts/export", params={"job": job}).status_code == 422
+    assert client.get("/v1/verdicts/export", params={"job": job, "format": "csv", "limit": 2}).status_code == 422
+    assert client.get("/v1/verdicts/export", params={"job": "0" * 16, "format": "csv"}).status_code == 404
+    assert client.get("/v1/verdicts/export", params={"flagged": False, "format": "csv"}).status_code == 422

@@ -16,11 +16,11 @@ from support.screened_jobs import ScreenedJob, Shot, blob, screened_job
 from jobs.domain import Counts, Job
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
+from jobs.spreadsheet import safe_cell
 from nclscreen.html_report import ReportLimits, write_report
 from nclscreen.html_report.explanations import EXPLANATIONS
 from nclscreen.html_report.histogram import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, histogram
 from nclscreen.html_report.summary import Summary, summarize
-from nclscreen.html_report.tables import safe_cell
 from nclscreen.quantities import duration_in_words
 
 EVIL = "evil\"'><script>alert(1)</script><img src=x onerror=alert(2)>.jpg"

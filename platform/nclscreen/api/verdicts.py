@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from jobs.domain import VerdictRef
 from jobs.errors import ErrorCode
+from jobs.exports import ExportFormat
 from jobs.verdicts import VerdictFilter
-from nclscreen.api.lists import Paged, PageDocument
+from nclscreen.api.lists import Paged, PageDocument, Strict
 from nclscreen.api.wired import Wired
 from nclscreen.documents import verdict_document
+from nclscreen.services.exporting import Export
+from nclscreen.wiring import Wiring
 
 router = APIRouter(tags=["verdicts"])
 
@@ -20,7 +24,7 @@ router = APIRouter(tags=["verdicts"])
 Ordinal = Annotated[int, Path(ge=0, lt=2**63)]
 
 
-class VerdictsWanted(Paged):
+class VerdictsFilter(Strict):
     """Which verdicts. Flagged ones come highest score first; others are of one job, in its manifest's order."""
 
     job: str | None = Field(None, description="of this job")
@@ -35,15 +39,43 @@ class VerdictsWanted(Paged):
     failed: bool | None = Field(None, description="an error code instead of a score")
     error_code: ErrorCode | None = None
 
+    def on(self, wiring: Wiring) -> VerdictFilter:
+        """The filter this means. Raises JobNotFound, InvalidFilter."""
+        parts: dict[str, Any] = self.model_dump(include=set(VerdictsFilter.model_fields) - {"job", "container"})
+        job_id = None if self.job is None else wiring.jobs.get(self.job).id
+        container = self.container.rstrip("/") if self.container else None
+        return VerdictFilter(job_id=job_id, container=container, **parts)
+
+
+class VerdictsWanted(VerdictsFilter, Paged):
+    """A page of verdicts."""
+
+
+class ExportWanted(VerdictsFilter):
+    """A file of verdicts."""
+
+    format: ExportFormat = Field(description="the kind of file")
+
 
 @router.get("/verdicts")
 def list_verdicts(wanted: Annotated[VerdictsWanted, Query()], wiring: Wired) -> PageDocument:
     """Verdicts, also of jobs that run."""
-    parts: dict[str, Any] = wanted.model_dump(exclude={"limit", "cursor", "job", "container"})
-    job_id = None if wanted.job is None else wiring.jobs.get(wanted.job).id
-    container = wanted.container.rstrip("/") if wanted.container else None
-    page = wiring.verdicts.page(VerdictFilter(job_id=job_id, container=container, **parts), wanted.limit, wanted.cursor)
+    page = wiring.verdicts.page(wanted.on(wiring), wanted.limit, wanted.cursor)
     return PageDocument.of([verdict_document(found) for found in page.items], page.next_cursor)
+
+
+@router.get("/verdicts/export")
+def export_verdicts(wanted: Annotated[ExportWanted, Query()], wiring: Wired) -> StreamingResponse:
+    """The same as one file, as it is read: CSV, JSON Lines or Parquet. An answer that breaks off is no whole file."""
+    return StreamingResponse(
+        iter(Export(wiring, wanted.on(wiring), wanted.format)),
+        media_type=wanted.format.media_type,
+        headers={
+            "Cache-Control": "no-store",
+            "Content-Disposition": f'attachment; filename="verdicts.{wanted.format}"',
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
 
 
 @router.get("/jobs/{job_id}/verdicts/{ordinal}")

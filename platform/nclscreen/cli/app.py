@@ -68,6 +68,7 @@ def build_app() -> typer.Typer:
         demo,
         doctor,
         evaluate,
+        export,
         query,
         release,
         retry,
@@ -119,6 +120,12 @@ def build_app() -> typer.Typer:
             query.show,
             "Examples:\n\n  nclscreen show 1m7yxf33cw6dnp0t/17 --out beach.png\n\n"
             "  nclscreen show --job 1m7yxf33cw6dnp0t s3://archive/holiday/beach.jpg --out beach.png",
+        ),
+        (
+            export.export,
+            "Examples:\n\n  nclscreen export --job 1m7yxf33cw6dnp0t --out verdicts.parquet\n\n"
+            "  nclscreen export --job 1m7yxf33cw6dnp0t --failed --out failed.csv\n\n"
+            "  nclscreen export --format jsonl --out - | head",
         ),
         (score.score, "Example:\n\n  nclscreen score a.jpg b.png"),
         (

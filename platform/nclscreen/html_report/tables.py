@@ -9,12 +9,10 @@ from typing import TextIO
 
 from jobs.domain import Verdict
 from jobs.masking import masked
+from jobs.spreadsheet import safe_cell
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
 from nclscreen.evidence_text import cell, fired_in
-
-#: what makes a spreadsheet take a cell for a formula, also in full width; see OWASP, "CSV Injection"
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 FLAGGED_COLUMNS = (
     "ordinal",
@@ -30,12 +28,6 @@ FLAGGED_COLUMNS = (
     "map_uri",
 )
 FAILED_COLUMNS = ("ordinal", "container", "key", "error_code", "error_message", "bytes")
-
-
-def safe_cell(text: str | None) -> str:
-    """Text from outside as a cell: an apostrophe in front keeps a spreadsheet from running it."""
-    text = text or ""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def write_flagged(file: TextIO, found: Iterable[FoundVerdict]) -> Counter[str]:
