@@ -33,7 +33,8 @@ Clock = Callable[[], ColumnElement[float]]
 
 #: position of probability 0.5 among the cut-offs: the field's fixed pixel threshold
 HALF = min(range(len(AREA_CUTOFFS)), key=lambda i: abs(AREA_CUTOFFS[i] - 0.5))
-_FULL_AREA = 65535
+#: as what a share of 1 is kept
+FULL_AREA = 65535
 
 
 def database_clock() -> ColumnElement[float]:
@@ -134,11 +135,11 @@ def model_key(fingerprint: str) -> int:
 
 
 def pack_areas(areas: Sequence[float]) -> bytes:
-    return struct.pack(f"<{len(areas)}H", *(round(area * _FULL_AREA) for area in areas))
+    return struct.pack(f"<{len(areas)}H", *(round(area * FULL_AREA) for area in areas))
 
 
 def unpack_areas(packed: bytes) -> tuple[float, ...]:
-    return tuple(value / _FULL_AREA for value in struct.unpack(f"<{len(packed) // 2}H", packed))
+    return tuple(value / FULL_AREA for value in struct.unpack(f"<{len(packed) // 2}H", packed))
 
 
 def verdict_to_row(job_id: JobId, verdict: Verdict) -> dict[str, Any]:

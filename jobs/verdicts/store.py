@@ -15,6 +15,7 @@ from jobs.sql.tables import jobs, verdicts
 from jobs.verdicts.filters import VerdictFilter
 from jobs.verdicts.finding import find_image
 from jobs.verdicts.listing import Listing
+from jobs.verdicts.replay import Replay, Replayed, replay
 from jobs.verdicts.rows import FoundVerdict, found_from_row, joined
 from jobs.verdicts.summaries import error_counts, score_histogram, untestable_counts
 
@@ -67,6 +68,11 @@ class VerdictStore:
         with reading(self._engine) as connection:
             rows = connection.execute(wanted.order_by(jobs.c.model_name, jobs.c.model_fingerprint)).all()
         return [ModelRef(name=row.model_name, fingerprint=row.model_fingerprint) for row in rows]
+
+    def replay(self, job_id: JobId, rule: Replay) -> Replayed:
+        """What another rule would flag in a job."""
+        with reading(self._engine) as connection:
+            return replay(connection, job_id, rule)
 
     def score_histogram(self, job_id: JobId) -> list[int]:
         """Images per score bin: `HISTOGRAM_BINS` bins over [0, 1], the last one closed."""

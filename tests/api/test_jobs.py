@@ -160,3 +160,13 @@ def test_who_comes_back_hears_nothing_twice(client: TestClient, wiring: Wiring, 
     assert "event: job" in first
     assert "event: job" not in again
     assert "event: end" in again
+
+
+def test_what_another_rule_would_flag(screened: ScreenedJob, client: TestClient) -> None:
+    address = f"/v1/jobs/{screened.job.id}/replay"
+    found = client.get(address, params={"threshold": 0.6}).json()
+    assert (found["flagged"], found["would_flag"], found["added"], found["removed"]) == (3, 2, 0, 1)
+    assert client.get(address, params={"threshold": 0.1, "min_area": 1}).json()["would_flag"] == 0
+    assert client.get(address, params={"cutoff": 0.33}).status_code == 422
+    assert client.get(address, params={"threshold": 2}).status_code == 422
+    assert client.get("/v1/jobs/0000000000000000/replay").status_code == 404

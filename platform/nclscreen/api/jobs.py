@@ -20,6 +20,7 @@ from nclscreen.api.wired import Wired
 from nclscreen.documents import job_document
 from nclscreen.services.estimates import estimate
 from nclscreen.services.job_view import job_view, jobs_waiting, models_waited_for
+from nclscreen.services.replaying import ReplayRequest, replay
 from nclscreen.services.retrying import RetryRequest, retry
 from nclscreen.services.submission import submit
 from nclscreen.services.submission_request import LARGEST_PRIORITY, SubmissionRequest
@@ -53,6 +54,14 @@ class Priority(Strict):
     """Where in the queue."""
 
     priority: int = Field(ge=-LARGEST_PRIORITY, le=LARGEST_PRIORITY)
+
+
+class ReplayRule(Strict):
+    """From when on an image would be flagged."""
+
+    threshold: float | None = Field(None, ge=0, le=1, description="score; none: the job's")
+    min_area: float = Field(0, ge=0, le=1, description="and of which this share looks tampered")
+    cutoff: float = Field(0.5, description="probability from which a pixel looks tampered: 0.2, 0.25, ... 0.95")
 
 
 class RetryBody(Strict):
@@ -100,6 +109,12 @@ def get_job(job_id: str, wiring: Wired) -> dict[str, Any]:
 def get_estimate(job_id: str, wiring: Wired) -> dict[str, Any]:
     """How much there is to do, and how long that may take."""
     return estimate(wiring, wiring.jobs.get(job_id)).document
+
+
+@router.get("/{job_id}/replay")
+def get_replay(job_id: str, rule: Annotated[ReplayRule, Query()], wiring: Wired) -> dict[str, Any]:
+    """How many of its images another rule would flag: counted, nothing is scored and nothing is changed."""
+    return replay(wiring, ReplayRequest(job_id=job_id, **rule.model_dump())).document
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse)

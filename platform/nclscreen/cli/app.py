@@ -71,6 +71,7 @@ def build_app() -> typer.Typer:
         export,
         query,
         release,
+        replay,
         retry,
         score,
         screen,
@@ -120,6 +121,11 @@ def build_app() -> typer.Typer:
             query.show,
             "Examples:\n\n  nclscreen show 1m7yxf33cw6dnp0t/17 --out beach.png\n\n"
             "  nclscreen show --job 1m7yxf33cw6dnp0t s3://archive/holiday/beach.jpg --out beach.png",
+        ),
+        (
+            replay.replay,
+            "Examples:\n\n  nclscreen replay 1m7yxf33cw6dnp0t --threshold 0.9\n\n"
+            "  nclscreen replay 1m7yxf33cw6dnp0t --threshold 0.9 --min-area 0.02 --json",
         ),
         (
             export.export,
