@@ -191,6 +191,24 @@ class VerdictNotFound(JobsError):
         super().__init__(f"job {job_id} has no verdict for {image!r}")
 
 
+class ReviewConflict(JobsError):
+    """Somebody else has reviewed the same verdict meanwhile."""
+
+    def __init__(self, ref: str, number: int) -> None:
+        self.ref = ref
+        #: reviews there are by now
+        self.number = number
+        super().__init__(f"somebody else has reviewed {ref} meanwhile: look at it again, and decide then")
+
+
+class NothingToUndo(JobsError):
+    """No decision holds for this verdict."""
+
+    def __init__(self, ref: str) -> None:
+        self.ref = ref
+        super().__init__(f"{ref} has no review that could be taken back")
+
+
 class AmbiguousImage(JobsError):
     """Several images of a job are meant by the same words."""
 

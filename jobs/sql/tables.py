@@ -313,3 +313,28 @@ verdicts = Table(
         postgresql_where=text("error_code IS NOT NULL"),
     ),
 )
+
+# append-only; no foreign key, so that no deletion of a job or of its verdicts reaches it
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("job_id", String(32), primary_key=True),
+    Column("ordinal", BigInteger, primary_key=True, autoincrement=False),
+    # counts the reviews of this verdict from 1: of two who write the same number, one is told
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # null: unreviewed again
+    Column("decision", String(16)),
+    Column("reviewer", Text, nullable=False),
+    Column("note", Text),
+    Column("severity", Integer),
+    Column("undoes", Integer),
+    Column("created_at", Double, nullable=False),
+    # what was looked at
+    Column("container", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("version_id", Text),
+    Column("sha256", String(64)),
+    Column("score", Double),
+    Column("flagged", Boolean, nullable=False),
+    Column("model_fingerprint", String(64), nullable=False),
+)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from jobs.domain import Review
 from jobs.domain.times import instant
 from jobs.job_document import job_document
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
 
-__all__ = ["instant", "job_document", "verdict_document"]
+__all__ = ["instant", "job_document", "review_document", "verdict_document"]
 
 #: digits of scores and areas in documents; the model's own noise is larger
 _DIGITS = 4
@@ -40,6 +41,27 @@ def verdict_document(found: FoundVerdict) -> dict[str, Any]:
         "model_fingerprint": verdict.fingerprint,
         "error_code": verdict.error_code.value if verdict.error_code else None,
         "error_message": verdict.error_message,
+    }
+
+
+def review_document(review: Review) -> dict[str, Any]:
+    """`decision` is null where what was said before was taken back."""
+    return {
+        "ref": str(review.ref),
+        "number": review.number,
+        "decision": None if review.decision is None else review.decision.value,
+        "reviewer": review.reviewer,
+        "note": review.note,
+        "severity": review.severity,
+        "undoes": review.undoes,
+        "created_at": instant(review.created_at),
+        "container": review.container,
+        "key": review.key,
+        "version_id": review.version_id,
+        "sha256": review.sha256,
+        "score": _rounded(review.score),
+        "flagged": review.flagged,
+        "model_fingerprint": review.fingerprint,
     }
 
 

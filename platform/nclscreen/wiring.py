@@ -36,6 +36,7 @@ from jobs.ports import ShardRunner
 from jobs.preparation.preparer import PREPARATIONS_AT_ONCE, Preparer
 from jobs.registry.dispatchers import Dispatchers
 from jobs.registry.hosted_models import HostedModels
+from jobs.reviews import ReviewStore
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.screening.limits import ScreeningLimits
 from jobs.shards.work_queue import WorkQueue
@@ -156,6 +157,10 @@ class Wiring:
 
     def open_storage(self, container: str) -> ObjectStorage:
         return open_storage(container, self.settings.s3)
+
+    @cached_property
+    def reviews(self) -> ReviewStore:
+        return ReviewStore(self.engine)
 
     @cached_property
     def preparer(self) -> Preparer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from nclscreen import __version__
-from nclscreen.api import health, jobs, pictures, verdicts
+from nclscreen.api import health, jobs, pictures, reviews, verdicts
 from nclscreen.api.problems import add_problem_handlers
 from nclscreen.api.same_origin import SameOrigin
 from nclscreen.wiring import Wiring
@@ -34,6 +34,7 @@ def create_app(wiring: Wiring) -> FastAPI:
     app.include_router(health.router)
     app.include_router(jobs.router, prefix="/v1")
     app.include_router(verdicts.router, prefix="/v1")
+    app.include_router(reviews.router, prefix="/v1")  # before the pictures, whose last part may be any word
     app.include_router(pictures.router, prefix="/v1")
     app.add_middleware(SameOrigin)
     return app

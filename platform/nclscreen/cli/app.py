@@ -73,6 +73,7 @@ def build_app() -> typer.Typer:
         release,
         replay,
         retry,
+        review,
         score,
         screen,
         serve,
@@ -122,6 +123,12 @@ def build_app() -> typer.Typer:
             "Examples:\n\n  nclscreen show 1m7yxf33cw6dnp0t/17 --out beach.png\n\n"
             "  nclscreen show --job 1m7yxf33cw6dnp0t s3://archive/holiday/beach.jpg --out beach.png",
         ),
+        (
+            review.review,
+            "Examples:\n\n  nclscreen review 1m7yxf33cw6dnp0t/17 confirmed --note 'the shadow' --severity 4\n\n"
+            "  nclscreen review 1m7yxf33cw6dnp0t/17 --undo",
+        ),
+        (review.reviews, "Example:\n\n  nclscreen reviews 1m7yxf33cw6dnp0t"),
         (
             replay.replay,
             "Examples:\n\n  nclscreen replay 1m7yxf33cw6dnp0t --threshold 0.9\n\n"

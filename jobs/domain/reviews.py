@@ -1,0 +1,65 @@
+"""What a person says of one verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from jobs.domain.ids import ImageKey
+from jobs.domain.verdicts import VerdictRef
+
+#: from "hardly matters" to "as bad as can be"
+SEVERITIES = range(1, 6)
+
+
+class Decision(StrEnum):
+    """What the image is, in the eyes of whoever looked."""
+
+    #: it was tampered with
+    CONFIRMED = "confirmed"
+    #: it was not
+    REJECTED = "rejected"
+    #: it cannot be said
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewReview:
+    """A review to be written."""
+
+    #: None: what was said before no longer holds, and the image is unreviewed
+    decision: Decision | None
+    #: who says so
+    reviewer: str
+    note: str | None = None
+    #: one of `SEVERITIES`
+    severity: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Review:
+    """A review as it was written: never changed, never deleted. The last one of a verdict holds.
+
+    It says itself what was looked at, so that it means something when the verdict is long gone.
+    """
+
+    ref: VerdictRef
+    #: counts the reviews of this verdict, from 1
+    number: int
+    decision: Decision | None
+    reviewer: str
+    note: str | None
+    severity: int | None
+    #: the review that this one took back, by its number
+    undoes: int | None
+    #: seconds since the epoch
+    created_at: float
+    container: str
+    key: ImageKey
+    version_id: str | None
+    #: of the bytes that were scored; None where there is no score
+    sha256: str | None
+    score: float | None
+    flagged: bool
+    #: of the model
+    fingerprint: str

@@ -1,0 +1,174 @@
+"""The reviews of one database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, func, insert, select, tuple_
+from sqlalchemy.exc import IntegrityError
+
+from jobs.domain import Decision, ImageKey, JobId, NewReview, Review, VerdictRef
+from jobs.domain.pages import Page, decode_cursor, encode_cursor, filter_digest
+from jobs.errors import NothingToUndo, ReviewConflict
+from jobs.sql.database import reading, writing
+from jobs.sql.rows import Clock, database_clock
+from jobs.sql.tables import reviews
+from jobs.verdicts import FoundVerdict
+
+#: two people at one image at the same moment: who comes second tries again
+_TRIES = 20
+_CHUNK = 500
+
+
+class ReviewStore:
+    """Writes reviews behind each other, and reads them."""
+
+    def __init__(self, engine: Engine, clock: Clock = database_clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def add(self, found: FoundVerdict, new: NewReview, *, expected: int | None = None) -> Review:
+        """Write a review of this verdict.
+
+        `expected`: the number of the last review its writer has seen, 0 for none; None: whatever was said meanwhile.
+        Raises ReviewConflict when another one has come in between.
+        """
+        return self._append(found, lambda last: (new, None), expected)
+
+    def undo(self, found: FoundVerdict, reviewer: str, *, expected: int | None = None) -> Review:
+        """Take the last decision back, by a new row: what was said before it holds again.
+
+        Raises NothingToUndo where nothing holds, and ReviewConflict as `add` does.
+        """
+
+        def taken_back(last: list[Review]) -> tuple[NewReview, int]:
+            standing = _standing(last)
+            if not standing:
+                raise NothingToUndo(str(found.ref))
+            return _again(standing[-2] if len(standing) > 1 else None, reviewer), standing[-1].number
+
+        return self._append(found, taken_back, expected)
+
+    def of(self, ref: VerdictRef) -> list[Review]:
+        """All reviews of a verdict, the first one first."""
+        with reading(self._engine) as connection:
+            return _all(connection, ref)
+
+    def of_job(self, job_id: JobId, after: int = -1) -> Iterator[Review]:
+        """The review that holds for each image of a job that has one, in manifest order, also when the job is gone.
+
+        `after`: only of images behind this ordinal.
+        """
+        while chunk := self._chunk(job_id, after):
+            yield from (review for review in chunk if review.decision is not None)
+            after = chunk[-1].ref.ordinal
+
+    def page(self, job_id: JobId, limit: int = 100, cursor: str | None = None) -> Page[Review]:
+        """The same as one page, and the cursor of the next one. Raises InvalidCursor."""
+        digest = filter_digest({"reviews": job_id})
+        after = -1 if cursor is None else int(decode_cursor(cursor, digest, (int,))[0])
+        found = tuple(islice(self.of_job(job_id, after), limit + 1))
+        if len(found) <= limit:
+            return Page(items=found)
+        return Page(items=found[:limit], next_cursor=encode_cursor((found[limit - 1].ref.ordinal,), digest))
+
+    def counts(self, job_id: JobId) -> dict[str, int]:
+        """Images of the job by the decision that holds; every decision is named."""
+        counted = select(reviews.c.decision, func.count()).where(*_last(job_id)).group_by(reviews.c.decision)
+        with reading(self._engine) as connection:
+            found = {decision: int(images) for decision, images in connection.execute(counted)}
+        return {decision.value: found.get(decision.value, 0) for decision in Decision}
+
+    def _append(self, found: FoundVerdict, make: Any, expected: int | None) -> Review:
+        for _ in range(_TRIES):
+            try:
+                with writing(self._engine) as connection:
+                    return self._write(connection, found, make, expected)
+            except IntegrityError:  # somebody wrote the same number
+                if expected is not None:
+                    break
+        raise ReviewConflict(str(found.ref), len(self.of(found.ref)))
+
+    def _write(self, connection: Connection, found: FoundVerdict, make: Any, expected: int | None) -> Review:
+        before = _all(connection, found.ref)
+        if expected is not None and expected != len(before):
+            raise ReviewConflict(str(found.ref), len(before))
+        new, undoes = make(before)
+        row = _row(found, new) | {"number": len(before) + 1, "undoes": undoes, "created_at": self._clock()}
+        connection.execute(insert(reviews).values(**row))
+        return _all(connection, found.ref)[-1]
+
+    def _chunk(self, job_id: JobId, after: int) -> list[Review]:
+        wanted = select(reviews).where(*_last(job_id), reviews.c.ordinal > after).order_by(reviews.c.ordinal)
+        with reading(self._engine) as connection:
+            return [_review(row) for row in connection.execute(wanted.limit(_CHUNK))]
+
+
+def _again(before: Review | None, reviewer: str) -> NewReview:
+    """What was said before, in the name of whoever goes back to it."""
+    if before is None:
+        return NewReview(decision=None, reviewer=reviewer)
+    return NewReview(decision=before.decision, reviewer=reviewer, note=before.note, severity=before.severity)
+
+
+def _standing(said: list[Review]) -> list[Review]:
+    """The decisions that hold or would hold again, the one that holds last."""
+    standing: list[Review] = []
+    for review in said:
+        if review.undoes is None:
+            standing = [*standing, review] if review.decision is not None else []
+        else:
+            standing = standing[:-1]
+    return standing
+
+
+def _all(connection: Connection, ref: VerdictRef) -> list[Review]:
+    wanted = select(reviews).where(reviews.c.job_id == ref.job_id, reviews.c.ordinal == ref.ordinal)
+    return [_review(row) for row in connection.execute(wanted.order_by(reviews.c.number))]
+
+
+def _last(job_id: JobId) -> list[Any]:
+    """Rows of a job that are the last of their verdict."""
+    newest = select(reviews.c.ordinal, func.max(reviews.c.number)).where(reviews.c.job_id == job_id).group_by("ordinal")
+    return [reviews.c.job_id == job_id, tuple_(reviews.c.ordinal, reviews.c.number).in_(newest)]
+
+
+def _row(found: FoundVerdict, new: NewReview) -> dict[str, Any]:
+    verdict = found.verdict
+    return {
+        "job_id": found.job_id,
+        "ordinal": verdict.ordinal,
+        "decision": None if new.decision is None else new.decision.value,
+        "reviewer": new.reviewer,
+        "note": new.note,
+        "severity": new.severity,
+        "container": verdict.container,
+        "key": verdict.key,
+        "version_id": verdict.version_id,
+        "sha256": verdict.sha256,
+        "score": verdict.score,
+        "flagged": verdict.flagged,
+        "model_fingerprint": verdict.fingerprint,
+    }
+
+
+def _review(row: Row[Any]) -> Review:
+    return Review(
+        ref=VerdictRef(job_id=JobId(row.job_id), ordinal=row.ordinal),
+        number=row.number,
+        decision=None if row.decision is None else Decision(row.decision),
+        reviewer=row.reviewer,
+        note=row.note,
+        severity=row.severity,
+        undoes=row.undoes,
+        created_at=row.created_at,
+        container=row.container,
+        key=ImageKey(row.key),
+        version_id=row.version_id,
+        sha256=row.sha256,
+        score=row.score,
+        flagged=row.flagged,
+        fingerprint=row.model_fingerprint,
+    )

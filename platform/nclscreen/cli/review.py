@@ -1,0 +1,97 @@
+"""`review`, `reviews`: what people say of flagged images."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from typing import Annotated
+
+import typer
+
+from jobs.domain import Decision, Review
+from jobs.verdicts import FoundVerdict
+from nclscreen.cli import output
+from nclscreen.cli.query import JobArgument, Json
+from nclscreen.documents import review_document
+from nclscreen.services.reviewing import ReviewRequest, job_reviews, undo_review
+from nclscreen.services.reviewing import review as written
+from nclscreen.visible_text import visible_text
+from nclscreen.wiring import Wiring, wire
+
+#: "JOB/NUMBER"
+_REF = re.compile(r"([0-9a-z]{16})/[0-9]{1,18}")
+
+
+def review(
+    image: Annotated[str, typer.Argument(help="JOB/NUMBER; or with --job its number, its address, or its key alone.")],
+    decision: Annotated[
+        Decision | None, typer.Argument(help="confirmed, rejected (a false alarm) or unsure; none: show the reviews.")
+    ] = None,
+    job_id: Annotated[str | None, typer.Option("--job", metavar="ID", help="The job it was screened in.")] = None,
+    note: Annotated[str | None, typer.Option(help="Why, in up to 2000 characters.")] = None,
+    severity: Annotated[int | None, typer.Option(min=1, max=5, help="1 hardly matters, 5 is as bad as can be.")] = None,
+    reviewer: Annotated[str | None, typer.Option("--reviewer", metavar="NAME", help="Who says so; else you.")] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the last decision back.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what you see in an image, or take it back. Nothing is overwritten: the last word holds, the others stay."""
+    if undo and (decision is not None or note is not None or severity is not None):
+        raise typer.BadParameter("--undo takes no decision, note or severity")
+    if decision is None and not undo and (note is not None or severity is not None):
+        raise typer.BadParameter("say what it is, too: confirmed, rejected or unsure")
+    wiring = wire()
+    found = _found(wiring, image, job_id)
+    name = reviewer if reviewer is not None else _you()
+    if undo:
+        undo_review(wiring, found, name)
+    elif decision is not None:
+        written(wiring, found, ReviewRequest(decision=decision, reviewer=name, note=note, severity=severity))
+    said = wiring.reviews.of(found.ref)
+    if as_json:
+        output.print_json({"ref": str(found.ref), "reviews": [review_document(each) for each in said]})
+        return
+    output.out.print(f"{found.ref}  {visible_text(found.verdict.uri)}", soft_wrap=True, markup=False)
+    for each in said:
+        output.out.print(_line(each), soft_wrap=True, markup=False)
+    if not said:
+        output.err.print("nobody has reviewed it yet")
+
+
+def reviews(job_id: JobArgument, as_json: Json = False) -> None:
+    """List what people say of a job's images: what holds for each, in the order of the manifest."""
+    wiring = wire()
+    found = job_reviews(wiring, job_id)
+    said = wiring.reviews.of_job(found.job_id)
+    if as_json:
+        output.print_json_list("reviews", (review_document(each) for each in said), lambda: found.document)
+        return
+    for each in said:
+        output.out.print(
+            f"{each.ref.ordinal:>9}  {_line(each)}  {visible_text(each.key)}", soft_wrap=True, markup=False
+        )
+    counted = ", ".join(f"{images:,} {decision}" for decision, images in found.decisions.items())
+    output.err.print(f"{counted}; {found.flagged:,} images are flagged")
+
+
+def _found(wiring: Wiring, image: str, job_id: str | None) -> FoundVerdict:
+    if job_id is None and (ref := _REF.fullmatch(image)):
+        job_id = ref.group(1)
+    if job_id is None:
+        raise typer.BadParameter("say of which job with --job ID, or write JOB/NUMBER as 'nclscreen flagged' does")
+    return wiring.verdicts.find(wiring.jobs.get(job_id).id, image)
+
+
+def _line(review: Review) -> str:
+    said = review.decision.value if review.decision else "taken back"
+    if review.undoes is not None and review.decision is not None:
+        said += " again"
+    severity = f" severity {review.severity}" if review.severity else ""
+    note = f": {visible_text(review.note)}" if review.note else ""
+    return f"{said}{severity} by {visible_text(review.reviewer)}{note}"
+
+
+def _you() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in containers
+        return "somebody"

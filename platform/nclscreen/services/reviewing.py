@@ -1,0 +1,81 @@
+"""What people say of verdicts: looked at, written, taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.domain import Decision, JobId, NewReview, Review
+from jobs.domain.reviews import SEVERITIES
+from jobs.verdicts import FoundVerdict
+from nclscreen.documents import review_document
+from nclscreen.services import checks
+from nclscreen.services.errors import InvalidRequest
+from nclscreen.wiring import Wiring
+
+_LONGEST_NOTE = 2000
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReviewRequest:
+    """What somebody says of one image."""
+
+    decision: Decision
+    #: who says so, up to 100 characters
+    reviewer: str
+    #: up to 2,000 characters
+    note: str | None = None
+    #: from 1, hardly matters, to 5
+    severity: int | None = None
+    #: the number of the last review that was seen, 0 for none; None: whatever was said meanwhile
+    expected: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobReviews:
+    """How far the images of a job are reviewed."""
+
+    job_id: JobId
+    #: images by the decision that holds
+    decisions: dict[str, int]
+    #: images that are flagged
+    flagged: int
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {"job": self.job_id, "flagged": self.flagged, "reviewed": sum(self.decisions.values()), **self.decisions}
+
+
+def review(wiring: Wiring, found: FoundVerdict, request: ReviewRequest) -> Review:
+    """Write a review. Raises InvalidRequest, ReviewConflict."""
+    if request.severity is not None and request.severity not in SEVERITIES:
+        raise InvalidRequest("severity", f"{request.severity} is not from {SEVERITIES[0]} to {SEVERITIES[-1]}")
+    new = NewReview(
+        decision=request.decision,
+        reviewer=_name(request.reviewer),
+        note=checks.short_text("note", request.note, _LONGEST_NOTE),
+        severity=request.severity,
+    )
+    return wiring.reviews.add(found, new, expected=request.expected)
+
+
+def undo_review(wiring: Wiring, found: FoundVerdict, reviewer: str, expected: int | None = None) -> Review:
+    """Take the last decision back. Raises InvalidRequest, NothingToUndo, ReviewConflict."""
+    return wiring.reviews.undo(found, _name(reviewer), expected=expected)
+
+
+def job_reviews(wiring: Wiring, job_id: str) -> JobReviews:
+    """Raises JobNotFound."""
+    job = wiring.jobs.get(job_id)
+    return JobReviews(job_id=job.id, decisions=wiring.reviews.counts(job.id), flagged=job.counts.flagged)
+
+
+def documents(reviews: list[Review]) -> list[dict[str, Any]]:
+    """As JSON types."""
+    return [review_document(each) for each in reviews]
+
+
+def _name(reviewer: str) -> str:
+    return checks.short_text("reviewer", reviewer, _LONGEST_NAME) or reviewer

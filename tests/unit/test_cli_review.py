@@ -1,0 +1,81 @@
+"""`review` and `reviews`: deciding, taking back, listing, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from support.builders import FINGERPRINT, entry, ready_job, scored
+
+from jobs.domain import JobId
+from jobs.shards.work_queue import WorkQueue
+from nclscreen.cli.app import run
+from nclscreen.wiring import Wiring
+
+
+@pytest.fixture
+def job(wiring: Wiring) -> JobId:
+    images = [entry(f"{i}.jpg") for i in range(3)]
+    found = ready_job(wiring.engine, images, shard_size=3)
+    queue = WorkQueue(wiring.engine, "tests")
+    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT], job_id=found)
+    queue.finish(lease, [scored(i, images[i], 0.4 + i / 10) for i in range(3)])
+    return found
+
+
+def document(capsys: pytest.CaptureFixture[str], *said: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert run([*said, "--json"]) == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_an_image_is_decided_on_and_taken_back(job: JobId, capsys: pytest.CaptureFixture[str]) -> None:
+    ref = f"{job}/1"
+    assert run(["review", ref, "confirmed", "--note", "two [suns]\x1b", "--severity", "4", "--reviewer", "ann"]) == 0
+    said = capsys.readouterr().out
+    assert "confirmed severity 4 by ann: two [suns]" in said
+    assert "\x1b" not in said
+    found = document(capsys, "review", "1.jpg", "rejected", "--job", job, "--reviewer", "bob")
+    assert [each["decision"] for each in found["reviews"]] == ["confirmed", "rejected"]
+    found = document(capsys, "review", ref, "--undo")
+    last = found["reviews"][-1]
+    assert (last["decision"], last["severity"], last["undoes"]) == ("confirmed", 4, 2)
+    assert run(["review", ref]) == 0
+    assert capsys.readouterr().out.count(" by ") == 3
+
+
+def test_the_list_of_a_job_has_what_holds(job: JobId, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["review", f"{job}/2", "unsure"]) == 0
+    assert run(["review", f"{job}/0", "confirmed"]) == 0
+    assert run(["review", f"{job}/0", "rejected"]) == 0
+    found = document(capsys, "reviews", job)
+    assert [(each["ref"], each["decision"]) for each in found["reviews"]] == [
+        (f"{job}/0", "rejected"),
+        (f"{job}/2", "unsure"),
+    ]
+    assert (found["reviewed"], found["rejected"], found["unsure"], found["confirmed"]) == (2, 1, 1, 0)
+    assert found["flagged"] == 2
+    assert run(["reviews", job]) == 0
+    shown = capsys.readouterr()
+    assert "rejected by" in shown.out
+    assert "0 confirmed, 1 rejected, 1 unsure; 2 images are flagged" in shown.err
+
+
+def test_what_makes_no_sense_is_refused(job: JobId, capsys: pytest.CaptureFixture[str]) -> None:
+    ref = f"{job}/1"
+    for said, code, words in [
+        (["1.jpg", "confirmed"], 2, "--job ID"),
+        ([ref, "tampered"], 2, "confirmed"),
+        ([ref, "confirmed", "--severity", "6"], 2, "severity"),
+        ([ref, "confirmed", "--note", " "], 2, "--note: takes 1 to 2000 characters"),
+        ([ref, "confirmed", "--reviewer", ""], 2, "--reviewer"),
+        ([ref, "--note", "x"], 2, "say what it is"),
+        ([ref, "confirmed", "--undo"], 2, "--undo takes no"),
+        ([ref, "--undo"], 1, "no review that could be taken back"),
+        ([f"{job}/9", "confirmed"], 1, "no verdict"),
+    ]:
+        capsys.readouterr()
+        assert run(["review", *said]) == code, said
+        assert words in capsys.readouterr().err.replace("\n", " "), said
+    assert document(capsys, "reviews", job)["reviewed"] == 0
