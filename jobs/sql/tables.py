@@ -318,23 +318,23 @@ verdicts = Table(
 reviews = Table(
     "reviews",
     metadata,
-    Column("job_id", String(32), primary_key=True),
+    Column("job_id", Text, primary_key=True),
     Column("ordinal", BigInteger, primary_key=True, autoincrement=False),
     # counts the reviews of this verdict from 1: of two who write the same number, one is told
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
     # null: unreviewed again
-    Column("decision", String(16)),
+    Column("decision", Text),
     Column("reviewer", Text, nullable=False),
     Column("note", Text),
-    Column("severity", Integer),
-    Column("undoes", Integer),
+    Column("severity", BigInteger),
+    Column("undoes", BigInteger),
     Column("created_at", Double, nullable=False),
     # what was looked at
     Column("container", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("version_id", Text),
-    Column("sha256", String(64)),
+    Column("sha256", Text),
     Column("score", Double),
     Column("flagged", Boolean, nullable=False),
-    Column("model_fingerprint", String(64), nullable=False),
+    Column("model_fingerprint", Text, nullable=False),
 )
