@@ -4,7 +4,7 @@ from jobs.domain.corpus import IMAGE_SUFFIXES, Filters, ImageRef, ManifestProble
 from jobs.domain.ids import Cursor, ImageKey, JobId, ShardId
 from jobs.domain.jobs import Counts, FailureThreshold, Job, JobOptions, NewJob, Preparing
 from jobs.domain.models import ModelDemand, ModelRef
-from jobs.domain.reviews import Decision, NewReview, Review
+from jobs.domain.reviews import Decision, NewReview, Review, ReviewState
 from jobs.domain.shards import Lease
 from jobs.domain.verdicts import Verdict, VerdictRef
 from jobs.domain.work import Work, WorkId, WorkKind, WorkState
@@ -30,6 +30,7 @@ __all__ = [
     "ObjectInfo",
     "Preparing",
     "Review",
+    "ReviewState",
     "ShardId",
     "Verdict",
     "VerdictRef",

@@ -23,6 +23,15 @@ class Decision(StrEnum):
     UNSURE = "unsure"
 
 
+class ReviewState(StrEnum):
+    """Where an image stands: the decision that holds, or none."""
+
+    UNREVIEWED = "unreviewed"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    UNSURE = "unsure"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewReview:
     """A review to be written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from jobs.domain import JobId
+from jobs.domain import JobId, ReviewState
 from jobs.domain.pages import filter_digest
 from jobs.errors import ErrorCode, InvalidFilter
 
@@ -34,6 +34,8 @@ class VerdictFilter:
     #: whether there is an error code instead of a score
     failed: bool | None = None
     error_code: ErrorCode | None = None
+    #: the decision that holds for the image, or that there is none
+    review: ReviewState | None = None
 
     def __post_init__(self) -> None:
         if not self.ranked and self.job_id is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TextClause, text, tuple_
+from sqlalchemy import ColumnElement, Select, TextClause, select, text, tuple_
 
+from jobs.domain import ReviewState
 from jobs.domain.pages import Place
 from jobs.sql.matching import begins_with, is_text, model_is
-from jobs.sql.tables import verdicts
+from jobs.sql.tables import reviews, verdicts
 from jobs.verdicts.filters import VerdictFilter
 from jobs.verdicts.rows import FoundVerdict, joined
 
@@ -68,7 +69,17 @@ def _conditions(wanted: VerdictFilter) -> list[_Condition]:
         conditions.append(verdicts.c.error_code.is_not(None))  # as the partial index says it
     elif wanted.failed is False:
         conditions.append(verdicts.c.error_code.is_(None))
+    if wanted.review is not None:
+        conditions.append(_review_is(wanted.review))
     return conditions + _bounds(wanted)
+
+
+def _review_is(state: ReviewState) -> _Condition:
+    """By the last review of the verdict, which the primary key finds."""
+    of_verdict = (reviews.c.job_id == verdicts.c.job_id, reviews.c.ordinal == verdicts.c.ordinal)
+    last = select(reviews.c.decision).where(*of_verdict).order_by(reviews.c.number.desc()).limit(1)
+    holds = last.correlate(verdicts).scalar_subquery()
+    return holds.is_(None) if state is ReviewState.UNREVIEWED else holds == state.value
 
 
 def _bounds(wanted: VerdictFilter) -> list[_Condition]:

@@ -75,3 +75,5 @@ def test_a_job_s_reviews_in_pages_and_counted(screened: ScreenedJob, client: Tes
         "unsure": 1,
     }
     assert client.get("/v1/jobs/0000000000000000/reviews").status_code == 404
+    left = client.get("/v1/verdicts", params={"flagged": True, "review": "unreviewed"}).json()
+    assert [each["key"] for each in left["data"]] == ["d.jpg"]

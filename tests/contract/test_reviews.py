@@ -9,14 +9,14 @@ from threading import Barrier
 import pytest
 from support.builders import FINGERPRINT, Bench, entry, ready_job, scored, unreadable
 
-from jobs.domain import Decision, JobId, NewReview, Review, VerdictRef
+from jobs.domain import Decision, JobId, NewReview, Review, ReviewState, VerdictRef
 from jobs.errors import InvalidCursor, JobNotFound, NothingToUndo, ReviewConflict
 from jobs.leased_work.held import HeldWork
 from jobs.leased_work.leases import WorkLeases
 from jobs.leased_work.task import WorkTask
 from jobs.lifecycle.deleter import Deleter
 from jobs.reviews import ReviewStore
-from jobs.verdicts import FoundVerdict, VerdictStore
+from jobs.verdicts import FoundVerdict, VerdictFilter, VerdictStore
 
 CONFIRMED, REJECTED, UNSURE = Decision.CONFIRMED, Decision.REJECTED, Decision.UNSURE
 
@@ -82,6 +82,45 @@ def test_pages_have_each_reviewed_image_once_while_people_review(bench: Bench, s
     assert second.next_cursor is None
     with pytest.raises(InvalidCursor):
         store.page(JobId("another"), 2, first.next_cursor)
+
+
+def test_verdicts_are_found_by_the_decision_that_holds(bench: Bench, store: ReviewStore, job: JobId) -> None:
+    for ordinal, decisions in {0: [CONFIRMED, REJECTED], 2: [UNSURE], 3: [CONFIRMED, None]}.items():
+        for decision in decisions:
+            store.add(image(bench, job, ordinal), by(decision))
+    found = {
+        state: [
+            each.verdict.ordinal for each in VerdictStore(bench.engine).stream(VerdictFilter(job_id=job, review=state))
+        ]
+        for state in ReviewState
+    }
+    assert found == {
+        ReviewState.UNREVIEWED: [1, 3, 4],
+        ReviewState.CONFIRMED: [],
+        ReviewState.REJECTED: [0],
+        ReviewState.UNSURE: [2],
+    }
+    ranked = verdicts.stream(VerdictFilter(flagged=True, review=ReviewState.UNREVIEWED))
+    assert [each.verdict.ordinal for each in ranked] == [3, 1]
+
+
+def test_a_walk_over_what_is_unreviewed_loses_none_while_it_is_reviewed(
+    bench: Bench, store: ReviewStore, job: JobId
+) -> None:
+    verdicts = VerdictStore(bench.engine)
+    wanted = VerdictFilter(flagged=True, job_id=job, review=ReviewState.UNREVIEWED)
+    seen: list[int] = []
+    cursor: str | None = None
+    while True:
+        page = verdicts.page(wanted, 1, cursor)
+        for found in page.items:
+            seen.append(found.verdict.ordinal)
+            store.add(found, by(CONFIRMED))
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert seen == [3, 2, 1, 0]
+    assert list(verdicts.stream(wanted)) == []
 
 
 def test_undoing_goes_back_one_decision_after_the_other(bench: Bench, store: ReviewStore, job: JobId) -> None:

@@ -79,3 +79,12 @@ def test_what_makes_no_sense_is_refused(job: JobId, capsys: pytest.CaptureFixtur
         assert run(["review", *said]) == code, said
         assert words in capsys.readouterr().err.replace("\n", " "), said
     assert document(capsys, "reviews", job)["reviewed"] == 0
+
+
+def test_flagged_images_that_nobody_reviewed_yet(job: JobId, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["review", f"{job}/2", "confirmed"]) == 0
+    found = document(capsys, "flagged", "--review", "unreviewed")
+    assert [each["ordinal"] for each in found["images"]] == [1]
+    found = document(capsys, "flagged", "--review", "confirmed")
+    assert [each["ordinal"] for each in found["images"]] == [2]
+    assert run(["export", "--review", "confirmed", "--format", "jsonl", "--out", "-"]) == 0

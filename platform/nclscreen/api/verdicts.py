@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from jobs.domain import VerdictRef
+from jobs.domain import ReviewState, VerdictRef
 from jobs.errors import ErrorCode
 from jobs.exports import ExportFormat
 from jobs.verdicts import VerdictFilter
@@ -38,6 +38,7 @@ class VerdictsFilter(Strict):
     model: str | None = Field(None, description="the model's name, or the beginning of its fingerprint")
     failed: bool | None = Field(None, description="an error code instead of a score")
     error_code: ErrorCode | None = None
+    review: ReviewState | None = Field(None, description="the decision that holds, or unreviewed")
 
     def on(self, wiring: Wiring) -> VerdictFilter:
         """The filter this means. Raises JobNotFound, InvalidFilter."""

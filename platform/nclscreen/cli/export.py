@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.domain import ReviewState
 from jobs.errors import ErrorCode
 from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
@@ -46,6 +47,9 @@ def export(
         bool | None, typer.Option("--failed/--scored", help="Only images without a score, or with one.")
     ] = None,
     code: Annotated[ErrorCode | None, typer.Option(help="Only images with this error code.")] = None,
+    review: Annotated[
+        ReviewState | None, typer.Option(help="Only images for which this holds: unreviewed, confirmed, ...")
+    ] = None,
     model: Model = None,
     as_json: Json = False,
 ) -> None:
@@ -71,6 +75,7 @@ def export(
         failed=failed,
         error_code=code,
         model=model,
+        review=review,
     )
     written = Export(wiring, wanted, chosen, _told_now_and_then())
     if aside:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.domain import Job, ManifestProblem
+from jobs.domain import Job, ManifestProblem, ReviewState
 from jobs.domain.states import JobState
 from jobs.lifecycle.job_filters import JobFilter
 from jobs.verdicts import VerdictFilter
@@ -138,6 +138,9 @@ def flagged(
     prefix: Annotated[str | None, typer.Option(help="Only keys that begin with this.")] = None,
     container: Annotated[str | None, typer.Option(help="Only of this s3://bucket or file:///folder.")] = None,
     model: Model = None,
+    review: Annotated[
+        ReviewState | None, typer.Option(help="Only images for which this holds: unreviewed, confirmed, ...")
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, max=_MOST, help="At most so many; 0 for all.")] = 100,
     cursor: Cursor = None,
     as_json: Json = False,
@@ -154,6 +157,7 @@ def flagged(
         prefix=prefix,
         container=container.rstrip("/") if container else None,
         model=model,
+        review=review,
     )
     models = wiring.verdicts.ranked_models() if job is None and model is None else []
     if len(models) > 1:
