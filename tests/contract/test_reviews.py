@@ -100,7 +100,7 @@ def test_verdicts_are_found_by_the_decision_that_holds(bench: Bench, store: Revi
         ReviewState.REJECTED: [0],
         ReviewState.UNSURE: [2],
     }
-    ranked = verdicts.stream(VerdictFilter(flagged=True, review=ReviewState.UNREVIEWED))
+    ranked = VerdictStore(bench.engine).stream(VerdictFilter(flagged=True, review=ReviewState.UNREVIEWED))
     assert [each.verdict.ordinal for each in ranked] == [3, 1]
 
 
