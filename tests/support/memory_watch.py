@@ -16,6 +16,7 @@ class MemoryWatch:
 
     def __init__(self) -> None:
         self._process = psutil.Process(os.getpid())
+        self._command = self._process.cmdline()
         self._over = threading.Event()
         self._base = self._most = self._taken()
         self._thread = threading.Thread(target=self._sample, daemon=True)
@@ -41,6 +42,8 @@ class MemoryWatch:
         taken = 0
         for process in [self._process, *self._process.children(recursive=True)]:
             with suppress(psutil.Error):
+                if process != self._process and process.cmdline() == self._command:
+                    continue  # it is just being started: until it has a program of its own, its memory is ours
                 memory = process.memory_info()
                 taken += memory.rss - memory.shared
         return taken
