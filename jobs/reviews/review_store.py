@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, tuple_
+from sqlalchemy import Connection, Engine, Row, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from jobs.domain import Decision, ImageKey, JobId, NewReview, Review, VerdictRef
@@ -14,7 +14,7 @@ from jobs.domain.pages import Page, decode_cursor, encode_cursor, filter_digest
 from jobs.errors import NothingToUndo, ReviewConflict
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import Clock, database_clock
-from jobs.sql.tables import reviews
+from jobs.sql.tables import reviews, verdicts
 from jobs.verdicts import FoundVerdict
 
 #: two people at one image at the same moment: who comes second tries again
@@ -98,6 +98,8 @@ class ReviewStore:
         new, undoes = make(before)
         row = _row(found, new) | {"number": len(before) + 1, "undoes": undoes, "created_at": self._clock()}
         connection.execute(insert(reviews).values(**row))
+        of_verdict = (verdicts.c.job_id == found.job_id, verdicts.c.ordinal == found.verdict.ordinal)
+        connection.execute(update(verdicts).where(*of_verdict).values(review=row["decision"]))
         return _all(connection, found.ref)[-1]
 
     def _chunk(self, job_id: JobId, after: int) -> list[Review]:

@@ -278,6 +278,8 @@ verdicts = Table(
     Column("recorded_at", Double, nullable=False),
     # stands for the job's model fingerprint in the index of known verdicts; null in rows that an older program wrote
     Column("model_key", BigInteger),
+    # the decision of the review that holds: written with it, so that lists need no look at the reviews
+    Column("review", Text),
     Index("ix_verdicts_job_id_key_hash", "job_id", "key_hash"),
     # what may be taken over by later jobs of the same model: equal bytes have equal sizes
     Index(
@@ -304,6 +306,32 @@ verdicts = Table(
         "ordinal",
         sqlite_where=text("flagged"),
         postgresql_where=text("flagged"),
+    ),
+    # the same of those that nobody has reviewed, and those that somebody has
+    Index(
+        "ix_verdicts_unreviewed_of_job",
+        "job_id",
+        "score",
+        "ordinal",
+        sqlite_where=text("flagged AND review IS NULL"),
+        postgresql_where=text("flagged AND review IS NULL"),
+    ),
+    Index(
+        "ix_verdicts_unreviewed",
+        "score",
+        "job_id",
+        "ordinal",
+        sqlite_where=text("flagged AND review IS NULL"),
+        postgresql_where=text("flagged AND review IS NULL"),
+    ),
+    Index(
+        "ix_verdicts_reviewed",
+        "job_id",
+        "review",
+        "score",
+        "ordinal",
+        sqlite_where=text("review IS NOT NULL"),
+        postgresql_where=text("review IS NOT NULL"),
     ),
     Index(
         "ix_verdicts_failed",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TextClause, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, TextClause, and_, text, tuple_
 
 from jobs.domain import ReviewState
 from jobs.domain.pages import Place
 from jobs.sql.matching import begins_with, is_text, model_is
-from jobs.sql.tables import reviews, verdicts
+from jobs.sql.tables import verdicts
 from jobs.verdicts.filters import VerdictFilter
 from jobs.verdicts.rows import FoundVerdict, joined
 
@@ -75,11 +75,10 @@ def _conditions(wanted: VerdictFilter) -> list[_Condition]:
 
 
 def _review_is(state: ReviewState) -> _Condition:
-    """By the last review of the verdict, which the primary key finds."""
-    of_verdict = (reviews.c.job_id == verdicts.c.job_id, reviews.c.ordinal == verdicts.c.ordinal)
-    last = select(reviews.c.decision).where(*of_verdict).order_by(reviews.c.number.desc()).limit(1)
-    holds = last.correlate(verdicts).scalar_subquery()
-    return holds.is_(None) if state is ReviewState.UNREVIEWED else holds == state.value
+    review = verdicts.c.review
+    if state is ReviewState.UNREVIEWED:
+        return review.is_(None)
+    return and_(review == state.value, review.is_not(None))  # as the partial index says it
 
 
 def _bounds(wanted: VerdictFilter) -> list[_Condition]:

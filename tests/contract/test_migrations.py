@@ -72,6 +72,9 @@ def test_partial_indexes_are_partial(engine: Engine) -> None:
         "ix_verdicts_flagged_of_job",
         "ix_verdicts_failed",
         "ix_verdicts_known_by_model",
+        "ix_verdicts_reviewed",
+        "ix_verdicts_unreviewed",
+        "ix_verdicts_unreviewed_of_job",
         "ix_leased_work_leased",
         "ix_leased_work_queued",
     }

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, func, insert, select
 from support.builders import CONTAINER, FINGERPRINT, entries, entry, lease, ready_job
 
-from jobs.domain import Filters, JobId
+from jobs.domain import Filters, JobId, ReviewState
 from jobs.errors import VerdictNotFound
 from jobs.lifecycle.job_filters import JobFilter
 from jobs.lifecycle.job_store import JobStore
@@ -84,6 +84,7 @@ def fill(connection: Connection) -> JobId:
                 "score": (i * 7919 % VERDICTS) / VERDICTS if i % 100 else None,
                 "flagged": i % 100 > 0 and i * 7919 % VERDICTS > 0.8 * VERDICTS,
                 "size": 100_000 + i,
+                "review": "confirmed" if i % 3 == 0 else None,
                 "error_code": "corrupt" if i % 100 == 0 else None,
                 "model_key": model_key(FINGERPRINT),
                 "recorded_at": 0.0,
@@ -214,6 +215,27 @@ def test_flagged_images_come_in_the_order_of_their_index(archive: Archive, query
     if page == "later":  # the place is found in the index, not walked to
         assert re.search(r"\(?score,.*\)? ?< ?\(?|ROW\(.*score", plan), plan
         assert not re.search(r"Filter: .*ROW", plan), plan
+
+
+@pytest.mark.parametrize("page", ["first", "later"])
+@pytest.mark.parametrize("jobs_", ["one job", "all jobs"])
+@pytest.mark.parametrize("state", [ReviewState.UNREVIEWED, ReviewState.CONFIRMED])
+def test_reviewed_and_unreviewed_images_come_in_the_order_of_their_index(
+    archive: Archive, page: str, jobs_: str, state: ReviewState
+) -> None:
+    of_job = archive.job_id if jobs_ == "one job" else None
+    wanted = VerdictFilter(flagged=True, job_id=of_job, review=state)
+    store = VerdictStore(archive.engine)
+    cursor = store.page(wanted, 20).next_cursor if page == "later" else None
+    ((sent, parameters),) = recorded(archive.engine, "verdicts", lambda: store.page(wanted, 20, cursor))
+    plan = archive.plan(sent, parameters)
+    assert re.search(r"ix_verdicts_(un)?reviewed|ix_verdicts_flagged", plan), plan
+    if state is ReviewState.UNREVIEWED:
+        assert re.search(rf"ix_verdicts_unreviewed{'_of_job' if of_job else ''}\b", plan), plan
+    assert "TEMP B-TREE" not in plan, plan
+    assert not re.search(
+        r"^\s*(->)?\s*(Incremental )?Sort |SCAN verdicts(?! USING)|Seq Scan on verdicts", plan, re.M
+    ), plan
 
 
 @pytest.mark.parametrize("filters", [{}, {"failed": True}, {"prefix": "1"}])

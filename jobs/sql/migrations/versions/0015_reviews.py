@@ -32,3 +32,4 @@ def upgrade() -> None:
         sa.Column("model_fingerprint", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("job_id", "ordinal", "number", name=op.f("pk_reviews")),
     )
+    op.add_column("verdicts", sa.Column("review", sa.Text(), nullable=True))
