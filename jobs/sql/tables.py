@@ -39,6 +39,12 @@ metadata = MetaData(
 # SQLite gives automatic row ids to INTEGER alone
 _RowId = BigInteger().with_variant(Integer(), "sqlite")
 
+
+def _partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index on the rows alone of which the condition is true."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 jobs = Table(
     "jobs",
     metadata,
@@ -151,12 +157,7 @@ leased_work = Table(
         postgresql_where=text("state = 'queued'"),
     ),
     # without the time: what is held is little, and prolonging a lease touches no index
-    Index(
-        "ix_leased_work_leased",
-        "kind",
-        sqlite_where=text("state = 'leased'"),
-        postgresql_where=text("state = 'leased'"),
-    ),
+    _partial_index("ix_leased_work_leased", "kind", where="state = 'leased'"),
 )
 
 # one row for each change of state that somebody wants to hear of; written in the transaction that makes the change
@@ -219,20 +220,9 @@ shards = Table(
     Column("error", Text),
     Index("ix_shards_job_id_first_ordinal", "job_id", "first_ordinal"),
     # partial: the waiting and the held are few beside the done, whatever the size of the archive
-    Index(
-        "ix_shards_queued",
-        "job_id",
-        "first_ordinal",
-        sqlite_where=text("state = 'queued'"),
-        postgresql_where=text("state = 'queued'"),
-    ),
+    _partial_index("ix_shards_queued", "job_id", "first_ordinal", where="state = 'queued'"),
     # without the time: what is held is little, and prolonging a lease touches no index
-    Index(
-        "ix_shards_leased",
-        "job_id",
-        sqlite_where=text("state = 'leased'"),
-        postgresql_where=text("state = 'leased'"),
-    ),
+    _partial_index("ix_shards_leased", "job_id", where="state = 'leased'"),
 )
 
 #: a shard's state, written out in the statement: both databases then see that the partial indexes above fit
@@ -282,64 +272,17 @@ verdicts = Table(
     Column("review", Text),
     Index("ix_verdicts_job_id_key_hash", "job_id", "key_hash"),
     # what may be taken over by later jobs of the same model: equal bytes have equal sizes
-    Index(
-        "ix_verdicts_known_by_model",
-        "model_key",
-        "size",
-        "key_hash",
-        sqlite_where=text("score IS NOT NULL AND NOT reused"),
-        postgresql_where=text("score IS NOT NULL AND NOT reused"),
+    _partial_index(
+        "ix_verdicts_known_by_model", "model_key", "size", "key_hash", where="score IS NOT NULL AND NOT reused"
     ),
     # in the order in which flagged images are shown: of one job, and over all jobs
-    Index(
-        "ix_verdicts_flagged_of_job",
-        "job_id",
-        "score",
-        "ordinal",
-        sqlite_where=text("flagged"),
-        postgresql_where=text("flagged"),
-    ),
-    Index(
-        "ix_verdicts_flagged",
-        "score",
-        "job_id",
-        "ordinal",
-        sqlite_where=text("flagged"),
-        postgresql_where=text("flagged"),
-    ),
+    _partial_index("ix_verdicts_flagged_of_job", "job_id", "score", "ordinal", where="flagged"),
+    _partial_index("ix_verdicts_flagged", "score", "job_id", "ordinal", where="flagged"),
     # the same of those that nobody has reviewed, and those that somebody has
-    Index(
-        "ix_verdicts_unreviewed_of_job",
-        "job_id",
-        "score",
-        "ordinal",
-        sqlite_where=text("flagged AND review IS NULL"),
-        postgresql_where=text("flagged AND review IS NULL"),
-    ),
-    Index(
-        "ix_verdicts_unreviewed",
-        "score",
-        "job_id",
-        "ordinal",
-        sqlite_where=text("flagged AND review IS NULL"),
-        postgresql_where=text("flagged AND review IS NULL"),
-    ),
-    Index(
-        "ix_verdicts_reviewed",
-        "job_id",
-        "review",
-        "score",
-        "ordinal",
-        sqlite_where=text("review IS NOT NULL"),
-        postgresql_where=text("review IS NOT NULL"),
-    ),
-    Index(
-        "ix_verdicts_failed",
-        "job_id",
-        "ordinal",
-        sqlite_where=text("error_code IS NOT NULL"),
-        postgresql_where=text("error_code IS NOT NULL"),
-    ),
+    _partial_index("ix_verdicts_unreviewed_of_job", "job_id", "score", "ordinal", where="flagged AND review IS NULL"),
+    _partial_index("ix_verdicts_unreviewed", "score", "job_id", "ordinal", where="flagged AND review IS NULL"),
+    _partial_index("ix_verdicts_reviewed", "job_id", "review", "score", "ordinal", where="review IS NOT NULL"),
+    _partial_index("ix_verdicts_failed", "job_id", "ordinal", where="error_code IS NOT NULL"),
 )
 
 # append-only; no foreign key, so that no deletion of a job or of its verdicts reaches it
