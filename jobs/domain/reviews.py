@@ -36,8 +36,7 @@ class ReviewState(StrEnum):
 class NewReview:
     """A review to be written."""
 
-    #: None: what was said before no longer holds, and the image is unreviewed
-    decision: Decision | None
+    decision: Decision
     #: who says so
     reviewer: str
     note: str | None = None
@@ -55,6 +54,7 @@ class Review:
     ref: VerdictRef
     #: counts the reviews of this verdict, from 1
     number: int
+    #: None: the first word was taken back, and the image is unreviewed
     decision: Decision | None
     reviewer: str
     note: str | None

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
 from jobs.masking import masked
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
 
 Cell = str | int | float | bool | None
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,13 +28,6 @@ class Column:
 def row(found: FoundVerdict) -> dict[str, Cell]:
     """The verdict by the names of the columns, in their order."""
     return {column.name: column.value(found) for column in COLUMNS}
-
-
-def batches(rows: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    """The rows in lists of `size`, the last one shorter."""
-    rest = iter(rows)
-    while batch := list(islice(rest, size)):
-        yield batch
 
 
 def _text(name: str, value: Callable[[FoundVerdict], str | None], about: str) -> Column:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from itertools import chain
 
-from jobs.exports.columns import COLUMNS, Cell, batches, row
+from jobs.batches import batches
+from jobs.exports.columns import COLUMNS, Cell, row
 from jobs.exports.parquet import parquet_file
 from jobs.spreadsheet import safe_cell
 from jobs.verdicts import FoundVerdict

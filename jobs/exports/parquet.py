@@ -6,7 +6,8 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from jobs.exports.columns import COLUMNS, Cell, batches
+from jobs.batches import batches
+from jobs.exports.columns import COLUMNS, Cell
 
 #: rows that are Python objects at once, and how many times that make a row group, which is in memory packed
 _BATCH, _BATCHES = 500, 40

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from jobs.domain import Decision, ImageKey, JobId, NewReview, Review, VerdictRef
@@ -20,6 +20,9 @@ from jobs.verdicts import FoundVerdict
 #: two people at one image at the same moment: who comes second tries again
 _TRIES = 20
 _CHUNK = 500
+
+#: what is to be said, given what was said
+_Make = Callable[[list[Review]], dict[str, Any]]
 
 
 class ReviewStore:
@@ -35,7 +38,7 @@ class ReviewStore:
         `expected`: the number of the last review its writer has seen, 0 for none; None: whatever was said meanwhile.
         Raises ReviewConflict when another one has come in between.
         """
-        return self._append(found, lambda last: (new, None), expected)
+        return self._append(found, lambda said: _said_anew(new), expected)
 
     def undo(self, found: FoundVerdict, reviewer: str, *, expected: int | None = None) -> Review:
         """Take the last decision back, by a new row: what was said before it holds again.
@@ -43,11 +46,11 @@ class ReviewStore:
         Raises NothingToUndo where nothing holds, and ReviewConflict as `add` does.
         """
 
-        def taken_back(last: list[Review]) -> tuple[NewReview, int]:
-            standing = _standing(last)
+        def taken_back(said: list[Review]) -> dict[str, Any]:
+            standing = _standing(said)
             if not standing:
                 raise NothingToUndo(str(found.ref))
-            return _again(standing[-2] if len(standing) > 1 else None, reviewer), standing[-1].number
+            return _said_again(standing[-2] if len(standing) > 1 else None, reviewer) | {"undoes": standing[-1].number}
 
         return self._append(found, taken_back, expected)
 
@@ -81,7 +84,7 @@ class ReviewStore:
             found = {decision: int(images) for decision, images in connection.execute(counted)}
         return {decision.value: found.get(decision.value, 0) for decision in Decision}
 
-    def _append(self, found: FoundVerdict, make: Any, expected: int | None) -> Review:
+    def _append(self, found: FoundVerdict, make: _Make, expected: int | None) -> Review:
         for _ in range(_TRIES):
             try:
                 with writing(self._engine) as connection:
@@ -91,12 +94,11 @@ class ReviewStore:
                     break
         raise ReviewConflict(str(found.ref), len(self.of(found.ref)))
 
-    def _write(self, connection: Connection, found: FoundVerdict, make: Any, expected: int | None) -> Review:
+    def _write(self, connection: Connection, found: FoundVerdict, make: _Make, expected: int | None) -> Review:
         before = _all(connection, found.ref)
         if expected is not None and expected != len(before):
             raise ReviewConflict(str(found.ref), len(before))
-        new, undoes = make(before)
-        row = _row(found, new) | {"number": len(before) + 1, "undoes": undoes, "created_at": self._clock()}
+        row = _looked_at(found) | make(before) | {"number": len(before) + 1, "created_at": self._clock()}
         connection.execute(insert(reviews).values(**row))
         of_verdict = (verdicts.c.job_id == found.job_id, verdicts.c.ordinal == found.verdict.ordinal)
         connection.execute(update(verdicts).where(*of_verdict).values(review=row["decision"]))
@@ -108,21 +110,24 @@ class ReviewStore:
             return [_review(row) for row in connection.execute(wanted.limit(_CHUNK))]
 
 
-def _again(before: Review | None, reviewer: str) -> NewReview:
-    """What was said before, in the name of whoever goes back to it."""
-    if before is None:
-        return NewReview(decision=None, reviewer=reviewer)
-    return NewReview(decision=before.decision, reviewer=reviewer, note=before.note, severity=before.severity)
+def _said_anew(new: NewReview) -> dict[str, Any]:
+    said = {"reviewer": new.reviewer, "note": new.note, "severity": new.severity}
+    return {"decision": new.decision.value, "undoes": None, **said}
+
+
+def _said_again(before: Review | None, reviewer: str) -> dict[str, Any]:
+    """What was said before, in the name of whoever goes back to it; nothing where it was the first word."""
+    if before is None or before.decision is None:
+        return {"decision": None, "reviewer": reviewer}
+    again = NewReview(decision=before.decision, reviewer=reviewer, note=before.note, severity=before.severity)
+    return _said_anew(again)
 
 
 def _standing(said: list[Review]) -> list[Review]:
     """The decisions that hold or would hold again, the one that holds last."""
     standing: list[Review] = []
     for review in said:
-        if review.undoes is None:
-            standing = [*standing, review] if review.decision is not None else []
-        else:
-            standing = standing[:-1]
+        standing = [*standing, review] if review.undoes is None else standing[:-1]
     return standing
 
 
@@ -131,21 +136,18 @@ def _all(connection: Connection, ref: VerdictRef) -> list[Review]:
     return [_review(row) for row in connection.execute(wanted.order_by(reviews.c.number))]
 
 
-def _last(job_id: JobId) -> list[Any]:
-    """Rows of a job that are the last of their verdict."""
-    newest = select(reviews.c.ordinal, func.max(reviews.c.number)).where(reviews.c.job_id == job_id).group_by("ordinal")
-    return [reviews.c.job_id == job_id, tuple_(reviews.c.ordinal, reviews.c.number).in_(newest)]
+def _last(job_id: JobId) -> list[ColumnElement[bool]]:
+    """Rows of a job that are the last of their verdict; found by the primary key, one after the other."""
+    later = reviews.alias("later")
+    of_verdict = (later.c.job_id == reviews.c.job_id, later.c.ordinal == reviews.c.ordinal)
+    return [reviews.c.job_id == job_id, ~exists().where(*of_verdict, later.c.number > reviews.c.number)]
 
 
-def _row(found: FoundVerdict, new: NewReview) -> dict[str, Any]:
+def _looked_at(found: FoundVerdict) -> dict[str, Any]:
     verdict = found.verdict
     return {
         "job_id": found.job_id,
         "ordinal": verdict.ordinal,
-        "decision": None if new.decision is None else new.decision.value,
-        "reviewer": new.reviewer,
-        "note": new.note,
-        "severity": new.severity,
         "container": verdict.container,
         "key": verdict.key,
         "version_id": verdict.version_id,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from sqlalchemy import Engine, select
 
+from jobs.batches import batches
 from jobs.domain import JobId, ModelRef, Verdict, VerdictRef
 from jobs.domain.pages import Page
 from jobs.errors import VerdictNotFound
@@ -45,9 +45,7 @@ class VerdictStore:
 
     def batches(self, job_id: JobId, size: int = 2000) -> Iterator[list[Verdict]]:
         """The same in lists of `size`."""
-        rest = self.of_job(job_id)
-        while batch := [found.verdict for found in islice(rest, size)]:
-            yield batch
+        return batches((found.verdict for found in self.of_job(job_id)), size)
 
     def find(self, job_id: JobId, said: str) -> FoundVerdict:
         """The image of a job that a person means; see `find_image`. Raises VerdictNotFound, AmbiguousImage."""

@@ -40,12 +40,16 @@ def image(bench: Bench, job: JobId, ordinal: int) -> FoundVerdict:
     return VerdictStore(bench.engine).at(VerdictRef(job_id=job, ordinal=ordinal))
 
 
-def by(decision: Decision | None, reviewer: str = "ann", **fields: object) -> NewReview:
+def by(decision: Decision, reviewer: str = "ann", **fields: object) -> NewReview:
     return NewReview(decision=decision, reviewer=reviewer, **fields)  # type: ignore[arg-type]
 
 
 def holds(store: ReviewStore, job: JobId) -> dict[int, Decision | None]:
     return {review.ref.ordinal: review.decision for review in store.of_job(job)}
+
+
+def test_an_image_stands_where_a_decision_put_it_or_nowhere() -> None:
+    assert {state.value for state in ReviewState} == {"unreviewed", *(decision.value for decision in Decision)}
 
 
 def test_a_review_carries_what_was_looked_at(bench: Bench, store: ReviewStore, job: JobId) -> None:
@@ -62,9 +66,10 @@ def test_a_review_carries_what_was_looked_at(bench: Bench, store: ReviewStore, j
 
 
 def test_the_last_review_holds_and_none_is_lost(bench: Bench, store: ReviewStore, job: JobId) -> None:
-    for ordinal, decisions in {0: [CONFIRMED, REJECTED], 2: [UNSURE], 3: [CONFIRMED, None], 4: [REJECTED]}.items():
+    for ordinal, decisions in {0: [CONFIRMED, REJECTED], 2: [UNSURE], 3: [CONFIRMED], 4: [REJECTED]}.items():
         for decision in decisions:
             store.add(image(bench, job, ordinal), by(decision))
+    store.undo(image(bench, job, 3), "bob")
     assert holds(store, job) == {0: REJECTED, 2: UNSURE, 4: REJECTED}
     assert store.counts(job) == {"confirmed": 0, "rejected": 2, "unsure": 1}
     assert [review.decision for review in store.of(VerdictRef(job_id=job, ordinal=0))] == [CONFIRMED, REJECTED]
@@ -85,9 +90,10 @@ def test_pages_have_each_reviewed_image_once_while_people_review(bench: Bench, s
 
 
 def test_verdicts_are_found_by_the_decision_that_holds(bench: Bench, store: ReviewStore, job: JobId) -> None:
-    for ordinal, decisions in {0: [CONFIRMED, REJECTED], 2: [UNSURE], 3: [CONFIRMED, None]}.items():
+    for ordinal, decisions in {0: [CONFIRMED, REJECTED], 2: [UNSURE], 3: [CONFIRMED]}.items():
         for decision in decisions:
             store.add(image(bench, job, ordinal), by(decision))
+    store.undo(image(bench, job, 3), "bob")
     found = {
         state: [
             each.verdict.ordinal for each in VerdictStore(bench.engine).stream(VerdictFilter(job_id=job, review=state))

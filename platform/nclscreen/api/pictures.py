@@ -6,12 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from jobs.domain import VerdictRef
-from jobs.verdicts import FoundVerdict
-from nclscreen.api.verdicts import Ordinal
+from nclscreen.api.verdicts import VerdictHere
 from nclscreen.api.wired import Wired
 from nclscreen.services.verdict_pictures import PictureKind, verdict_picture
-from nclscreen.wiring import Wiring
 
 router = APIRouter(tags=["pictures"])
 
@@ -21,15 +18,13 @@ _KEEP = "private, max-age=31536000, immutable"
 
 @router.get("/jobs/{job_id}/verdicts/{ordinal}/{kind}")
 def get_picture(
-    job_id: str,
-    ordinal: Ordinal,
+    found: VerdictHere,
     kind: PictureKind,
     wiring: Wired,
     side: Annotated[int, Query(ge=64, le=4096, description="longest side in pixels, never enlarged")] = 1024,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """A JPEG, or a PNG for the heatmap alone (8-bit grey, 255 = probability 1)."""
-    found = _found(wiring, job_id, ordinal)
     picture = verdict_picture(wiring, found, kind, side)
     headers = {
         "Cache-Control": _KEEP if picture.is_the_scored_one else "no-store",
@@ -40,7 +35,3 @@ def get_picture(
     if if_none_match == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     return Response(picture.data, media_type=picture.media_type, headers=headers)
-
-
-def _found(wiring: Wiring, job_id: str, ordinal: int) -> FoundVerdict:
-    return wiring.verdicts.at(VerdictRef(job_id=wiring.jobs.get(job_id).id, ordinal=ordinal))

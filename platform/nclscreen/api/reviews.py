@@ -7,14 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import Field
 
-from jobs.domain import Decision, VerdictRef
-from jobs.verdicts import FoundVerdict
+from jobs.domain import Decision
 from nclscreen.api.lists import Paged, PageDocument, Strict
-from nclscreen.api.verdicts import Ordinal
+from nclscreen.api.verdicts import VerdictHere
 from nclscreen.api.wired import Wired
 from nclscreen.documents import review_document
 from nclscreen.services.errors import InvalidRequest
-from nclscreen.services.reviewing import ReviewRequest, documents, job_reviews, review, undo_review
+from nclscreen.services.reviewing import ReviewRequest, job_reviews, review, undo_review
 
 router = APIRouter(tags=["reviews"])
 
@@ -34,11 +33,6 @@ class UndoBody(Strict):
     reviewer: str = Field("somebody", min_length=1, max_length=100)
 
 
-def _found(job_id: str, ordinal: Ordinal, wiring: Wired) -> FoundVerdict:
-    """Raises JobNotFound, VerdictNotFound."""
-    return wiring.verdicts.at(VerdictRef(job_id=wiring.jobs.get(job_id).id, ordinal=ordinal))
-
-
 def _expected(if_match: Annotated[str | None, Header()] = None) -> int | None:
     """The number of the last review that was seen, by the ETag it came with."""
     if if_match is None or if_match.strip() == "*":
@@ -49,21 +43,20 @@ def _expected(if_match: Annotated[str | None, Header()] = None) -> int | None:
     return int(number)
 
 
-Found = Annotated[FoundVerdict, Depends(_found)]
 Expected = Annotated[int | None, Depends(_expected)]
 _PLACE = "/jobs/{job_id}/verdicts/{ordinal}/reviews"
 
 
 @router.get(_PLACE)
-def list_reviews(found: Found, wiring: Wired, response: Response) -> dict[str, Any]:
+def list_reviews(found: VerdictHere, wiring: Wired, response: Response) -> dict[str, Any]:
     """All that was said of one image, the first word first; the last one holds. The ETag is what `If-Match` takes."""
     said = wiring.reviews.of(found.ref)
     response.headers["ETag"] = f'"{len(said)}"'
-    return {"data": documents(said)}
+    return {"data": [review_document(each) for each in said]}
 
 
 @router.post(_PLACE, status_code=201)
-def create_review(found: Found, body: ReviewBody, expected: Expected, wiring: Wired, response: Response) -> Any:
+def create_review(found: VerdictHere, body: ReviewBody, expected: Expected, wiring: Wired, response: Response) -> Any:
     """Say what an image is. With `If-Match`, only if nobody has said anything since (else 412)."""
     written = review(wiring, found, ReviewRequest(**body.model_dump(), expected=expected))
     response.headers["ETag"] = f'"{written.number}"'
@@ -71,7 +64,7 @@ def create_review(found: Found, body: ReviewBody, expected: Expected, wiring: Wi
 
 
 @router.post(f"{_PLACE}/undo", status_code=201)
-def undo(found: Found, body: UndoBody, expected: Expected, wiring: Wired, response: Response) -> Any:
+def undo(found: VerdictHere, body: UndoBody, expected: Expected, wiring: Wired, response: Response) -> Any:
     """Take the last decision back, by one more review: what was said before it holds again."""
     written = undo_review(wiring, found, body.reviewer, expected)
     response.headers["ETag"] = f'"{written.number}"'
@@ -82,7 +75,7 @@ def undo(found: Found, body: UndoBody, expected: Expected, wiring: Wired, respon
 def list_job_reviews(job_id: str, wanted: Annotated[Paged, Query()], wiring: Wired) -> PageDocument:
     """What holds for each reviewed image of a job, in the order of its manifest."""
     page = wiring.reviews.page(wiring.jobs.get(job_id).id, wanted.limit, wanted.cursor)
-    return PageDocument.of(documents(list(page.items)), page.next_cursor)
+    return PageDocument.of([review_document(each) for each in page.items], page.next_cursor)
 
 
 @router.get("/jobs/{job_id}/reviews/summary")

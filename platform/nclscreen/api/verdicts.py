@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from jobs.domain import ReviewState, VerdictRef
 from jobs.errors import ErrorCode
 from jobs.exports import ExportFormat
-from jobs.verdicts import VerdictFilter
+from jobs.verdicts import FoundVerdict, VerdictFilter
 from nclscreen.api.lists import Paged, PageDocument, Strict
 from nclscreen.api.wired import Wired
 from nclscreen.documents import verdict_document
@@ -22,6 +22,15 @@ router = APIRouter(tags=["verdicts"])
 
 #: counted from 0 in the order of the frozen manifest
 Ordinal = Annotated[int, Path(ge=0, lt=2**63)]
+
+
+def _found(job_id: str, ordinal: Ordinal, wiring: Wired) -> FoundVerdict:
+    """Raises JobNotFound, VerdictNotFound."""
+    return wiring.verdicts.at(VerdictRef(job_id=wiring.jobs.get(job_id).id, ordinal=ordinal))
+
+
+#: the verdict that an address names
+VerdictHere = Annotated[FoundVerdict, Depends(_found)]
 
 
 class VerdictsFilter(Strict):
@@ -80,6 +89,6 @@ def export_verdicts(wanted: Annotated[ExportWanted, Query()], wiring: Wired) -> 
 
 
 @router.get("/jobs/{job_id}/verdicts/{ordinal}")
-def get_verdict(job_id: str, ordinal: Ordinal, wiring: Wired) -> dict[str, Any]:
+def get_verdict(found: VerdictHere) -> dict[str, Any]:
     """One verdict, by its place in the job's manifest."""
-    return verdict_document(wiring.verdicts.at(VerdictRef(job_id=wiring.jobs.get(job_id).id, ordinal=ordinal)))
+    return verdict_document(found)

@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from jobs.domain import ReviewState
 from jobs.errors import ErrorCode
 from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
 from nclscreen.cli.masked_stream import unmasked
-from nclscreen.cli.query import Json, Model
+from nclscreen.cli.query import Json
+from nclscreen.cli.verdict_options import Container, MaxScore, MinArea, MinScore, Model, Prefix, Reviewed
 from nclscreen.services.exporting import Export, export_format
 from nclscreen.wiring import wire
 
@@ -36,20 +36,16 @@ def export(
     flagged: Annotated[
         bool | None, typer.Option("--flagged/--not-flagged", help="Only images that were flagged, or were not.")
     ] = None,
-    min_score: Annotated[float | None, typer.Option(min=0, max=1, help="Only scores from this on.")] = None,
-    max_score: Annotated[float | None, typer.Option(min=0, max=1, help="Only scores up to this.")] = None,
-    min_area: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Only images of which this share or more looks tampered.")
-    ] = None,
-    prefix: Annotated[str | None, typer.Option(help="Only keys that begin with this.")] = None,
-    container: Annotated[str | None, typer.Option(help="Only of this s3://bucket or file:///folder.")] = None,
+    min_score: MinScore = None,
+    max_score: MaxScore = None,
+    min_area: MinArea = None,
+    prefix: Prefix = None,
+    container: Container = None,
     failed: Annotated[
         bool | None, typer.Option("--failed/--scored", help="Only images without a score, or with one.")
     ] = None,
     code: Annotated[ErrorCode | None, typer.Option(help="Only images with this error code.")] = None,
-    review: Annotated[
-        ReviewState | None, typer.Option(help="Only images for which this holds: unreviewed, confirmed, ...")
-    ] = None,
+    review: Reviewed = None,
     model: Model = None,
     as_json: Json = False,
 ) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jobs.domain import Job, ManifestProblem, ReviewState
+from jobs.domain import Job, ManifestProblem
 from jobs.domain.states import JobState
 from jobs.lifecycle.job_filters import JobFilter
 from jobs.verdicts import VerdictFilter
@@ -17,6 +16,18 @@ from nclscreen.cli import output
 from nclscreen.cli.job_list import print_jobs
 from nclscreen.cli.progress import Attendance, follow
 from nclscreen.cli.ranking import mixed_scores, print_ranking
+from nclscreen.cli.verdict_options import (
+    Container,
+    Image,
+    MaxScore,
+    MinArea,
+    MinScore,
+    Model,
+    OfJob,
+    Prefix,
+    Reviewed,
+    named_image,
+)
 from nclscreen.documents import job_document, verdict_document
 from nclscreen.quantities import moment
 from nclscreen.services.job_view import job_view, jobs_waiting, models_waited_for, obstacle
@@ -25,13 +36,7 @@ from nclscreen.wiring import wire
 
 JobArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-Model = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Only of this model: its name, or the beginning of its fingerprint.")
-]
 Cursor = Annotated[str | None, typer.Option(help="Go on where an earlier list ended, with the same filters.")]
-
-#: "JOB/NUMBER"
-_REF = re.compile(r"([0-9a-z]{16})/[0-9]+")
 
 #: rows that may be asked for: databases count no further than 2**63
 _MOST = 1_000_000_000
@@ -130,17 +135,13 @@ def watch(job_id: JobArgument, as_json: Json = False) -> None:
 
 def flagged(
     job_id: Annotated[str | None, typer.Option("--job", metavar="ID", help="Only of this job.")] = None,
-    min_score: Annotated[float | None, typer.Option(min=0, max=1, help="Only scores from this on.")] = None,
-    max_score: Annotated[float | None, typer.Option(min=0, max=1, help="Only scores up to this.")] = None,
-    min_area: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Only images of which this share or more looks tampered.")
-    ] = None,
-    prefix: Annotated[str | None, typer.Option(help="Only keys that begin with this.")] = None,
-    container: Annotated[str | None, typer.Option(help="Only of this s3://bucket or file:///folder.")] = None,
+    min_score: MinScore = None,
+    max_score: MaxScore = None,
+    min_area: MinArea = None,
+    prefix: Prefix = None,
+    container: Container = None,
     model: Model = None,
-    review: Annotated[
-        ReviewState | None, typer.Option(help="Only images for which this holds: unreviewed, confirmed, ...")
-    ] = None,
+    review: Reviewed = None,
     limit: Annotated[int, typer.Option(min=0, max=_MOST, help="At most so many; 0 for all.")] = 100,
     cursor: Cursor = None,
     as_json: Json = False,
@@ -173,24 +174,16 @@ def flagged(
 
 
 def show(
-    image: Annotated[
-        str,
-        typer.Argument(help="JOB/NUMBER; or with --job its number, its address (s3://bucket/key), or its key alone."),
-    ],
+    image: Image,
     out_file: Annotated[Path, typer.Option("--out", metavar="FILE.png", help="The picture to write.")],
-    job_id: Annotated[str | None, typer.Option("--job", metavar="ID", help="The job it was screened in.")] = None,
+    job_id: OfJob = None,
     as_json: Json = False,
 ) -> None:
     """Write a picture: the photograph beside its heatmap, on a fixed scale from 0 to 1."""
     from nclscreen.services.comparison_picture import NoPicture, comparison_picture
 
-    if job_id is None and (ref := _REF.fullmatch(image)):
-        job_id = ref.group(1)
-    if job_id is None:
-        raise typer.BadParameter("say of which job with --job ID, or write JOB/NUMBER as 'nclscreen flagged' does")
     wiring = wire()
-    job = wiring.jobs.get(job_id)
-    found = wiring.verdicts.find(job.id, image)
+    job, found = named_image(wiring, image, job_id)
     picture = comparison_picture(wiring, job, found)
     try:
         out_file.parent.mkdir(parents=True, exist_ok=True)

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import getpass
-import re
 from typing import Annotated
 
 import typer
 
 from jobs.domain import Decision, Review
-from jobs.verdicts import FoundVerdict
 from nclscreen.cli import output
 from nclscreen.cli.query import JobArgument, Json
+from nclscreen.cli.verdict_options import Image, OfJob, named_image
 from nclscreen.documents import review_document
 from nclscreen.services.reviewing import ReviewRequest, job_reviews, undo_review
 from nclscreen.services.reviewing import review as written
 from nclscreen.visible_text import visible_text
-from nclscreen.wiring import Wiring, wire
-
-#: "JOB/NUMBER"
-_REF = re.compile(r"([0-9a-z]{16})/[0-9]{1,18}")
+from nclscreen.wiring import wire
 
 
 def review(
-    image: Annotated[str, typer.Argument(help="JOB/NUMBER; or with --job its number, its address, or its key alone.")],
+    image: Image,
     decision: Annotated[
         Decision | None, typer.Argument(help="confirmed, rejected (a false alarm) or unsure; none: show the reviews.")
     ] = None,
-    job_id: Annotated[str | None, typer.Option("--job", metavar="ID", help="The job it was screened in.")] = None,
+    job_id: OfJob = None,
     note: Annotated[str | None, typer.Option(help="Why, in up to 2000 characters.")] = None,
     severity: Annotated[int | None, typer.Option(min=1, max=5, help="1 hardly matters, 5 is as bad as can be.")] = None,
     reviewer: Annotated[str | None, typer.Option("--reviewer", metavar="NAME", help="Who says so; else you.")] = None,
@@ -40,7 +36,7 @@ def review(
     if decision is None and not undo and (note is not None or severity is not None):
         raise typer.BadParameter("say what it is, too: confirmed, rejected or unsure")
     wiring = wire()
-    found = _found(wiring, image, job_id)
+    _, found = named_image(wiring, image, job_id)
     name = reviewer if reviewer is not None else _you()
     if undo:
         undo_review(wiring, found, name)
@@ -71,14 +67,6 @@ def reviews(job_id: JobArgument, as_json: Json = False) -> None:
         )
     counted = ", ".join(f"{images:,} {decision}" for decision, images in found.decisions.items())
     output.err.print(f"{counted}; {found.flagged:,} images are flagged")
-
-
-def _found(wiring: Wiring, image: str, job_id: str | None) -> FoundVerdict:
-    if job_id is None and (ref := _REF.fullmatch(image)):
-        job_id = ref.group(1)
-    if job_id is None:
-        raise typer.BadParameter("say of which job with --job ID, or write JOB/NUMBER as 'nclscreen flagged' does")
-    return wiring.verdicts.find(wiring.jobs.get(job_id).id, image)
 
 
 def _line(review: Review) -> str:

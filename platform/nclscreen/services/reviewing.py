@@ -8,7 +8,6 @@ from typing import Any
 from jobs.domain import Decision, JobId, NewReview, Review
 from jobs.domain.reviews import SEVERITIES
 from jobs.verdicts import FoundVerdict
-from nclscreen.documents import review_document
 from nclscreen.services import checks
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.wiring import Wiring
@@ -70,11 +69,6 @@ def job_reviews(wiring: Wiring, job_id: str) -> JobReviews:
     """Raises JobNotFound."""
     job = wiring.jobs.get(job_id)
     return JobReviews(job_id=job.id, decisions=wiring.reviews.counts(job.id), flagged=job.counts.flagged)
-
-
-def documents(reviews: list[Review]) -> list[dict[str, Any]]:
-    """As JSON types."""
-    return [review_document(each) for each in reviews]
 
 
 def _name(reviewer: str) -> str:
