@@ -112,3 +112,14 @@ def test_up_ends_although_its_ray_is_gone(program: Program) -> None:
 
 def _running(program: Program) -> str:
     return " ".join(" ".join(process.cmdline()) for process in processes_of(program))
+
+
+def test_up_is_told_to_end_while_its_ray_starts(program: Program) -> None:
+    """SIGTERM to the whole group, as a service manager sends it, once the first of Ray's processes is there."""
+    up = program.start("up")
+    wait_until(lambda: any("gcs_server" in process.name() for process in processes_of(program)), "Ray starts")
+    os.killpg(up.pid, signal.SIGTERM)
+    _, err = up.communicate(timeout=60)
+    assert up.returncode == 0, err
+    assert "Traceback" not in err
+    assert processes_of(program) == []

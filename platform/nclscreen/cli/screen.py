@@ -86,19 +86,16 @@ def up() -> None:
     wiring = wire()
     # what is over by now is no news; what begins and ends between two looks is
     shown = {job.id: job.state for job in wiring.jobs.latest() if job.state in FINAL}
-    view = RunView(wiring)
-    with running_session(wiring, starting=view.starting) as session:
+    # how a service manager says that it is time; also while Ray starts
+    with suppress(Terminated), running_session(wiring, starting=RunView(wiring).starting) as session:
         output.err.print(f"up: model {wiring.model.ref.name}, database {wiring.engine.url.render_as_string()}")
         output.err.print("submit work with: nclscreen submit SOURCE; stop with Ctrl-C (nothing is lost)")
-        try:
-            while session.running:
-                with suppress(*DATABASE_AWAY):  # the dispatcher says so, and waits for it
-                    _tell_changes(wiring.jobs.latest(), shown)
-                session.check()
-                time.sleep(1.0)
-                heed_termination()
-        except Terminated:
-            return  # how a service manager says that it is time
+        while session.running:
+            with suppress(*DATABASE_AWAY):  # the dispatcher says so, and waits for it
+                _tell_changes(wiring.jobs.latest(), shown)
+            session.check()
+            time.sleep(1.0)
+            heed_termination()
         session.check()
 
 
