@@ -36,7 +36,7 @@ from ncl_model.evaluation.selection import (
     choose_shift,
     compare_rules,
 )
-from ncl_model.evaluation.survey import Part, Survey, looks, survey
+from ncl_model.evaluation.survey import Part, Survey, examinations, survey
 from ncl_model.evaluation.worst_state import worst_states
 from ncl_model.inference.calibration import Calibration
 from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -226,8 +226,8 @@ def _check_classes(labelled: Sequence[Part]) -> None:
 def _choose_shift(predictor: Predictor, labelled: Sequence[Part], steps: _Steps) -> tuple[float, dict[float, float]]:
     """Runs the tampered images alone: the shift has to stand before any score means anything."""
     tampered = [sample for part in labelled for sample in part.samples if sample.mask is not None]
-    seen = looks(predictor, tampered, seen=steps.step("tampered images, for the logit shift", len(tampered)))
-    return choose_shift(Judged(probabilities=look.probabilities, mask=look.mask) for _, look, _ in seen)
+    seen = examinations(predictor, tampered, seen=steps.step("tampered images, for the logit shift", len(tampered)))
+    return choose_shift(Judged(probabilities=examined.probabilities, mask=examined.mask) for _, examined, _ in seen)
 
 
 class _Steps:

@@ -188,8 +188,8 @@ class EvaluationRun:
             sample = by_name[record.name]
             try:
                 data = read_file(sample.image)
-                look = examine(self.predictor, sample, data)
-                return Panel(photo=decode_photo(data), mask=look.mask, probabilities=look.probabilities)
+                examined = examine(self.predictor, sample, data)
+                return Panel(photo=decode_photo(data), mask=examined.mask, probabilities=examined.probabilities)
             except (OSError, ImageUnreadable, DatasetInvalid):  # it went away since it was judged
                 return Panel(
                     photo=np.full((3, 4, 3), 128, np.uint8), mask=None, probabilities=np.zeros((3, 4), np.float32)

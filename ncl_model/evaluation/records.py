@@ -50,7 +50,7 @@ class ImageRecord:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Look:
+class Examination:
     """One photograph, its map and its truth, while they are in memory."""
 
     #: (h, w) float32 probabilities at the network's working size, padding cut off
@@ -74,12 +74,12 @@ def judge(predictor: Predictor, sample: Sample, name: str, distort: Distort | No
     unread = ImageRecord(name=name, group=sample.group, label=sample.tampered)
     try:
         data = read_file(sample.image)
-        look = examine(predictor, sample, data if distort is None else distort(data), resized=distort is not None)
+        examined = examine(predictor, sample, data if distort is None else distort(data), resized=distort is not None)
     except OSError as error:
         return _with_problem(unread, f"cannot be read: {error.strerror or error}")
     except (ImageUnreadable, DatasetInvalid) as error:
         return _with_problem(unread, str(error))
-    return record_of(sample, name, look, len(data))
+    return record_of(sample, name, examined, len(data))
 
 
 def judge_bytes(
@@ -90,27 +90,27 @@ def judge_bytes(
     What cannot be decoded becomes a record with a ``problem``.
     """
     try:
-        look = look_at(predictor, predictor.decode(data), mask)
+        examined = examine_image(predictor, predictor.decode(data), mask)
     except ImageUnreadable as error:
         return _with_problem(ImageRecord(name=name, group=sample.group, label=sample.tampered), str(error))
-    return record_of(sample, name, look, len(data))
+    return record_of(sample, name, examined, len(data))
 
 
-def record_of(sample: Sample, name: str, look: Look, size: int) -> ImageRecord:
-    """What is kept of a look; ``size``: bytes of the file."""
-    f1, iou, area = pixel_figures(look)
+def record_of(sample: Sample, name: str, examined: Examination, size: int) -> ImageRecord:
+    """What is kept of an examination; ``size``: bytes of the file."""
+    f1, iou, area = pixel_figures(examined)
     return ImageRecord(
         name=name,
         group=sample.group,
         label=sample.tampered,
         bytes=size,
-        width=look.width,
-        height=look.height,
-        score=look.score,
+        width=examined.width,
+        height=examined.height,
+        score=examined.score,
         f1=f1,
         iou=iou,
         auc=area,
-        tampered_share=_share(sample, look.mask),
+        tampered_share=_share(sample, examined.mask),
     )
 
 
@@ -120,7 +120,7 @@ def _share(sample: Sample, mask: NDArray[np.bool_] | None) -> float:
     return float(mask.mean())
 
 
-def examine(predictor: Predictor, sample: Sample, data: bytes, *, resized: bool = False) -> Look:
+def examine(predictor: Predictor, sample: Sample, data: bytes, *, resized: bool = False) -> Examination:
     """The map of a photograph's bytes beside its truth; ``resized``: the bytes may be another size than the mask.
 
     Raises ImageUnreadable, and DatasetInvalid for a mask that cannot be read or is of another size.
@@ -130,14 +130,14 @@ def examine(predictor: Predictor, sample: Sample, data: bytes, *, resized: bool 
     if mask is not None and not resized and mask.shape != (image.height, image.width):
         sizes = f"the mask is {mask.shape[1]}x{mask.shape[0]}, the photograph {image.width}x{image.height}"
         raise DatasetInvalid(f"{sizes} pixels: {sample.mask}")
-    return look_at(predictor, image, mask)
+    return examine_image(predictor, image, mask)
 
 
-def look_at(predictor: Predictor, image: DecodedImage, mask: NDArray[np.bool_] | None) -> Look:
+def examine_image(predictor: Predictor, image: DecodedImage, mask: NDArray[np.bool_] | None) -> Examination:
     """What the model says about a decoded photograph, beside its truth (H, W); None where that is not known."""
     size = (image.valid_height, image.valid_width)
     found = predictor.judge(image.pixels[None], [size], [image.blocks])[0]
-    return Look(
+    return Examination(
         probabilities=found.probabilities,
         mask=mask,
         # as the predictor says it: a verdict's score is a float32
@@ -149,12 +149,16 @@ def look_at(predictor: Predictor, image: DecodedImage, mask: NDArray[np.bool_] |
     )
 
 
-def pixel_figures(look: Look) -> tuple[float, float, float]:
+def pixel_figures(examined: Examination) -> tuple[float, float, float]:
     """(F1, IoU, AUC) of a map brought to its mask's size; all NaN when nothing is tampered."""
-    if look.mask is None or not look.mask.any():
+    if examined.mask is None or not examined.mask.any():
         return math.nan, math.nan, math.nan
-    probabilities = at_size(look.probabilities, (look.mask.shape[0], look.mask.shape[1]))
-    return pixel_f1(probabilities, look.mask), pixel_iou(probabilities, look.mask), auc(probabilities, look.mask)
+    probabilities = at_size(examined.probabilities, (examined.mask.shape[0], examined.mask.shape[1]))
+    return (
+        pixel_f1(probabilities, examined.mask),
+        pixel_iou(probabilities, examined.mask),
+        auc(probabilities, examined.mask),
+    )
 
 
 def at_size(probabilities: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

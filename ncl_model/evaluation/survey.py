@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ncl_model.data.file_bytes import read_file
 from ncl_model.data.sample import Sample
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
-from ncl_model.evaluation.records import Distort, ImageRecord, Look, examine, record_of
+from ncl_model.evaluation.records import Distort, Examination, ImageRecord, examine, record_of
 from ncl_model.evaluation.selection import HEAD, column, scores_of
 from ncl_model.inference.predictor import Predictor
 from ncl_model.inference.scoring import Rule
@@ -62,20 +62,20 @@ def survey(
     """Run every image of the parts, through ``distort`` if given; a record's own score is by the predictor's rule."""
     found = Survey()
     for part in parts:
-        for sample, look, size in looks(predictor, part.samples, distort, seen=seen):
-            found.records.append(record_of(sample, str(sample.image), look, size))
+        for sample, examined, size in examinations(predictor, part.samples, distort, seen=seen):
+            found.records.append(record_of(sample, str(sample.image), examined, size))
             found.sources.append(part.name)
-            for rule, score in scores_of(look.probabilities).items():
+            for rule, score in scores_of(examined.probabilities).items():
                 found.scores.setdefault(rule, []).append(score)
-            if look.head is not None:
-                found.scores.setdefault(HEAD, []).append(HEAD.score(look.probabilities, look.head))
+            if examined.head is not None:
+                found.scores.setdefault(HEAD, []).append(HEAD.score(examined.probabilities, examined.head))
     return found
 
 
-def looks(
+def examinations(
     predictor: Predictor, samples: Sequence[Sample], distort: Distort | None = None, *, seen: Seen = nobody
-) -> Iterator[tuple[Sample, Look, int]]:
-    """(sample, look, bytes of the file), one after the other; what cannot be read is named on standard error.
+) -> Iterator[tuple[Sample, Examination, int]]:
+    """(sample, examined, bytes of the file), one after the other; what cannot be read is named on standard error.
 
     ``seen`` is called for each sample, when it begins.
     """
@@ -84,8 +84,8 @@ def looks(
         try:
             data = read_file(sample.image)
             shown = data if distort is None else distort(data)
-            look = examine(predictor, sample, shown, resized=distort is not None)
+            examined = examine(predictor, sample, shown, resized=distort is not None)
         except (OSError, ImageUnreadable, DatasetInvalid) as error:
             sys.stderr.write(one_line(f"left out: {sample.image}: {error}") + "\n")
             continue
-        yield sample, look, len(data)
+        yield sample, examined, len(data)
