@@ -104,9 +104,14 @@ jobs = Table(
     Column("report_uri", Text),
     # error codes of the images of `retry_of` that are tried again; null = all
     Column("retry_codes", JSON(none_as_null=True)),
+    # who may see it; see `jobs.access`
+    Column("project", Text, nullable=False, server_default="default"),
+    # where its images and its report may be; null = anywhere
+    Column("places", JSON(none_as_null=True)),
     Index("ix_jobs_state", "state"),
-    # the order in which jobs are listed
+    # the order in which jobs are listed: all, and those of one project
     Index("ix_jobs_created_at_id", "created_at", "id"),
+    Index("ix_jobs_project_created_at_id", "project", "created_at", "id"),
     Index("ix_jobs_token", "token", unique=True),
     # the jobs with shards to give out, in the order in which it is their turn
     Index(
@@ -308,4 +313,56 @@ reviews = Table(
     Column("score", Double),
     Column("flagged", Boolean, nullable=False),
     Column("model_fingerprint", Text, nullable=False),
+)
+
+# who owns jobs and keys; the default one has no row until something is set for it
+projects = Table(
+    "projects",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # URIs that sources and reports of its jobs begin with; null = any bucket
+    Column("places", JSON(none_as_null=True)),
+    Column("created_at", Double, nullable=False),
+)
+
+# a key itself is told once and kept nowhere: 256 random bits need no slow hash
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("last_used_at", Double),
+    Column("revoked_at", Double),
+    Index("ix_api_keys_project", "project"),
+)
+
+# browsers that came with a key
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("key_id", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index("ix_sessions_expires_at", "expires_at"),
+)
+
+# append-only; no foreign key: what was done stays known when everything else is gone
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", _RowId, Identity(), primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("project", Text),
+    # the name of the key, of the proxy's user, or of the command line
+    Column("actor", Text, nullable=False),
+    Column("key_id", Text),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("status", BigInteger, nullable=False),
 )
