@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.domain.access import DEFAULT_PROJECT, ProjectName
 from jobs.domain.corpus import Filters
 from jobs.domain.ids import JobId
 from jobs.domain.models import ModelRef
+from jobs.domain.places import Places
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
 
@@ -65,6 +67,8 @@ class JobOptions:
     retry_codes: tuple[ErrorCode, ...] = ()
     #: go on without the lines of a manifest that name no image, instead of failing
     skip_bad_lines: bool = False
+    #: where its images and its report may be; None: anywhere
+    places: Places | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +98,8 @@ class Job:
     model: ModelRef
     #: an image is flagged when its score reaches this, in [0, 1]
     threshold: float
+    #: who may see it
+    project: ProjectName = DEFAULT_PROJECT
     #: how the threshold was asked for, when it was by a false-positive rate: plain JSON types
     policy: dict[str, Any] | None = None
     options: JobOptions = JobOptions()
@@ -126,6 +132,8 @@ class NewJob:
     threshold: float
     policy: dict[str, Any] | None = None
     options: JobOptions = JobOptions()
+    #: who may see it; a store of one project takes its own
+    project: ProjectName = DEFAULT_PROJECT
     #: the submitter's own word for this request: the same again makes no second job
     token: str | None = None
     #: fields of the filters that were given as a duration ("7d"): the same words are the same request later, too

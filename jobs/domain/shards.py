@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from jobs.domain.access import DEFAULT_PROJECT, ProjectName
 from jobs.domain.corpus import ImageRef
 from jobs.domain.ids import JobId, ShardId
 from jobs.domain.models import ModelRef
@@ -30,6 +31,8 @@ class Lease:
     expires_at: float
     model: ModelRef
     threshold: float
+    #: what others have screened is not known to it
+    project: ProjectName = DEFAULT_PROJECT
     #: score all images anew, whatever is known of them
     rescore: bool = False
     #: take the verdict of an object with the same ETag and size over without reading it

@@ -15,7 +15,7 @@ from jobs.domain import Job, JobId, Work, WorkKind
 from jobs.domain.states import TRANSITIONS, JobState
 from jobs.errors import RequestRefused
 from jobs.leased_work.enqueueing import enqueue, failure, is_under_way, withdraw
-from jobs.lifecycle.job_table import JobTable, is_frozen, locked
+from jobs.lifecycle.job_table import JobTable, is_frozen
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import job_from_row
 from jobs.sql.tables import jobs, manifest_problems, shards, verdicts, webhook_deliveries
@@ -46,7 +46,7 @@ class Deletions(JobTable):
         written for the first time, or whose images another job is about to take.
         """
         with writing(self._engine) as connection:
-            job = job_from_row(locked(connection, job_id))
+            job = job_from_row(self._locked(connection, job_id))
             if job.state is not JobState.DELETING:
                 _check(connection, job)
                 withdraw(connection, WorkKind.COMPLETION_REPORT, job.id)
@@ -64,7 +64,7 @@ class Deletions(JobTable):
         yield from self._delete_verdicts(job_id, work)
         yield from self._delete_shards(job_id, work)
         with writing(self._engine) as connection:
-            locked(connection, job_id)
+            self._locked(connection, job_id)
             self.work.hold_in(connection, work)
             for table in (manifest_problems, webhook_deliveries):
                 connection.execute(delete(table).where(table.c.job_id == job_id))

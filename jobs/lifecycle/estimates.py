@@ -41,6 +41,8 @@ class Estimates(JobTable):
             .order_by(jobs.c.finished_at.desc())
             .limit(_RECENT)
         )
+        if self._project is not None:
+            wanted = wanted.where(jobs.c.project == self._project)
         with reading(self._engine) as connection:
             rows = connection.execute(wanted).all()
         if not rows:

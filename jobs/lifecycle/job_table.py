@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, false, select
 
 from jobs.domain import Job, JobId, WorkKind, WorkState
+from jobs.domain.access import ProjectName
 from jobs.errors import JobNotFound
 from jobs.leased_work.leases import WorkLeases
 from jobs.sql.database import reading
@@ -21,24 +22,31 @@ ERROR_LIMIT = 4000
 class JobTable:
     """The jobs of one database, by id."""
 
-    def __init__(self, engine: Engine, clock: Clock = database_clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock = database_clock, *, project: ProjectName | None = None) -> None:
+        """`project`: jobs of others are not there; None: the jobs of all, and new ones are of the default project."""
         self._engine = engine
         self._clock = clock
+        self._project = project
         #: of the slow work of these jobs
         self.work = WorkLeases(engine, clock)
 
     def get(self, job_id: str) -> Job:
         """The job of this id. Raises JobNotFound."""
         with reading(self._engine) as connection:
-            row = connection.execute(by_id(job_id)).one_or_none()
+            row = connection.execute(by_id(job_id, self._project)).one_or_none()
         if row is None:
             raise JobNotFound(job_id)
         return job_from_row(row)
 
+    def _locked(self, connection: Connection, job_id: str) -> Row[Any]:
+        """The row of a job, which nobody else changes until the transaction ends. Raises JobNotFound."""
+        return locked(connection, job_id, self._project)
 
-def by_id(job_id: str) -> Select[Any]:
+
+def by_id(job_id: str, project: ProjectName | None = None) -> Select[Any]:
     # what cannot be stored is nobody's id, and PostgreSQL would not take the question
-    return select(jobs).where(jobs.c.id == job_id if is_storable(job_id) else false())
+    wanted = select(jobs).where(jobs.c.id == job_id if is_storable(job_id) else false())
+    return wanted if project is None else wanted.where(jobs.c.project == project)
 
 
 def is_frozen(connection: Connection, job_id: JobId) -> bool:
@@ -51,9 +59,9 @@ def is_frozen(connection: Connection, job_id: JobId) -> bool:
     return connection.execute(left.limit(1)).first() is None
 
 
-def locked(connection: Connection, job_id: str) -> Row[Any]:
+def locked(connection: Connection, job_id: str, project: ProjectName | None = None) -> Row[Any]:
     """The row of a job, which nobody else changes until the transaction ends. Raises JobNotFound."""
-    row = connection.execute(by_id(job_id).with_for_update()).one_or_none()
+    row = connection.execute(by_id(job_id, project).with_for_update()).one_or_none()
     if row is None:
         raise JobNotFound(job_id)
     return row

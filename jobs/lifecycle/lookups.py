@@ -30,6 +30,8 @@ class JobLookups(JobTable):
     def page(self, wanted: JobFilter, limit: int = 20, cursor: str | None = None) -> Page[Job]:
         """Up to `limit` (at least 1) jobs, newest first, and the cursor of the next page. Raises InvalidCursor."""
         statement = _newest_first(wanted)
+        if self._project is not None:
+            statement = statement.where(jobs.c.project == self._project)
         if cursor is not None:
             place = decode_cursor(cursor, wanted.digest, (float, str))
             statement = statement.where(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(*place))

@@ -17,7 +17,7 @@ from jobs.domain import Cursor, ImageRef, Job, JobId, ManifestProblem, Preparing
 from jobs.domain.states import JobState, check_transition
 from jobs.errors import WorkLost
 from jobs.leased_work.enqueueing import withdraw
-from jobs.lifecycle.job_table import ERROR_LIMIT, JobTable, by_id, locked
+from jobs.lifecycle.job_table import ERROR_LIMIT, JobTable, by_id
 from jobs.shards.shard_rows import insert_shard
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import job_from_row
@@ -64,7 +64,7 @@ class PreparationLeases(JobTable):
         """
         job_id = JobId(work.subject)
         with writing(self._engine) as connection:
-            before = locked(connection, job_id)
+            before = self._locked(connection, job_id)
             if before.state == JobState.PREPARING.value:
                 return self._begin(connection, before, work)
             withdraw(connection, WorkKind.PREPARATION, job_id)  # nobody needs to take it again

@@ -90,6 +90,7 @@ def retry_request(
         threshold=threshold,
         policy=policy,
         options=options,
+        project=job.project,
     )
 
 

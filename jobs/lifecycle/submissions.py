@@ -6,17 +6,18 @@ import hashlib
 import json
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from jobs.domain import Job, JobId, NewJob, WorkKind
+from jobs.domain.access import DEFAULT_PROJECT, ProjectName
 from jobs.domain.states import CONFIRMED, JobState
 from jobs.errors import InvalidSource, NotAwaitingConfirmation, TokenReused
 from jobs.leased_work.enqueueing import enqueue_new
-from jobs.lifecycle.job_table import JobTable, is_frozen, locked
+from jobs.lifecycle.job_table import JobTable, is_frozen
 from jobs.sql.database import writing
 from jobs.sql.rows import filters_to_json, job_from_row, options_to_row
 from jobs.sql.tables import jobs
@@ -24,7 +25,8 @@ from jobs.sql.transitions import move_job
 from jobs.stored_text import is_storable
 from jobs.webhooks.urls import check_webhook_url
 
-_SINCE_0014 = ("trust_etags", "allow_outside")
+#: options that came later
+_NEWER = ("trust_etags", "allow_outside", "places")
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -66,13 +68,13 @@ class Submissions(JobTable):
         digest = request_digest(new)
         try:
             with writing(self._engine) as connection:
-                return _known(connection, new, digest) or Submitted(
+                return self._known(connection, new, digest) or Submitted(
                     job_id=self._insert(connection, new, digest), again=False
                 )
         except IntegrityError:
             # another process used the token between the look and the insert
             with writing(self._engine) as connection:
-                known = _known(connection, new, digest)
+                known = self._known(connection, new, digest)
             if known is None:
                 raise
             return known
@@ -87,8 +89,9 @@ class Submissions(JobTable):
             "model_name": new.model.name,
             "model_fingerprint": new.model.fingerprint,
             "threshold": new.threshold,
+            "project": self._owner(new),
             "policy": new.policy,
-            "token": new.token,
+            "token": self._token(new),
             "request_digest": digest,
             "reads_frozen": True,
             **options_to_row(new.options),
@@ -97,13 +100,34 @@ class Submissions(JobTable):
         enqueue_new(connection, WorkKind.PREPARATION, job_id, job_id=job_id, priority=new.options.priority)
         return job_id
 
+    def _known(self, connection: Connection, new: NewJob, digest: str) -> Submitted | None:
+        """The job of an earlier request with this token. Raises TokenReused."""
+        if new.token is None:
+            return None
+        wanted = select(jobs.c.id, jobs.c.request_digest).where(jobs.c.token == self._token(new))
+        found = connection.execute(wanted).one_or_none()
+        if found is None:
+            return None
+        if found.request_digest != digest:
+            raise TokenReused(new.token, found.id)
+        return Submitted(job_id=JobId(found.id), again=True)
+
+    def _owner(self, new: NewJob) -> ProjectName:
+        return self._project or new.project
+
+    def _token(self, new: NewJob) -> str | None:
+        """As it is kept: projects do not hear of each other's tokens. The default one's are as they always were."""
+        if new.token is None or self._owner(new) == DEFAULT_PROJECT:
+            return new.token
+        return hashlib.sha256(f"{self._owner(new)}\0{new.token}".encode()).hexdigest()
+
     def confirm(self, job_id: str) -> Job:
         """Let a job go that waits for a person; one that was let go already stays as it is.
 
         Raises JobNotFound, NotAwaitingConfirmation.
         """
         with writing(self._engine) as connection:
-            job = job_from_row(locked(connection, job_id))
+            job = job_from_row(self._locked(connection, job_id))
             if job.state is JobState.AWAITING_CONFIRMATION:
                 move_job(connection, job.id, job.state, JobState.READY, self._clock)
             elif (
@@ -115,30 +139,18 @@ class Submissions(JobTable):
         return self.get(job_id)
 
 
-def _known(connection: Connection, new: NewJob, digest: str) -> Submitted | None:
-    """The job of an earlier request with this token. Raises TokenReused."""
-    if new.token is None:
-        return None
-    found = connection.execute(select(jobs.c.id, jobs.c.request_digest).where(jobs.c.token == new.token)).one_or_none()
-    if found is None:
-        return None
-    if found.request_digest != digest:
-        raise TokenReused(new.token, found.id)
-    return Submitted(job_id=JobId(found.id), again=True)
-
-
 def request_digest(new: NewJob) -> str:
     """What was asked for, as 64 hex digits; a moment that was given as a duration counts as it was written.
 
     What older programs did not know is left out where it was not asked for: tokens outlive an upgrade.
     """
-    options = options_to_row(new.options)
+    options = options_to_row(replace(new.options, places=None))
     document: dict[str, Any] = {
         "source": new.source,
         "filters": {**filters_to_json(new.filters), **new.relative},
         "model": new.model.fingerprint,
         "threshold": new.threshold,
         "policy": new.policy,
-        "options": {name: value for name, value in options.items() if value or name not in _SINCE_0014},
+        "options": {name: value for name, value in options.items() if value or name not in _NEWER},
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -13,7 +13,7 @@ from jobs.domain.states import CLAIMABLE, FINAL, JobState
 from jobs.errors import RequestRefused
 from jobs.leased_work.enqueueing import enqueue
 from jobs.leased_work.enqueueing import prioritize as prioritize_work
-from jobs.lifecycle.job_table import ERROR_LIMIT, JobTable, is_frozen, locked
+from jobs.lifecycle.job_table import ERROR_LIMIT, JobTable, is_frozen
 from jobs.sql.database import writing
 from jobs.sql.rows import job_from_row
 from jobs.sql.tables import jobs
@@ -105,4 +105,4 @@ class JobVerbs(JobTable):
     def _changing(self, job_id: str) -> Iterator[tuple[Connection, Job]]:
         """One transaction with the job's row locked. Raises JobNotFound."""
         with writing(self._engine) as connection:
-            yield connection, job_from_row(locked(connection, job_id))
+            yield connection, job_from_row(self._locked(connection, job_id))

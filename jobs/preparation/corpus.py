@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from jobs.domain import Cursor, Filters, ImageKey, ImageRef, ObjectInfo
+from jobs.domain.places import Places
 from jobs.errors import InvalidSource
 from jobs.preparation.inventory import InventoryReader, is_inventory
 from jobs.preparation.manifest import Listed, ManifestReader, is_manifest
@@ -27,8 +28,9 @@ class Corpus:
         on_object: Callable[[], None] = lambda: None,
         on_problem: Callable[[int, str], None] | None = None,
         allow_outside: bool = False,
+        places: Places | None = None,
     ) -> None:
-        """`allow_outside`: a list of local files may name files outside its own folder.
+        """`allow_outside`: a list of local files may name files outside its own folder. `places`: None for anywhere.
 
         `on_object` is called for every object looked at, also for those the filters leave out.
 
@@ -41,6 +43,7 @@ class Corpus:
         self._source = source
         self._parsed = parse_source(source)
         self._filters = filters
+        self._places = places
         self._open = open_storage
         self._version: str | None = None
         self._last: ImageKey | None = None
@@ -52,6 +55,7 @@ class Corpus:
 
     def check(self) -> None:
         """Whether the source can be read at all. Raises InvalidSource or StorageError, which say what to mend."""
+        self._check_place(self._parsed.container, self._parsed.single_key or self._parsed.prefix)
         storage = self._open(self._parsed.container)
         # below the prefix: credentials may be good for no more than that
         storage.check(self._parsed.prefix)
@@ -76,7 +80,9 @@ class Corpus:
             chosen = sample_of(found, self._filters.sample, self._filters.sample_seed)
             self.ignored = self.seen - len(chosen)
             found = iter(chosen)
-        yield from found
+        for entry in found:
+            self._check_place(entry.container, entry.key)
+            yield entry
 
     @property
     def cursor(self) -> Cursor | None:
@@ -91,6 +97,12 @@ class Corpus:
         key = self._list_key()
         version = None if key is None else _version(self._open(self._parsed.container), key)
         return bool(version == cursor["list"])
+
+    def _check_place(self, container: str, key: str) -> None:
+        """Raises InvalidSource."""
+        if self._places is not None and not self._places.has(container, key):
+            reason = f"{container}/{key} is in no place of its project, which are {self._places}"
+            raise InvalidSource(self._source, reason)
 
     def _list_key(self) -> ImageKey | None:
         if not names_places(self._source):

@@ -127,6 +127,7 @@ class _Freezing:
             on_object=self._beat,
             on_problem=self._note,
             allow_outside=self._job.options.allow_outside,
+            places=self._job.options.places,
         )
         self._due = time.monotonic() + _BEAT_S
         self._images = 0

@@ -36,7 +36,9 @@ class KnownVerdicts:
         if lease.rescore or not wanted:
             return lease
         with reading(self._engine) as connection:
-            rows = connection.execute(known_statement(lease.model.fingerprint, wanted))
+            # what another project has screened is not told, not even by how soon a job is done
+            known = known_statement(lease.model.fingerprint, wanted).where(jobs.c.project == lease.project)
+            rows = connection.execute(known)
             found = {(row.job_id, row.ordinal): _known(row) for row in rows}
         return replace(lease, known=_first_of_each(found.values()))
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, literal, or_, select, update
 
 from jobs.domain import JobId, Lease, ModelRef, ShardId, Verdict
+from jobs.domain.access import ProjectName
 from jobs.domain.states import CLAIMABLE, FINAL, RECORDING, JobState, ShardState
 from jobs.errors import LeaseLost
 from jobs.shards.accounting import record_verdicts
@@ -263,6 +264,7 @@ def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
             jobs.c.model_name,
             jobs.c.model_fingerprint,
             jobs.c.threshold,
+            jobs.c.project,
             jobs.c.rescore,
             jobs.c.trust_etags,
         )
@@ -282,6 +284,7 @@ def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
             expires_at=row.lease_expires_at,
             model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
             threshold=row.threshold,
+            project=ProjectName(row.project),
             rescore=bool(row.rescore),
             trust_etags=bool(row.trust_etags),
             entries=unpack_entries(row.entries),

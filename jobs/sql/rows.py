@@ -22,6 +22,8 @@ from jobs.domain import (
     Preparing,
     Verdict,
 )
+from jobs.domain.access import ProjectName
+from jobs.domain.places import Places
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
 from jobs.sql.database import epoch_now
@@ -79,6 +81,7 @@ def options_to_row(options: JobOptions) -> dict[str, Any]:
         "retry_of": options.retry_of,
         "retry_codes": [code.value for code in options.retry_codes] or None,
         "skip_bad_lines": options.skip_bad_lines,
+        "places": None if options.places is None else _beginnings(options.places),
     }
 
 
@@ -97,7 +100,12 @@ def _options_from_row(row: Row[Any]) -> JobOptions:
         retry_of=row.retry_of,
         retry_codes=tuple(ErrorCode(code) for code in row.retry_codes or ()),
         skip_bad_lines=bool(row.skip_bad_lines),
+        places=None if row.places is None else Places(row.places["begin"] and tuple(row.places["begin"])),
     )
+
+
+def _beginnings(places: Places) -> dict[str, Any]:
+    return {"begin": places.beginnings and list(places.beginnings)}
 
 
 def job_from_row(row: Row[Any]) -> Job:
@@ -108,6 +116,7 @@ def job_from_row(row: Row[Any]) -> Job:
         filters=filters_from_json(row.filters),
         model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
         threshold=row.threshold,
+        project=ProjectName(row.project),
         policy=row.policy,
         options=_options_from_row(row),
         counts=Counts(total=row.total, scored=row.scored, flagged=row.flagged, reused=row.reused, failed=row.failed),

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -26,24 +25,9 @@ from sqlalchemy import (
 )
 
 from jobs.domain.states import ShardState
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-# SQLite gives automatic row ids to INTEGER alone
-_RowId = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _partial_index(name: str, *columns: str, where: str) -> Index:
-    """An index on the rows alone of which the condition is true."""
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
-
+from jobs.sql import access_tables as _access_tables  # noqa: F401 - whoever knows these tables knows those
+from jobs.sql.metadata import RowId, partial_index
+from jobs.sql.metadata import metadata as metadata  # noqa: PLC0414 - for others: with every table in it
 
 jobs = Table(
     "jobs",
@@ -137,7 +121,7 @@ manifest_problems = Table(
 leased_work = Table(
     "leased_work",
     metadata,
-    Column("id", _RowId, Identity(), primary_key=True, autoincrement=True),
+    Column("id", RowId, Identity(), primary_key=True, autoincrement=True),
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE")),
@@ -162,14 +146,14 @@ leased_work = Table(
         postgresql_where=text("state = 'queued'"),
     ),
     # without the time: what is held is little, and prolonging a lease touches no index
-    _partial_index("ix_leased_work_leased", "kind", where="state = 'leased'"),
+    partial_index("ix_leased_work_leased", "kind", where="state = 'leased'"),
 )
 
 # one row for each change of state that somebody wants to hear of; written in the transaction that makes the change
 webhook_deliveries = Table(
     "webhook_deliveries",
     metadata,
-    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("id", RowId, primary_key=True, autoincrement=True),
     Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
     Column("state", String(32), nullable=False),
     Column("changed_at", Double, nullable=False),
@@ -208,7 +192,7 @@ hosted_models = Table(
 shards = Table(
     "shards",
     metadata,
-    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("id", RowId, primary_key=True, autoincrement=True),
     Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
     Column("first_ordinal", BigInteger, nullable=False),
     Column("image_count", Integer, nullable=False),
@@ -225,9 +209,9 @@ shards = Table(
     Column("error", Text),
     Index("ix_shards_job_id_first_ordinal", "job_id", "first_ordinal"),
     # partial: the waiting and the held are few beside the done, whatever the size of the archive
-    _partial_index("ix_shards_queued", "job_id", "first_ordinal", where="state = 'queued'"),
+    partial_index("ix_shards_queued", "job_id", "first_ordinal", where="state = 'queued'"),
     # without the time: what is held is little, and prolonging a lease touches no index
-    _partial_index("ix_shards_leased", "job_id", where="state = 'leased'"),
+    partial_index("ix_shards_leased", "job_id", where="state = 'leased'"),
 )
 
 #: a shard's state, written out in the statement: both databases then see that the partial indexes above fit
@@ -238,7 +222,7 @@ LEASED = literal(ShardState.LEASED.value, literal_execute=True)
 shard_entries = Table(
     "shard_entries",
     metadata,
-    Column("shard_id", _RowId, ForeignKey("shards.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("shard_id", RowId, ForeignKey("shards.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("entries", LargeBinary, nullable=False),
 )
 
@@ -277,17 +261,17 @@ verdicts = Table(
     Column("review", Text),
     Index("ix_verdicts_job_id_key_hash", "job_id", "key_hash"),
     # what may be taken over by later jobs of the same model: equal bytes have equal sizes
-    _partial_index(
+    partial_index(
         "ix_verdicts_known_by_model", "model_key", "size", "key_hash", where="score IS NOT NULL AND NOT reused"
     ),
     # in the order in which flagged images are shown: of one job, and over all jobs
-    _partial_index("ix_verdicts_flagged_of_job", "job_id", "score", "ordinal", where="flagged"),
-    _partial_index("ix_verdicts_flagged", "score", "job_id", "ordinal", where="flagged"),
+    partial_index("ix_verdicts_flagged_of_job", "job_id", "score", "ordinal", where="flagged"),
+    partial_index("ix_verdicts_flagged", "score", "job_id", "ordinal", where="flagged"),
     # the same of those that nobody has reviewed, and those that somebody has
-    _partial_index("ix_verdicts_unreviewed_of_job", "job_id", "score", "ordinal", where="flagged AND review IS NULL"),
-    _partial_index("ix_verdicts_unreviewed", "score", "job_id", "ordinal", where="flagged AND review IS NULL"),
-    _partial_index("ix_verdicts_reviewed", "job_id", "review", "score", "ordinal", where="review IS NOT NULL"),
-    _partial_index("ix_verdicts_failed", "job_id", "ordinal", where="error_code IS NOT NULL"),
+    partial_index("ix_verdicts_unreviewed_of_job", "job_id", "score", "ordinal", where="flagged AND review IS NULL"),
+    partial_index("ix_verdicts_unreviewed", "score", "job_id", "ordinal", where="flagged AND review IS NULL"),
+    partial_index("ix_verdicts_reviewed", "job_id", "review", "score", "ordinal", where="review IS NOT NULL"),
+    partial_index("ix_verdicts_failed", "job_id", "ordinal", where="error_code IS NOT NULL"),
 )
 
 # append-only; no foreign key, so that no deletion of a job or of its verdicts reaches it
@@ -313,56 +297,4 @@ reviews = Table(
     Column("score", Double),
     Column("flagged", Boolean, nullable=False),
     Column("model_fingerprint", Text, nullable=False),
-)
-
-# who owns jobs and keys; the default one has no row until something is set for it
-projects = Table(
-    "projects",
-    metadata,
-    Column("name", Text, primary_key=True),
-    # URIs that sources and reports of its jobs begin with; null = any bucket
-    Column("places", JSON(none_as_null=True)),
-    Column("created_at", Double, nullable=False),
-)
-
-# a key itself is told once and kept nowhere: 256 random bits need no slow hash
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("sha256", Text, nullable=False),
-    Column("project", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("scopes", JSON, nullable=False),
-    Column("created_at", Double, nullable=False),
-    Column("expires_at", Double),
-    Column("last_used_at", Double),
-    Column("revoked_at", Double),
-    Index("ix_api_keys_project", "project"),
-)
-
-# browsers that came with a key
-sessions = Table(
-    "sessions",
-    metadata,
-    Column("sha256", Text, primary_key=True),
-    Column("key_id", Text, nullable=False),
-    Column("created_at", Double, nullable=False),
-    Column("expires_at", Double, nullable=False),
-    Index("ix_sessions_expires_at", "expires_at"),
-)
-
-# append-only; no foreign key: what was done stays known when everything else is gone
-audit_log = Table(
-    "audit_log",
-    metadata,
-    Column("id", _RowId, Identity(), primary_key=True, autoincrement=True),
-    Column("at", Double, nullable=False),
-    Column("project", Text),
-    # the name of the key, of the proxy's user, or of the command line
-    Column("actor", Text, nullable=False),
-    Column("key_id", Text),
-    Column("action", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("status", BigInteger, nullable=False),
 )

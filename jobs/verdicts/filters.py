@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from jobs.domain import JobId, ReviewState
+from jobs.domain.access import ProjectName
 from jobs.domain.pages import filter_digest
 from jobs.errors import ErrorCode, InvalidFilter
 
@@ -36,6 +37,8 @@ class VerdictFilter:
     error_code: ErrorCode | None = None
     #: the decision that holds for the image, or that there is none
     review: ReviewState | None = None
+    #: of jobs of this project
+    project: ProjectName | None = None
 
     def __post_init__(self) -> None:
         if not self.ranked and self.job_id is None:

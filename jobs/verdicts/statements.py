@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, TextClause, and_, text, tuple_
 from jobs.domain import ReviewState
 from jobs.domain.pages import Place
 from jobs.sql.matching import begins_with, is_text, model_is
-from jobs.sql.tables import verdicts
+from jobs.sql.tables import jobs, verdicts
 from jobs.verdicts.filters import VerdictFilter
 from jobs.verdicts.rows import FoundVerdict, joined
 
@@ -69,6 +69,8 @@ def _conditions(wanted: VerdictFilter) -> list[_Condition]:
         conditions.append(verdicts.c.error_code.is_not(None))  # as the partial index says it
     elif wanted.failed is False:
         conditions.append(verdicts.c.error_code.is_(None))
+    if wanted.project is not None:
+        conditions.append(is_text(jobs.c.project, wanted.project))
     if wanted.review is not None:
         conditions.append(_review_is(wanted.review))
     return conditions + _bounds(wanted)

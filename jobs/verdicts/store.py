@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlalchemy import Engine, select
 
 from jobs.batches import batches
 from jobs.domain import JobId, ModelRef, Verdict, VerdictRef
+from jobs.domain.access import ProjectName
 from jobs.domain.pages import Page
 from jobs.errors import VerdictNotFound
 from jobs.sql.database import reading
@@ -23,12 +25,15 @@ from jobs.verdicts.summaries import error_counts, score_histogram, untestable_co
 class VerdictStore:
     """Filtered lists, single verdicts and summaries."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, project: ProjectName | None = None) -> None:
+        """`project`: verdicts of others are not there; None: those of all."""
         self._engine = engine
+        self._project = project
 
     def listing(self, wanted: VerdictFilter, limit: int | None = None, cursor: str | None = None) -> Listing:
         """Verdicts that pass the filter, all or so many, in flat memory. Raises InvalidCursor."""
-        return Listing(self._engine, wanted, limit, cursor)
+        of_project = wanted if self._project is None else replace(wanted, project=self._project)
+        return Listing(self._engine, of_project, limit, cursor)
 
     def stream(self, wanted: VerdictFilter, limit: int | None = None) -> Iterator[FoundVerdict]:
         """The same from the beginning, for those who ask for no rest."""
@@ -54,6 +59,8 @@ class VerdictStore:
     def at(self, ref: VerdictRef) -> FoundVerdict:
         """The verdict of this reference. Raises VerdictNotFound."""
         wanted = joined().where(verdicts.c.job_id == ref.job_id, verdicts.c.ordinal == ref.ordinal)
+        if self._project is not None:
+            wanted = wanted.where(jobs.c.project == self._project)
         with reading(self._engine) as connection:
             row = connection.execute(wanted).one_or_none()
         if row is None:
@@ -63,6 +70,8 @@ class VerdictStore:
     def ranked_models(self) -> list[ModelRef]:
         """The models whose scores meet in a ranking over all jobs, by name."""
         wanted = select(jobs.c.model_name, jobs.c.model_fingerprint).where(jobs.c.flagged > 0).distinct()
+        if self._project is not None:
+            wanted = wanted.where(jobs.c.project == self._project)
         with reading(self._engine) as connection:
             rows = connection.execute(wanted.order_by(jobs.c.model_name, jobs.c.model_fingerprint)).all()
         return [ModelRef(name=row.model_name, fingerprint=row.model_fingerprint) for row in rows]

@@ -31,9 +31,8 @@ def moment(text: str, now: float) -> tuple[float, bool]:
     A date is its first moment, in UTC; so is a time without a zone. Raises ValueError, also for what lies outside the
     years 1 to 9999 in UTC: it could not be shown.
     """
-    ago = _DURATION.fullmatch(text.strip().lower())
-    if ago is not None:
-        return _showable(text, now - float(ago.group(1)) * _SECONDS[ago.group(2)]), True
+    if _DURATION.fullmatch(text.strip().lower()) is not None:
+        return _showable(text, now - duration_in_seconds(text)), True
     try:
         parsed = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -41,6 +40,14 @@ def moment(text: str, now: float) -> tuple[float, bool]:
             f"{text!r} is no time; write 2026-05-17, 2026-05-17T10:00:00Z, or how long ago: 30m, 12h, 7d, 2w"
         ) from None
     return _showable(text, (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()), False
+
+
+def duration_in_seconds(text: str) -> float:
+    """`30m`, `12h`, `90d`, `2w`. Raises ValueError."""
+    found = _DURATION.fullmatch(text.strip().lower())
+    if found is None:
+        raise ValueError(f"{text!r} is no duration; write 30m, 12h, 90d or 2w")
+    return float(found.group(1)) * _SECONDS[found.group(2)]
 
 
 def _showable(text: str, seconds: float) -> float:

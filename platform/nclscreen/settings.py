@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -155,6 +156,29 @@ class Settings(BaseSettings):
         default=None, description="the only hosts that webhooks go to, with commas between; unset: any but link-local"
     )
 
+    api_rate: float = Field(
+        default=50.0, gt=0, description="requests a second that one API key may go on making; ten times as many at once"
+    )
+    proxy_user_header: str | None = Field(
+        default=None, description="header in which a trusted proxy says who its user is, such as `X-Forwarded-User`"
+    )
+    proxy_addresses: str = Field(
+        default="127.0.0.1,::1", description="addresses or networks of that proxy, with commas between"
+    )
+    proxy_project: str = Field(default="default", description="the project of its users, who may not make keys")
+
+    @field_validator("proxy_addresses")
+    @classmethod
+    def _check_networks(cls, written: str) -> str:
+        for each in networks(written):
+            ip_network(each, strict=False)
+        return written
+
+    @property
+    def proxy_networks(self) -> tuple[str, ...]:
+        """Each as the standard library takes it."""
+        return networks(self.proxy_addresses)
+
     @field_validator("webhook_secret")
     @classmethod
     def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
@@ -234,6 +258,11 @@ class Settings(BaseSettings):
             )
             for name in sorted({*endpoints, *profiles, *roles, *owners})
         )
+
+
+def networks(written: str) -> tuple[str, ...]:
+    """ "10.0.0.1, 10.1.0.0/16" apart."""
+    return tuple(each.strip() for each in written.split(",") if each.strip())
 
 
 def per_bucket(written: str | None) -> dict[str, str]:

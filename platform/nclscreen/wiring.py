@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from jobs.access import AuditLog, KeyStore, ProjectStore
 from jobs.background import MaintenanceTask, finish_pending
 from jobs.completion_reports.completion_report import REPORTS_AT_ONCE, ReportWriter
 from jobs.completion_reports.report_queue import ReportQueue
 from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import JobId
+from jobs.domain.access import Project
 from jobs.errors import JobsError
 from jobs.leased_work.held import MAX_SILENCE_S, HeldWork
 from jobs.leased_work.keeper import keeping
@@ -30,7 +30,7 @@ from jobs.leased_work.task import WorkTask
 from jobs.lifecycle.deleter import Deleter
 from jobs.lifecycle.deletions import Deleted
 from jobs.lifecycle.job_store import JobStore
-from jobs.masking import know_secrets, masked, secrets_in
+from jobs.masking import masked
 from jobs.outage import reason
 from jobs.ports import ShardRunner
 from jobs.preparation.preparer import PREPARATIONS_AT_ONCE, Preparer
@@ -54,30 +54,11 @@ from nclscreen.hosting.ray_connection import RayOptions
 from nclscreen.hosting.scorer import ServeScorer
 from nclscreen.hosting.screener_plan import ScreenerPlan
 from nclscreen.settings import Settings
-
-
-class InvalidSettings(JobsError):
-    """An environment variable has a value that cannot be used."""
+from nclscreen.surroundings import load_settings, make_folder, make_private_file
 
 
 class DatabaseUnusable(JobsError):
     """The database cannot be opened or brought to the current schema."""
-
-
-def load_settings() -> Settings:
-    """Settings from the environment. Raises InvalidSettings, which names the variable."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        problems = [
-            f"NCLSCREEN_{'_'.join(map(str, problem['loc'])).upper().removeprefix('NCLSCREEN_')}: {problem['msg']}"
-            # a secret is not for terminals and logs
-            + ("" if "webhook_secret" in problem["loc"] else f" (is {problem['input']!r})")
-            for problem in error.errors()
-        ]
-        raise InvalidSettings(masked("; ".join(problems))) from None
-    know_secrets(secrets_in(settings.database_url))
-    return settings
 
 
 class Wiring:
@@ -85,6 +66,11 @@ class Wiring:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+
+    @property
+    def project(self) -> Project | None:
+        """Whose jobs are seen through it; None: those of all."""
+        return None
 
     @cached_property
     def engine(self) -> Engine:
@@ -161,6 +147,18 @@ class Wiring:
     @cached_property
     def reviews(self) -> ReviewStore:
         return ReviewStore(self.engine)
+
+    @cached_property
+    def projects(self) -> ProjectStore:
+        return ProjectStore(self.engine)
+
+    @cached_property
+    def keys(self) -> KeyStore:
+        return KeyStore(self.engine)
+
+    @cached_property
+    def audit_log(self) -> AuditLog:
+        return AuditLog(self.engine)
 
     @cached_property
     def preparer(self) -> Preparer:
@@ -321,20 +319,6 @@ class Wiring:
 def wire() -> Wiring:
     """The wiring of this process. Raises InvalidSettings."""
     return Wiring(load_settings())
-
-
-def make_folder(path: Path, advice: str = "set NCLSCREEN_HOME") -> None:
-    """Make a folder of ours, for this user alone. Raises InvalidSettings, with the advice, when the disk says no."""
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise InvalidSettings(f"cannot make the folder {path}: {error.strerror}; {advice}") from None
-
-
-def make_private_file(path: Path) -> None:
-    """An empty file that this user alone can read, unless there is one; SQLite gives its other files the same mode."""
-    with suppress(OSError):  # what is wrong is told when it is opened
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def worker_name() -> str:

@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from jobs.domain.access import DEFAULT_PROJECT, Scope
 from jobs.sql.errors import away
+from nclscreen.api import create_app
 from nclscreen.api.server import AddressRefused, listening_socket
 from nclscreen.wiring import Wiring
 
@@ -78,12 +80,23 @@ def test_the_description_names_every_field_of_a_job(client: TestClient) -> None:
     assert body["additionalProperties"] is False
 
 
-def test_only_this_machine_is_listened_to() -> None:
-    for host in ("0.0.0.0", "192.0.2.1", "::", "example.org"):
+def test_others_are_listened_to_once_there_is_a_key(wiring: Wiring) -> None:
+    for host in ("0.0.0.0", "::", "example.org"):
         with pytest.raises(AddressRefused):
-            listening_socket(host, 0)
-    with listening_socket("127.0.0.1", 0) as taken:
+            listening_socket(wiring, host, 0)
+    with listening_socket(wiring, "127.0.0.1", 0) as taken:
         assert taken.getsockname()[1] > 0
+    key, _ = wiring.keys.create(DEFAULT_PROJECT, "ann", [Scope.READ])
+    with listening_socket(wiring, "0.0.0.0", 0) as taken:
+        assert taken.getsockname()[0] == "0.0.0.0"
+    wiring.keys.revoke(key.id)
+    with pytest.raises(AddressRefused):
+        listening_socket(wiring, "0.0.0.0", 0)
+
+
+def test_nothing_opens_by_itself_when_the_last_key_is_gone(wiring: Wiring) -> None:
+    client = TestClient(create_app(wiring, open_without_keys=False))
+    assert client.get("/v1/jobs").status_code == 401
 
 
 def test_a_database_with_rows_answers_while_it_is_written(client: TestClient, wiring: Wiring) -> None:
@@ -96,4 +109,6 @@ def test_the_documentation_has_every_address(client: TestClient) -> None:
     text_ = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
     for path in client.get("/openapi.json").json()["paths"]:
         last = path.rsplit("/", 1)[-1]
-        assert path.replace("{job_id}", "{id}") in text_ or last in text_ or last == "{kind}", path
+        assert (
+            path.replace("{job_id}", "{id}").replace("{key_id}", "{id}") in text_ or last in text_ or last == "{kind}"
+        ), path

@@ -35,7 +35,20 @@ def test_it_answers_without_ray_and_ends_although_events_are_open(program: Progr
     assert took < 10, "open event streams hold it up"
 
 
-def test_it_listens_to_this_machine_alone(program: Program) -> None:
+def test_others_are_listened_to_once_there_is_a_key(program: Program) -> None:
     refused = program("serve", "--host", "0.0.0.0")
     assert refused.returncode == 1
-    assert "no API keys yet" in refused.stderr
+    assert "nclscreen keys create" in refused.stderr
+    made = program("keys", "create", "ann", "--scope", "read")
+    assert (made.returncode, made.stdout[:4]) == (0, "ncl_"), made.stderr
+    running = program.start("serve", "--host", "0.0.0.0", "--port", "0")
+    assert running.stderr is not None
+    found = re.search(r"http://0\.0\.0\.0:(\d+)", running.stderr.readline())
+    assert found
+    with httpx2.Client(base_url=f"http://127.0.0.1:{found[1]}") as client:
+        assert client.get("/v1/jobs").status_code == 401
+        key = {"Authorization": f"Bearer {made.stdout.strip()}"}
+        assert client.get("/v1/jobs", headers=key).status_code == 200
+        assert program("keys", "revoke", made.stdout.split("_")[1]).returncode == 0
+        assert client.get("/v1/jobs", headers=key).status_code == 401
+    assert press_ctrl_c(running)[0] == 130

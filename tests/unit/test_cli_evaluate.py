@@ -18,7 +18,8 @@ from ncl_model.evaluation.evaluation_run import EvaluationRun
 from ncl_model.inference.calibration import Calibration
 from ncl_model.inference.checkpoint import load_checkpoint, save_checkpoint
 from nclscreen.cli.app import run
-from nclscreen.wiring import Wiring, load_settings, wire
+from nclscreen.surroundings import load_settings
+from nclscreen.wiring import Wiring, wire
 
 CALIBRATION = Calibration.fit(np.linspace(0.0, 0.5, 99), sources={"authentic/made-up": 99}, rule="top_mean 0.01")
 

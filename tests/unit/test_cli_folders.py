@@ -31,6 +31,7 @@ def test_places_that_others_may_not_write_to() -> None:
 _AS_NOBODY = """
 import os, sys
 from pathlib import Path
+from types import SimpleNamespace
 import typer
 from nclscreen.cli.folders import check_folder
 from nclscreen.services.destinations import check_report_place
@@ -42,7 +43,8 @@ try:
     check_folder(Path(sys.argv[1]) / "new/report", "--report")
 except typer.BadParameter as error:
     print(error.message)
-print(*check_report_place(None, "file://" + sys.argv[1] + "/new"))
+operator = SimpleNamespace(project=None)
+print(*check_report_place(operator, "file://" + sys.argv[1] + "/new"))
 """
 
 

@@ -21,7 +21,8 @@ from nclscreen.documents import job_document
 from nclscreen.quantities import duration_in_words
 from nclscreen.services.filters import make_filters
 from nclscreen.services.submission_request import SubmissionRequest
-from nclscreen.wiring import InvalidSettings, Wiring, load_settings, wire
+from nclscreen.surroundings import InvalidSettings, load_settings
+from nclscreen.wiring import Wiring, wire
 
 
 def job(state: JobState = JobState.RUNNING, **counts: int) -> Job:

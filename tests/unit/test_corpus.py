@@ -10,6 +10,7 @@ import pytest
 from support.builders import CONTAINER, fill
 
 from jobs.domain import Filters, ImageKey, ObjectInfo
+from jobs.domain.places import Places
 from jobs.errors import AccessDenied, ContainerNotFound, InvalidSource, ObjectNotFound
 from jobs.preparation.corpus import Corpus
 from jobs.preparation.manifest import InvalidManifest
@@ -198,3 +199,22 @@ def test_names_that_are_not_text_are_entries_like_others(tmp_path: Path) -> None
     (ref,) = corpus(storage, str(tmp_path)).entries()
     assert storage.read(ref.key) == b"odd"
     ref.key.encode()  # no half characters in it
+
+
+def test_nothing_outside_the_places_of_its_project_is_read() -> None:
+    storage = bucket("a/1.jpg", "ab/2.jpg", list_csv="bucket,key\nphotos,a/1.jpg\nother,a/1.jpg\n")
+    inside = Places((f"{CONTAINER}/a",))
+
+    def within(source: str, places: Places = inside) -> Corpus:
+        return Corpus(source, Filters(), lambda container: storage, places=places)
+
+    within(f"{CONTAINER}/a/").check()
+    assert keys(within(f"{CONTAINER}/a/")) == ["a/1.jpg"]
+    for source in (f"{CONTAINER}/", f"{CONTAINER}/b", f"{CONTAINER}/ab/", f"{CONTAINER}/list.csv", "s3://other/a"):
+        with pytest.raises(InvalidSource, match="in no place of its project"):
+            within(source).check()
+    with pytest.raises(InvalidSource, match=r"ab/2\.jpg is in no place"):
+        keys(within(f"{CONTAINER}/a"))  # a prefix that lists more than the place
+    listed = Places((f"{CONTAINER}/list.csv", f"{CONTAINER}/a"))
+    with pytest.raises(InvalidSource, match=r"s3://other/a/1\.jpg is in no place"):
+        keys(within(f"{CONTAINER}/list.csv", listed))

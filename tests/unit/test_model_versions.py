@@ -18,7 +18,8 @@ from jobs.verdicts import FoundVerdict
 from nclscreen.catalog import InstalledModel, ModelLibrary, ModelVersions, WeightsNotFound
 from nclscreen.cli.app import run
 from nclscreen.services.comparison_picture import comparison_picture
-from nclscreen.wiring import Wiring, load_settings, wire
+from nclscreen.surroundings import load_settings
+from nclscreen.wiring import Wiring, wire
 
 
 def versions(weights: Path, folder: Path) -> ModelVersions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nclscreen.settings import Settings
-from nclscreen.wiring import InvalidSettings, load_settings
+from nclscreen.surroundings import InvalidSettings, load_settings
 
 
 @pytest.mark.parametrize("name", ["NCLSCREEN_STORAGE_MAX_WAIT_S", "NCLSCREEN_STORE_PATIENCE_S"])

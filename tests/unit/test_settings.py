@@ -6,7 +6,8 @@ import pytest
 
 from nclscreen.cli.app import run
 from nclscreen.settings import unknown_settings
-from nclscreen.wiring import InvalidSettings, Wiring, load_settings
+from nclscreen.surroundings import InvalidSettings, load_settings
+from nclscreen.wiring import Wiring
 
 
 @pytest.mark.parametrize("value", ["inf", "nan", "-inf", "Infinity"])

@@ -11,7 +11,7 @@ from support.servers.webhook_receiver import WebhookReceiver
 from jobs.webhooks.post import NotDelivered, post
 from jobs.webhooks.signature import secret_bytes, signed_headers
 from jobs.webhooks.urls import InvalidWebhook, check_webhook_url, is_forbidden_address
-from nclscreen.wiring import InvalidSettings, load_settings
+from nclscreen.surroundings import InvalidSettings, load_settings
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
+from jobs.domain.access import Scope
 from nclscreen import __version__
-from nclscreen.api import health, jobs, pictures, reviews, verdicts
+from nclscreen.api import health, jobs, keys, pictures, reviews, sessions, verdicts
+from nclscreen.api.admission import Admission, needs
+from nclscreen.api.audit import Audited
 from nclscreen.api.problems import add_problem_handlers
 from nclscreen.api.same_origin import SameOrigin
 from nclscreen.wiring import Wiring
@@ -19,8 +22,22 @@ Lists come in pages: `data`, `has_more`, and `next`, which is the cursor of the 
 Parameters that are not known are refused. Errors are problem details (RFC 9457) with a stable `type`."""
 
 
-def create_app(wiring: Wiring) -> FastAPI:
-    """An ASGI application on this database and these storages. Needs no Ray."""
+#: below /v1, each with the scope that whatever changes something needs; looking needs `read`
+_ROUTERS: tuple[tuple[APIRouter, Scope], ...] = (
+    (jobs.router, Scope.SUBMIT),
+    (verdicts.router, Scope.ADMIN),  # nothing there changes anything
+    (reviews.router, Scope.REVIEW),  # before the pictures, whose last part may be any word
+    (pictures.router, Scope.ADMIN),
+    (keys.router, Scope.ADMIN),
+    (sessions.router, Scope.READ),
+)
+
+
+def create_app(wiring: Wiring, *, open_without_keys: bool = True) -> FastAPI:
+    """An ASGI application on this database and these storages. Needs no Ray.
+
+    `open_without_keys`: everybody may everything as long as there is no key; for addresses of this machine alone.
+    """
     app = FastAPI(
         title="nclscreen",
         version=__version__,
@@ -29,12 +46,11 @@ def create_app(wiring: Wiring) -> FastAPI:
         redoc_url=None,
         max_body_size=_LARGEST_BODY,
     )
-    app.state.wiring = wiring
+    app.state.admission = Admission(wiring, open_without_keys=open_without_keys)
     add_problem_handlers(app)
     app.include_router(health.router)
-    app.include_router(jobs.router, prefix="/v1")
-    app.include_router(verdicts.router, prefix="/v1")
-    app.include_router(reviews.router, prefix="/v1")  # before the pictures, whose last part may be any word
-    app.include_router(pictures.router, prefix="/v1")
+    for router, writing in _ROUTERS:
+        app.include_router(router, prefix="/v1", dependencies=[Depends(needs(writing))])
+    app.add_middleware(Audited, wiring=wiring)
     app.add_middleware(SameOrigin)
     return app

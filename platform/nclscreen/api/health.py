@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from nclscreen import __version__
-from nclscreen.api.wired import Wired
+from nclscreen.api.wired import Whole
 
 router = APIRouter(tags=["health"])
 
@@ -19,7 +19,7 @@ def healthz() -> dict[str, Any]:
 
 
 @router.get("/readyz")
-def readyz(wiring: Wired) -> dict[str, Any]:
+def readyz(wiring: Whole) -> dict[str, Any]:
     """The database answers, and has the schema that is needed. 503 otherwise."""
     wiring.jobs.latest(1)
     return {"status": "ok"}

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from jobs.access.errors import KeyNotFound, KeyRefused, ProjectNotFound
 from jobs.errors import (
     AccessDenied,
     AmbiguousImage,
@@ -35,6 +36,7 @@ from jobs.errors import (
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.webhooks.urls import InvalidWebhook
 from ncl_model.errors import ImageUnreadable, NclModelError
+from nclscreen.api.refusals import NotAdmitted, NotAllowed, TooManyRequests
 from nclscreen.services.comparison_picture import NoPicture
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.stored_heatmaps import HeatmapMissing
@@ -49,6 +51,12 @@ _RETRY_AFTER_S = 5
 
 #: by class of error: status, type; the first that fits
 _KNOWN: Sequence[tuple[type[Exception], int, str]] = (
+    (NotAdmitted, 401, "key-needed"),
+    (KeyRefused, 401, "key-refused"),
+    (NotAllowed, 403, "scope-missing"),
+    (TooManyRequests, 429, "too-many-requests"),
+    (KeyNotFound, 404, "key-not-found"),
+    (ProjectNotFound, 404, "project-not-found"),
     (JobNotFound, 404, "job-not-found"),
     (VerdictNotFound, 404, "verdict-not-found"),
     (HeatmapMissing, 404, "no-heatmap"),
@@ -79,7 +87,9 @@ _KNOWN: Sequence[tuple[type[Exception], int, str]] = (
 
 def problem_response(status: int, kind: str, detail: str, **members: Any) -> JSONResponse:
     """A problem document; `members` are further ones."""
-    headers = {"Retry-After": str(_RETRY_AFTER_S)} if status == 503 else None
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if status in (429, 503):
+        headers["Retry-After"] = str(members.pop("retry_after_s", _RETRY_AFTER_S))
     document = {"type": TYPE + kind, "title": kind.replace("-", " "), "status": status, "detail": detail}
     return JSONResponse(document | members, status, headers, media_type=_MEDIA_TYPE)
 
@@ -97,7 +107,9 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 async def _told(request: Request, error: Exception) -> JSONResponse:
     status, kind = next((status, kind) for known, status, kind in _KNOWN if isinstance(error, known))
-    members = {"field": error.field} if isinstance(error, InvalidRequest) else {}
+    members: dict[str, Any] = {"field": error.field} if isinstance(error, InvalidRequest) else {}
+    if isinstance(error, TooManyRequests):
+        members["retry_after_s"] = error.retry_after_s
     return problem_response(status, kind, str(error), **members)
 
 

@@ -8,7 +8,10 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import Field
 
 from jobs.domain import Decision
+from jobs.domain.access import Caller, Scope
+from nclscreen.api.admission import Asking
 from nclscreen.api.lists import Paged, PageDocument, Strict
+from nclscreen.api.refusals import NotAllowed
 from nclscreen.api.verdicts import VerdictHere
 from nclscreen.api.wired import Wired
 from nclscreen.documents import review_document
@@ -17,12 +20,14 @@ from nclscreen.services.reviewing import ReviewRequest, job_reviews, review, und
 
 router = APIRouter(tags=["reviews"])
 
+_WHO = "who says so; none: the name of the key, and a key may give no other name unless it has the scope admin"
+
 
 class ReviewBody(Strict):
     """What somebody says of one image."""
 
     decision: Decision = Field(description="confirmed: tampered; rejected: a false alarm; unsure")
-    reviewer: str = Field("somebody", min_length=1, max_length=100, description="who says so")
+    reviewer: str | None = Field(None, min_length=1, max_length=100, description=_WHO)
     note: str | None = Field(None, min_length=1, max_length=2000)
     severity: int | None = Field(None, ge=1, le=5, description="1 hardly matters, 5 is as bad as can be")
 
@@ -30,7 +35,16 @@ class ReviewBody(Strict):
 class UndoBody(Strict):
     """Who takes it back."""
 
-    reviewer: str = Field("somebody", min_length=1, max_length=100)
+    reviewer: str | None = Field(None, min_length=1, max_length=100, description=_WHO)
+
+
+def _reviewer(caller: Caller, said: str | None) -> str:
+    """Raises NotAllowed for a name that is not the caller's."""
+    if caller.key_id is None and caller.project is None:
+        return said or "somebody"
+    if said not in (None, caller.name) and not caller.may(Scope.ADMIN):
+        raise NotAllowed(f"{caller.name!r} reviews in this name alone, not as {said!r}")
+    return said or caller.name
 
 
 def _expected(if_match: Annotated[str | None, Header()] = None) -> int | None:
@@ -56,17 +70,22 @@ def list_reviews(found: VerdictHere, wiring: Wired, response: Response) -> dict[
 
 
 @router.post(_PLACE, status_code=201)
-def create_review(found: VerdictHere, body: ReviewBody, expected: Expected, wiring: Wired, response: Response) -> Any:
+def create_review(
+    found: VerdictHere, body: ReviewBody, expected: Expected, caller: Asking, wiring: Wired, response: Response
+) -> Any:
     """Say what an image is. With `If-Match`, only if nobody has said anything since (else 412)."""
-    written = review(wiring, found, ReviewRequest(**body.model_dump(), expected=expected))
+    said = body.model_dump() | {"reviewer": _reviewer(caller, body.reviewer)}
+    written = review(wiring, found, ReviewRequest(**said, expected=expected))
     response.headers["ETag"] = f'"{written.number}"'
     return review_document(written)
 
 
 @router.post(f"{_PLACE}/undo", status_code=201)
-def undo(found: VerdictHere, body: UndoBody, expected: Expected, wiring: Wired, response: Response) -> Any:
+def undo(
+    found: VerdictHere, body: UndoBody, expected: Expected, caller: Asking, wiring: Wired, response: Response
+) -> Any:
     """Take the last decision back, by one more review: what was said before it holds again."""
-    written = undo_review(wiring, found, body.reviewer, expected)
+    written = undo_review(wiring, found, _reviewer(caller, body.reviewer), expected)
     response.headers["ETag"] = f'"{written.number}"'
     return review_document(written)
 

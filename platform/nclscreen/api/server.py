@@ -19,9 +19,13 @@ class AddressRefused(JobsError):
     """The server may not listen on this address, or cannot."""
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+def listening_socket(wiring: Wiring, host: str, port: int) -> socket.socket:
     """A socket that listens there; port 0 is any free one. Raises AddressRefused."""
-    _check_loopback(host)
+    if not is_loopback(host) and not wiring.keys.any_in_use() and wiring.settings.proxy_user_header is None:
+        raise AddressRefused(
+            f"{host} can be reached by others, and there is no API key yet: whoever reaches it could see and do "
+            "everything. Make one with: nclscreen keys create NAME --scope admin"
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -38,7 +42,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 def serve(wiring: Wiring, listening: socket.socket) -> None:
     """Answer requests until the process is told to end."""
     config = uvicorn.Config(
-        create_app(wiring),
+        create_app(wiring, open_without_keys=is_loopback(listening.getsockname()[0])),
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -47,13 +51,9 @@ def serve(wiring: Wiring, listening: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _check_loopback(host: str) -> None:
+def is_loopback(host: str) -> bool:
+    """Whether this machine alone reaches it. Raises AddressRefused for what is no address."""
     try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        raise AddressRefused(f"{host!r} is no address of this machine; write 127.0.0.1 or ::1") from None
-    if not loopback:
-        raise AddressRefused(
-            f"{host} can be reached by others, and there are no API keys yet: whoever reaches it may see and do "
-            "everything. Listen on 127.0.0.1, and put a proxy with access control of its own before it"
-        )
+        raise AddressRefused(f"{host!r} is no address of this machine; write 127.0.0.1, ::1 or 0.0.0.0") from None

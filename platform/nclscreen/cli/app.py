@@ -9,7 +9,6 @@ import errno
 import os
 import signal
 import sys
-from types import ModuleType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -23,13 +22,14 @@ from ncl_model.errors import ConfigInvalid, NclModelError
 from nclscreen import __version__
 from nclscreen.cli import output
 from nclscreen.cli.advice import with_advice
+from nclscreen.cli.groups import data_app, db_app, keys_app, projects_app
 from nclscreen.cli.masked_stream import masked_streams
 from nclscreen.cli.options import told
 from nclscreen.interrupts import Terminated, terminate
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.settings import unknown_settings
+from nclscreen.surroundings import InvalidSettings
 from nclscreen.visible_text import visible_text
-from nclscreen.wiring import InvalidSettings
 
 _USAGE_ERRORS = (
     InvalidSource,
@@ -69,6 +69,7 @@ def build_app() -> typer.Typer:
         doctor,
         evaluate,
         export,
+        keys,
         query,
         release,
         replay,
@@ -166,48 +167,16 @@ def build_app() -> typer.Typer:
             serve.serve,
             "Examples:\n\n  nclscreen serve\n\n  curl 'http://127.0.0.1:8080/v1/verdicts?flagged=true&limit=10'",
         ),
+        (keys.audit, "Example:\n\n  nclscreen audit --project desk"),
         (doctor.doctor, "Example:\n\n  nclscreen doctor --source s3://archive"),
         (demo.demo, "Example:\n\n  nclscreen demo --out demo-output"),
     ):
         # `prioritize ID -1`: a number, not an option
         settings = {"ignore_unknown_options": command is control.prioritize}
         app.command(epilog=epilog, context_settings=settings)(command)
-    app.add_typer(_data_app(data))
-    app.add_typer(_db_app(db))
+    for group in (data_app(data), db_app(db), keys_app(keys), projects_app(keys)):
+        app.add_typer(group)
     return app
-
-
-def _data_app(data: ModuleType) -> typer.Typer:
-    """The commands below `data`."""
-    app = _group("data", "Look into sets of labelled photographs, and pack them for training.", "inspect photographs")
-    for command, epilog in (
-        (
-            data.inspect,
-            "Examples:\n\n  nclscreen data inspect casia1/train authentic/bsds500\n\n"
-            "  nclscreen data inspect PACK --json",
-        ),
-        (data.pack, "Example:\n\n  nclscreen data pack casia1/train authentic/bsds500 --out PACK"),
-    ):
-        app.command(epilog=epilog)(command)
-    return app
-
-
-def _db_app(db: ModuleType) -> typer.Typer:
-    """The commands below `db`."""
-    app = _group("db", "Look at the schema of the database, and bring it up to date.", "check")
-    app.command(epilog="Example:\n\n  nclscreen db check --json")(db.check)
-    app.command(epilog="Example:\n\n  nclscreen db upgrade")(db.upgrade)
-    return app
-
-
-def _group(name: str, about: str, example: str) -> typer.Typer:
-    return typer.Typer(
-        name=name,
-        help=about,
-        epilog=f"Example:\n\n  nclscreen {name} {example}",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-    )
 
 
 def _print_version(wanted: bool) -> None:

@@ -14,7 +14,8 @@ from nclscreen.cli.screen import print_result
 from nclscreen.services.report_writing import write_job_report
 from nclscreen.services.submission import submit
 from nclscreen.services.submission_request import SubmissionRequest
-from nclscreen.wiring import Wiring, load_settings, make_folder
+from nclscreen.surroundings import load_settings, make_folder
+from nclscreen.wiring import Wiring
 
 
 def demo(

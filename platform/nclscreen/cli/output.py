@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import typer
@@ -77,6 +77,14 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
 def visible(text: str) -> Text:
     """Untrusted text as it can be shown: control characters are spelled out, markup means nothing."""
     return Text(visible_text(text))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Lines in columns; what is in them may be untrusted."""
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(visible(cell) for cell in row))
+    out.print(table)
 
 
 def state_text(state: JobState) -> Text:

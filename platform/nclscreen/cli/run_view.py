@@ -13,7 +13,8 @@ from nclscreen.cli.progress import follow
 from nclscreen.interrupts import Terminated
 from nclscreen.logs import start_logging
 from nclscreen.services.running import run_to_the_end
-from nclscreen.wiring import Wiring, make_folder
+from nclscreen.surroundings import make_folder
+from nclscreen.wiring import Wiring
 
 
 class RunView:

@@ -11,7 +11,9 @@ from nclscreen.wiring import wire
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; only those of this machine itself.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 is every address of this machine, and takes an API key.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any that is free.")] = 8080,
 ) -> None:
     """Answer over HTTP until Ctrl-C: submit, look at, and steer jobs, query verdicts, fetch pictures. Needs no Ray."""
@@ -20,9 +22,10 @@ def serve(
 
     wiring = wire()
     wiring.jobs.latest(1)  # an unusable database shows at once
-    with listening_socket(host, port) as listening:
+    with listening_socket(wiring, host, port) as listening:
         address, bound = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         output.err.print(f"serving http://{shown}:{bound}/v1/jobs, described in /openapi.json; stop with Ctrl-C")
-        output.err.print("everybody on this machine may see and do everything: there are no API keys yet")
+        if not wiring.keys.any_in_use():
+            output.err.print("everybody on this machine may see and do everything, as long as there is no API key")
         answer(wiring, listening)

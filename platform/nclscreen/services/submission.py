@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs.domain import FailureThreshold, JobId, JobOptions, NewJob
 from jobs.errors import InvalidSource
@@ -42,7 +42,8 @@ def submit(wiring: Wiring, request: SubmissionRequest) -> Submission:
     calibration.
     """
     filters, relative = make_filters(request)
-    options = make_options(request)
+    places = None if wiring.project is None else wiring.project.places
+    options = replace(make_options(request), places=places)
     token = checks.short_text("token", request.token, _LONGEST_TOKEN)
     notes = [*check_receiver(wiring, options.webhook), *check_report_place(wiring, options.report)]
     rule = flag_rule(wiring.model, request.threshold, request.max_fpr)
@@ -51,7 +52,7 @@ def submit(wiring: Wiring, request: SubmissionRequest) -> Submission:
     if (note := wiring.versions.keep_installed()) is not None:
         notes.append(f"note: {note}")
     source = absolute(request.source)
-    Corpus(source, filters, wiring.open_storage).check()
+    Corpus(source, filters, wiring.open_storage, places=places).check()
     submitted = wiring.jobs.request(
         NewJob(
             source=source,

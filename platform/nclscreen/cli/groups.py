@@ -1,0 +1,66 @@
+"""Groups of commands: `data`, `db`, `keys`, `projects`. Each takes the module that has its commands."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import typer
+
+
+def data_app(data: ModuleType) -> typer.Typer:
+    """The commands below `data`."""
+    app = _group("data", "Look into sets of labelled photographs, and pack them for training.", "inspect photographs")
+    for command, epilog in (
+        (
+            data.inspect,
+            "Examples:\n\n  nclscreen data inspect casia1/train authentic/bsds500\n\n"
+            "  nclscreen data inspect PACK --json",
+        ),
+        (data.pack, "Example:\n\n  nclscreen data pack casia1/train authentic/bsds500 --out PACK"),
+    ):
+        app.command(epilog=epilog)(command)
+    return app
+
+
+def db_app(db: ModuleType) -> typer.Typer:
+    """The commands below `db`."""
+    app = _group("db", "Look at the schema of the database, and bring it up to date.", "check")
+    app.command(epilog="Example:\n\n  nclscreen db check --json")(db.check)
+    app.command(epilog="Example:\n\n  nclscreen db upgrade")(db.upgrade)
+    return app
+
+
+def keys_app(keys: ModuleType) -> typer.Typer:
+    """The commands below `keys`."""
+    app = _group("keys", "Let people and programs in over HTTP, and shut them out.", "list")
+    app.command(
+        "create",
+        epilog="Examples:\n\n  nclscreen keys create 'night desk' --scope read --scope review --lifetime 90d\n\n"
+        "  nclscreen keys create importer --scope submit --project archive > importer.key",
+    )(keys.create)
+    app.command("list", epilog="Example:\n\n  nclscreen keys list --json")(keys.list_)
+    app.command("revoke", epilog="Example:\n\n  nclscreen keys revoke 5f0c1a2b3d4e")(keys.revoke)
+    return app
+
+
+def projects_app(keys: ModuleType) -> typer.Typer:
+    """The commands below `projects`."""
+    app = _group("projects", "Keep jobs of different people apart: a key sees its own project's alone.", "list")
+    app.command(
+        "create", epilog="Example:\n\n  nclscreen projects create archive --place s3://archive --place /srv/photos"
+    )(keys.create_project)
+    app.command("limit", epilog="Example:\n\n  nclscreen projects limit default --place s3://archive/2026")(
+        keys.limit_project
+    )
+    app.command("list", epilog="Example:\n\n  nclscreen projects list")(keys.list_projects)
+    return app
+
+
+def _group(name: str, about: str, example: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
+        help=about,
+        epilog=f"Example:\n\n  nclscreen {name} {example}",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
