@@ -34,7 +34,7 @@ from jobs.shards.shard_rows import insert_shard  # noqa: E402
 from jobs.shards.work_queue import WorkQueue  # noqa: E402
 from jobs.sql.database import create_database_engine, writing  # noqa: E402
 from jobs.sql.migrations import upgrade  # noqa: E402
-from jobs.sql.rows import verdict_to_row  # noqa: E402
+from jobs.sql.rows import verdicts_to_rows  # noqa: E402
 from jobs.sql.tables import jobs, verdicts  # noqa: E402
 
 MODEL = ModelRef(name="constant", fingerprint="c0" * 32)
@@ -140,7 +140,7 @@ def raw(engine: Engine, images: int, *, copy: bool) -> float:
         results = constant_verdicts(replace(lease, first_ordinal=first, entries=tuple(batch)))
         first += len(batch)
         began = time.perf_counter()
-        rows = [verdict_to_row(lease.job_id, verdict) | {"recorded_at": 0.0} for verdict in results]
+        rows = [row | {"recorded_at": 0.0} for row in verdicts_to_rows(lease.job_id, results)]
         with writing(engine) as connection:
             if copy:
                 _copy(connection, rows)

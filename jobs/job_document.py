@@ -43,6 +43,7 @@ def job_document(job: Job) -> dict[str, Any]:
             "trust_etags": options.trust_etags,
             "allow_outside": options.allow_outside,
             "skip_bad_lines": options.skip_bad_lines,
+            "case_from": options.case_from,
             "max_failures": options.failure_threshold.ratio,
             "min_sample": options.failure_threshold.sample,
             "webhook": options.webhook and masked(options.webhook),

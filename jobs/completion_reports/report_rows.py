@@ -96,5 +96,6 @@ def result_row(verdict: Verdict) -> list[str]:
         "evidence": None if verdict.evidence is None else verdict.evidence["scores"],
         "map_uri": verdict.map_uri,
         "reused": verdict.reused,
+        **({} if verdict.case is None else {"case": verdict.case}),
     }
     return [*image, "succeeded", "", "200", json.dumps(scored, separators=(",", ":"))]

@@ -53,6 +53,8 @@ class ImageRef:
     stamp: str | None = None
     #: which folder it was that lay at `container`: a mount that went away leaves another one there
     root: str | None = None
+    #: the claim, paper or listing it belongs to
+    case: str | None = None
 
     @property
     def uri(self) -> str:

@@ -67,6 +67,8 @@ class JobOptions:
     retry_codes: tuple[ErrorCode, ...] = ()
     #: go on without the lines of a manifest that name no image, instead of failing
     skip_bad_lines: bool = False
+    #: RE2 pattern whose group `case` is the case of an image, found in its key
+    case_from: str | None = None
     #: where its images and its report may be; None: anywhere
     places: Places | None = None
 

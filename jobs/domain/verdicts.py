@@ -52,6 +52,8 @@ class Verdict:
     error_message: str | None = None
     #: taken over from an earlier job, not scored
     reused: bool = False
+    #: the claim, paper or listing it belongs to: as its job has it, whoever scored it
+    case: str | None = None
 
     def __post_init__(self) -> None:
         if (self.score is None) == (self.error_code is None):
@@ -75,4 +77,5 @@ def failed_verdict(entry: ImageRef, ordinal: int, fingerprint: str, code: ErrorC
         fingerprint=fingerprint,
         error_code=code,
         error_message=message,
+        case=entry.case,
     )

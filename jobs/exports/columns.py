@@ -51,6 +51,10 @@ def _evidence(found: FoundVerdict) -> str | None:
     return None if evidence is None else json.dumps(evidence, separators=(",", ":"))
 
 
+def _review(found: FoundVerdict) -> str | None:
+    return None if found.review is None else found.review.value
+
+
 def _error_code(found: FoundVerdict) -> str | None:
     code = found.verdict.error_code
     return None if code is None else code.value
@@ -82,6 +86,8 @@ COLUMNS: tuple[Column, ...] = (
     _text("model", lambda f: f.model.name, "name and version"),
     _text("model_fingerprint", lambda f: f.verdict.fingerprint, "weights, preprocessing and arithmetic"),
     _yes_no("reused", lambda f: f.verdict.reused, "taken over from an earlier job"),
+    _text("case", lambda f: f.verdict.case, "the claim, paper or listing it belongs to"),
+    _text("review", _review, "the decision that holds: confirmed, rejected, unsure"),
     _text("error_code", _error_code, "why there is no score"),
     _text("error_message", _error_message, "the same in words"),
 )

@@ -36,7 +36,7 @@ class Retries(JobTable):
         that were never screened. A version that was asked for stays.
         """
         wanted = (
-            select(verdicts.c.container, verdicts.c.key, verdicts.c.version_id)
+            select(verdicts.c.container, verdicts.c.key, verdicts.c.version_id, verdicts.c.case_name)
             .where(*_failed(job_id, codes))
             .order_by(verdicts.c.ordinal)
         )
@@ -45,7 +45,9 @@ class Retries(JobTable):
             connection.execution_options(yield_per=_CHUNK).execute(wanted) as rows,
         ):
             for row in rows:
-                yield ImageRef(container=row.container, key=ImageKey(row.key), version_id=row.version_id)
+                yield ImageRef(
+                    container=row.container, key=ImageKey(row.key), version_id=row.version_id, case=row.case_name
+                )
 
 
 def _failed(job_id: JobId, codes: Sequence[ErrorCode]) -> list[ColumnElement[bool]]:

@@ -1,9 +1,9 @@
 """A corpus given as a list: CSV or JSON Lines, local or in a bucket, plain or gzip, of any length.
 
 CSV with a header names its columns: `key` (also `image`, `path`, `file`, `uri`), and optionally `bucket`,
-`version_id`, `size`, `etag`, `last_modified` (ISO 8601), `storage_class`. CSV without a header is read as S3 Batch
-Operations writes it: `bucket,key[,version_id]` with URL-encoded keys; a single column is a list of keys. JSON Lines
-use the same names.
+`version_id`, `size`, `etag`, `last_modified` (ISO 8601), `storage_class`, `case`. CSV without a header is read as S3
+Batch Operations writes it: `bucket,key[,version_id]` with URL-encoded keys; a single column is a list of keys. JSON
+Lines use the same names.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from urllib.parse import unquote_plus
 
 from jobs.domain import ImageKey, ImageRef
 from jobs.errors import JobsError
+from jobs.preparation.cases import case_name
 from jobs.storage import parse_source, split_object_uri
 from jobs.storage.uris import folder_path
 from jobs.stored_text import is_storable
@@ -25,7 +26,8 @@ from jobs.stored_text import is_storable
 MANIFEST_SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _KEY_NAMES = ("key", "image", "path", "file", "uri")
 _LARGEST_SIZE = 2**63 - 1
-_HEADER_NAMES = {*_KEY_NAMES, "bucket", "version_id", "versionid", "size", "etag", "last_modified", "storage_class"}
+_OTHER_NAMES = ("bucket", "version_id", "versionid", "size", "etag", "last_modified", "storage_class", "case")
+_HEADER_NAMES = {*_KEY_NAMES, *_OTHER_NAMES}
 
 
 class InvalidManifest(JobsError):
@@ -107,6 +109,7 @@ class ManifestReader:
                 size=size_in(record.get("size")),
                 etag=(_text(record, "etag") or "").strip('"') or None,
                 version_id=_text(record, "version_id") or _text(record, "versionid"),
+                case=case_name(_text(record, "case")),
             )
             return Listed(image, moment_in(record.get("last_modified")), _text(record, "storage_class"))
         except (ValueError, JobsError) as error:

@@ -12,6 +12,7 @@ from jobs.leased_work.held import LEASE_S, Hold, WorkStopped
 from jobs.lifecycle.job_store import JobStore
 from jobs.lifecycle.preparation_leases import Preparation
 from jobs.outage import STORAGE_MAX_WAIT_S, StorageOutage
+from jobs.preparation.cases import CasePattern
 from jobs.preparation.corpus import Corpus
 from jobs.preparation.roots import Roots
 from jobs.preparation.shard_plan import cut, shard_sizes
@@ -129,6 +130,7 @@ class _Freezing:
             allow_outside=self._job.options.allow_outside,
             places=self._job.options.places,
         )
+        self._cases = None if self._job.options.case_from is None else CasePattern(self._job.options.case_from)
         self._due = time.monotonic() + _BEAT_S
         self._images = 0
         self._bytes = 0
@@ -150,7 +152,7 @@ class _Freezing:
             self._bytes, self._unsized = self._job.found.bytes, self._job.found.unsized
         for shard in cut(corpus.entries(cursor), shard_sizes(behind=self._images)):
             if not self._refused:
-                self._add(shard)
+                self._add(shard if self._cases is None else self._cases.apply(shard))
         if self._refused:
             self._save()
             reasons = [f"line {problem.line}: {problem.reason}" for problem in self._first_problems]

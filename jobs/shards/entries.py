@@ -14,10 +14,7 @@ def pack_entries(entries: Sequence[ImageRef]) -> bytes:
     containers = list(dict.fromkeys(entry.container for entry in entries))
     number = {container: i for i, container in enumerate(containers)}
     roots = {entry.container: entry.root for entry in entries}
-    # an entry of files has a stamp behind the rest
-    rows = [
-        [number[e.container], e.key, e.size, e.etag, e.version_id, *([e.stamp] if e.stamp else [])] for e in entries
-    ]
+    rows = [[number[e.container], e.key, e.size, e.etag, e.version_id, *_rest(e)] for e in entries]
     frozen = {"containers": containers, "roots": [roots[each] for each in containers], "rows": rows}
     document = json.dumps(frozen, separators=(",", ":"), ensure_ascii=False)
     return zlib.compress(document.encode(), level=1)
@@ -35,8 +32,16 @@ def unpack_entries(packed: bytes) -> tuple[ImageRef, ...]:
             size=size,
             etag=etag,
             version_id=version_id,
-            stamp=stamp[0] if stamp else None,
+            stamp=rest[0] if rest else None,
             root=roots[n],
+            case=rest[1] if len(rest) > 1 else None,
         )
-        for n, key, size, etag, version_id, *stamp in document["rows"]
+        for n, key, size, etag, version_id, *rest in document["rows"]
     )
+
+
+def _rest(entry: ImageRef) -> list[str | None]:
+    """What stands behind the rest, and only where there is something: an entry of files has a stamp."""
+    if entry.case:
+        return [entry.stamp, entry.case]
+    return [entry.stamp] if entry.stamp else []

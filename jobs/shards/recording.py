@@ -11,13 +11,13 @@ from sqlalchemy.exc import DBAPIError
 
 from jobs.domain import JobId, Verdict
 from jobs.sql.errors import Fault, away, fault_of
-from jobs.sql.rows import Clock, verdict_to_row
+from jobs.sql.rows import Clock, verdicts_to_rows
 from jobs.sql.tables import verdicts
 
 
 def insert_verdicts(connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock) -> None:
     """Add the verdicts of a job in the transaction of the caller. Raises SQLAlchemy's errors, also for COPY."""
-    rows = [verdict_to_row(job_id, verdict) for verdict in results]
+    rows = verdicts_to_rows(job_id, results)
     if not rows:
         return
     if connection.dialect.name != "postgresql":

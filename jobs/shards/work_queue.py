@@ -7,6 +7,7 @@ writer at a time and needs no lock) and an update that raises the fence. Locks a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, literal, or_, select, update
@@ -160,7 +161,7 @@ class WorkQueue:
             if connection.execute(done).rowcount != 1:
                 raise LeaseLost(lease.shard_id, lease.fence)
             if _job_state(connection, lease.job_id, lock=True) in RECORDING:
-                record_verdicts(connection, lease.job_id, results, self._clock)
+                record_verdicts(connection, lease.job_id, _with_cases(lease, results), self._clock)
                 return settle_job(connection, lease.job_id, self._clock)
             connection.execute(
                 update(shards).where(shards.c.id == lease.shard_id).values(state=ShardState.QUEUED.value)
@@ -233,6 +234,13 @@ class WorkQueue:
             for job_id in job_ids:
                 settle_job(connection, job_id, self._clock)
         return len(rows)
+
+
+def _with_cases(lease: Lease, results: Sequence[Verdict]) -> Sequence[Verdict]:
+    """The job says which case an image belongs to, also where its verdict comes from elsewhere."""
+    if not any(entry.case for entry in lease.entries):
+        return results
+    return [replace(each, case=lease.entries[each.ordinal - lease.first_ordinal].case) for each in results]
 
 
 def _held(lease: Lease) -> Any:

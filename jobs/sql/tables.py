@@ -88,6 +88,8 @@ jobs = Table(
     Column("report_uri", Text),
     # error codes of the images of `retry_of` that are tried again; null = all
     Column("retry_codes", JSON(none_as_null=True)),
+    # a pattern that finds the case in a key
+    Column("case_from", Text),
     # who may see it; see `jobs.access`
     Column("project", Text, nullable=False, server_default="default"),
     # where its images and its report may be; null = anywhere
@@ -259,6 +261,10 @@ verdicts = Table(
     Column("model_key", BigInteger),
     # the decision of the review that holds: written with it, so that lists need no look at the reviews
     Column("review", Text),
+    # the claim, paper or listing it belongs to
+    Column("case_name", Text),
+    # JSON: what the file says of itself; null where it says nothing
+    Column("signals", Text),
     Index("ix_verdicts_job_id_key_hash", "job_id", "key_hash"),
     # what may be taken over by later jobs of the same model: equal bytes have equal sizes
     partial_index(
@@ -271,6 +277,8 @@ verdicts = Table(
     partial_index("ix_verdicts_unreviewed_of_job", "job_id", "score", "ordinal", where="flagged AND review IS NULL"),
     partial_index("ix_verdicts_unreviewed", "score", "job_id", "ordinal", where="flagged AND review IS NULL"),
     partial_index("ix_verdicts_reviewed", "job_id", "review", "score", "ordinal", where="review IS NOT NULL"),
+    partial_index("ix_verdicts_case", "job_id", "case_name", "ordinal", where="case_name IS NOT NULL"),
+    partial_index("ix_verdicts_signals", "job_id", "ordinal", where="signals IS NOT NULL"),
     partial_index("ix_verdicts_failed", "job_id", "ordinal", where="error_code IS NOT NULL"),
 )
 

@@ -37,6 +37,8 @@ class VerdictFilter:
     error_code: ErrorCode | None = None
     #: the decision that holds for the image, or that there is none
     review: ReviewState | None = None
+    #: of this claim, paper or listing
+    case: str | None = None
     #: of jobs of this project
     project: ProjectName | None = None
 

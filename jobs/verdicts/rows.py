@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select
 
-from jobs.domain import JobId, ModelRef, Verdict, VerdictRef
+from jobs.domain import Decision, JobId, ModelRef, Verdict, VerdictRef
 from jobs.sql.rows import verdict_from_row
 from jobs.sql.tables import jobs, verdicts
 
@@ -22,6 +22,8 @@ class FoundVerdict:
     #: score from which the job flags
     threshold: float
     verdict: Verdict
+    #: the decision that holds; None where there is none
+    review: Decision | None = None
 
     @property
     def ref(self) -> VerdictRef:
@@ -40,4 +42,5 @@ def found_from_row(row: Row[Any]) -> FoundVerdict:
         model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
         threshold=row.threshold,
         verdict=verdict_from_row(row),
+        review=None if row.review is None else Decision(row.review),
     )

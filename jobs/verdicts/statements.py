@@ -10,6 +10,7 @@ from jobs.domain import ReviewState
 from jobs.domain.pages import Place
 from jobs.sql.matching import begins_with, is_text, model_is
 from jobs.sql.tables import jobs, verdicts
+from jobs.stored_text import storable
 from jobs.verdicts.filters import VerdictFilter
 from jobs.verdicts.rows import FoundVerdict, joined
 
@@ -69,6 +70,8 @@ def _conditions(wanted: VerdictFilter) -> list[_Condition]:
         conditions.append(verdicts.c.error_code.is_not(None))  # as the partial index says it
     elif wanted.failed is False:
         conditions.append(verdicts.c.error_code.is_(None))
+    if wanted.case is not None:
+        conditions += [verdicts.c.case_name == storable(wanted.case), verdicts.c.case_name.is_not(None)]
     if wanted.project is not None:
         conditions.append(is_text(jobs.c.project, wanted.project))
     if wanted.review is not None:

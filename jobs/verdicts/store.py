@@ -14,6 +14,7 @@ from jobs.domain.pages import Page
 from jobs.errors import VerdictNotFound
 from jobs.sql.database import reading
 from jobs.sql.tables import jobs, verdicts
+from jobs.verdicts.cases import Case, CaseFilter, page_of_cases
 from jobs.verdicts.filters import VerdictFilter
 from jobs.verdicts.finding import find_image
 from jobs.verdicts.listing import Listing
@@ -75,6 +76,11 @@ class VerdictStore:
         with reading(self._engine) as connection:
             rows = connection.execute(wanted.order_by(jobs.c.model_name, jobs.c.model_fingerprint)).all()
         return [ModelRef(name=row.model_name, fingerprint=row.model_fingerprint) for row in rows]
+
+    def cases(self, wanted: CaseFilter, limit: int = 100, cursor: str | None = None) -> Page[Case]:
+        """Up to `limit` cases of a job, and the cursor of the next page. Raises InvalidCursor."""
+        with reading(self._engine) as connection:
+            return page_of_cases(connection, wanted, limit, cursor)
 
     def replay(self, job_id: JobId, rule: Replay) -> Replayed:
         """What another rule would flag in a job."""

@@ -9,8 +9,9 @@ from jobs.domain.times import instant
 from jobs.job_document import job_document
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
+from jobs.verdicts.cases import Case
 
-__all__ = ["instant", "job_document", "review_document", "verdict_document"]
+__all__ = ["case_document", "instant", "job_document", "review_document", "verdict_document"]
 
 #: digits of scores and areas in documents; the model's own noise is larger
 _DIGITS = 4
@@ -37,10 +38,24 @@ def verdict_document(found: FoundVerdict) -> dict[str, Any]:
         "etag": verdict.etag,
         "version_id": verdict.version_id,
         "map_uri": verdict.map_uri,
+        "case": verdict.case,
+        "review": None if found.review is None else found.review.value,
         "model": found.model.name,
         "model_fingerprint": verdict.fingerprint,
         "error_code": verdict.error_code.value if verdict.error_code else None,
         "error_message": verdict.error_message,
+    }
+
+
+def case_document(case: Case) -> dict[str, Any]:
+    return {
+        "case": case.name,
+        "score": _rounded(case.score),
+        "images": case.images,
+        "flagged": case.flagged,
+        "unreviewed": case.unreviewed,
+        "confirmed": case.confirmed,
+        "failed": case.failed,
     }
 
 

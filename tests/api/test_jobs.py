@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from support.builders import FINGERPRINT, entry, ready_job, scored
 from support.screened_jobs import ScreenedJob, photo_bytes
 
+from jobs.shards.work_queue import WorkQueue
 from nclscreen.wiring import Wiring
 
 
@@ -170,3 +172,19 @@ def test_what_another_rule_would_flag(screened: ScreenedJob, client: TestClient)
     assert client.get(address, params={"cutoff": 0.33}).status_code == 422
     assert client.get(address, params={"threshold": 2}).status_code == 422
     assert client.get("/v1/jobs/0000000000000000/replay").status_code == 404
+
+
+def test_cases_over_http(wiring: Wiring, client: TestClient) -> None:
+    images = [entry(f"{name}/1.jpg", case=name) for name in ("a", "<b>")]
+    job_id = ready_job(wiring.engine, images, shard_size=2)
+    (lease,) = WorkQueue(wiring.engine, "tests").claim(1, 60, fingerprints=[FINGERPRINT], job_id=job_id)
+    WorkQueue(wiring.engine, "tests").finish(lease, [scored(0, images[0], 0.3), scored(1, images[1], 0.9)])
+    first = client.get(f"/v1/jobs/{job_id}/cases", params={"limit": 1}).json()
+    assert [each["case"] for each in first["data"]] == ["<b>"]
+    rest = client.get(f"/v1/jobs/{job_id}/cases", params={"limit": 1, "cursor": first["next"]}).json()
+    assert ([each["case"] for each in rest["data"]], rest["has_more"]) == (["a"], False)
+    by_name = client.get(f"/v1/jobs/{job_id}/cases", params={"sort": "name", "flagged": "false"}).json()
+    assert [each["case"] for each in by_name["data"]] == ["a"]
+    assert client.get(f"/v1/jobs/{job_id}/cases", params={"sort": "age"}).status_code == 422
+    found = client.get("/v1/verdicts", params={"job": job_id, "case": "a"}).json()["data"]
+    assert [(each["key"], each["case"], each["review"]) for each in found] == [("a/1.jpg", "a", None)]

@@ -226,3 +226,26 @@ def test_a_photograph_that_changed_is_said_to_have(wiring: Wiring, tmp_path: Pat
     assert run(["show", f"{job_id}/0", "--out", str(tmp_path / "same.png")]) == 0
     with Image.open(tmp_path / "same.png") as same:
         assert same.height < tall  # a line less
+
+
+def test_cases_are_listed_the_most_suspect_first(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    images = [entry(f"{case}/1.jpg", case=case) for case in ("a", "b[x]\x1b")]
+    job_id = ready_job(wiring.engine, images, shard_size=2)
+    queue = WorkQueue(wiring.engine, "tests")
+    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT], job_id=job_id)
+    queue.finish(lease, [scored(0, images[0], 0.3), scored(1, images[1], 0.9)])
+    assert run(["cases", job_id]) == 0
+    said = capsys.readouterr().out
+    assert said.index("0.900") < said.index("b[x]") < said.index("0.300")
+    assert "\x1b" not in said
+    assert run(["cases", job_id, "--flagged", "--json"]) == 0
+    (case,) = json.loads(capsys.readouterr().out)["cases"]
+    assert (case["case"], case["score"], case["unreviewed"]) == ("b[x]\x1b", 0.9, 1)
+    assert run(["cases", job_id, "--limit", "1"]) == 0
+    cursor = capsys.readouterr().err.split("--cursor ")[1].strip()
+    assert run(["cases", job_id, "--limit", "1", "--cursor", cursor]) == 0
+    assert "0.300" in capsys.readouterr().out
+    assert run(["flagged", "--job", job_id, "--case", "a", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == []
+    assert run(["submit", "s3://x", "--case-from", "(a)"]) == 2
+    assert "claims/(?P<case>[^/]+)/" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from jobs.sql.rows import (
     pack_areas,
     tampered_area,
     unpack_areas,
-    verdict_to_row,
+    verdicts_to_rows,
 )
 from jobs.stored_text import is_storable, storable
 from ncl_model.inference.scoring import AREA_CUTOFFS
@@ -28,11 +28,11 @@ AREAS = st.lists(st.floats(0, 1), min_size=16, max_size=16)
 
 @given(AREAS)
 def test_areas_survive_to_a_65535th(areas: list[float]) -> None:
-    assert unpack_areas(pack_areas(areas)) == pytest.approx(areas, abs=0.5 / 65535 + 1e-12)
+    assert unpack_areas(pack_areas([areas])[0]) == pytest.approx(areas, abs=0.5 / 65535 + 1e-12)
 
 
 def test_none_and_all_of_the_image_are_exact() -> None:
-    assert unpack_areas(pack_areas([0.0, 1.0])) == (0.0, 1.0)
+    assert unpack_areas(pack_areas([[0.0, 1.0]])[0]) == (0.0, 1.0)
 
 
 def test_half_is_the_cutoff_at_one_half() -> None:
@@ -79,13 +79,23 @@ def test_what_no_database_keeps(text: str) -> None:
 
 
 def test_an_error_row_has_no_score_and_a_bounded_message() -> None:
-    row = verdict_to_row(JobId("j"), unreadable(3, entry("a"), message="\0" + "x" * 10_000))
+    (row,) = verdicts_to_rows(JobId("j"), [unreadable(3, entry("a"), message="\0" + "x" * 10_000)])
     assert (row["score"], row["tampered_area"], row["tampered_areas"], row["flagged"]) == (None, None, None, False)
     assert row["error_code"] == "corrupt"
     assert len(row["error_message"]) == 500
 
 
 def test_a_score_row_has_no_error() -> None:
-    row = verdict_to_row(JobId("j"), scored(3, entry("a"), 0.75))
+    (row,) = verdicts_to_rows(JobId("j"), [scored(3, entry("a"), 0.75)])
     assert (row["score"], row["flagged"], row["tampered_area"]) == (0.75, True, 1.0)
     assert (row["error_code"], row["error_message"]) == (None, None)
+
+
+def test_areas_go_to_their_own_verdict() -> None:
+    results = [scored(0, entry("a"), 0.9), unreadable(1, entry("b")), scored(2, entry("c"), 0.1)]
+    rows = verdicts_to_rows(JobId("j"), results)
+    assert [row["tampered_areas"] and unpack_areas(row["tampered_areas"]) for row in rows] == [
+        results[0].tampered_areas,
+        None,
+        results[2].tampered_areas,
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -13,11 +13,12 @@ from jobs.domain import JobId
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode, NothingToRetry
 from jobs.lifecycle.job_filters import JobFilter
+from jobs.verdicts.cases import CaseFilter
 from nclscreen.api.job_events import job_events
 from nclscreen.api.lists import Paged, PageDocument, Strict
 from nclscreen.api.request_models import fields_of
 from nclscreen.api.wired import Wired
-from nclscreen.documents import job_document
+from nclscreen.documents import case_document, job_document
 from nclscreen.services.estimates import estimate
 from nclscreen.services.job_view import job_view, jobs_waiting, models_waited_for
 from nclscreen.services.replaying import ReplayRequest, replay
@@ -62,6 +63,14 @@ class ReplayRule(Strict):
     threshold: float | None = Field(None, ge=0, le=1, description="score; none: the job's")
     min_area: float = Field(0, ge=0, le=1, description="and of which this share looks tampered")
     cutoff: float = Field(0.5, description="probability from which a pixel looks tampered: 0.2, 0.25, ... 0.95")
+
+
+class CasesWanted(Paged):
+    """Which cases."""
+
+    flagged: bool | None = Field(None, description="with a flagged image, or without")
+    unreviewed: bool | None = Field(None, description="with a flagged image that nobody has reviewed, or without")
+    sort: Literal["score", "name"] = "score"
 
 
 class RetryBody(Strict):
@@ -115,6 +124,16 @@ def get_estimate(job_id: str, wiring: Wired) -> dict[str, Any]:
 def get_replay(job_id: str, rule: Annotated[ReplayRule, Query()], wiring: Wired) -> dict[str, Any]:
     """How many of its images another rule would flag: counted, nothing is scored and nothing is changed."""
     return replay(wiring, ReplayRequest(job_id=job_id, **rule.model_dump())).document
+
+
+@router.get("/{job_id}/cases")
+def list_cases(job_id: KnownJob, wanted: Annotated[CasesWanted, Query()], wiring: Wired) -> PageDocument:
+    """The cases of a job, the most suspect first: a case's score is that of its worst image."""
+    asked = CaseFilter(
+        job_id=job_id, flagged=wanted.flagged, unreviewed=wanted.unreviewed, by_name=wanted.sort == "name"
+    )
+    page = wiring.verdicts.cases(asked, wanted.limit, wanted.cursor)
+    return PageDocument.of([case_document(each) for each in page.items], page.next_cursor)
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse)

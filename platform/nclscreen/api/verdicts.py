@@ -48,6 +48,7 @@ class VerdictsFilter(Strict):
     failed: bool | None = Field(None, description="an error code instead of a score")
     error_code: ErrorCode | None = None
     review: ReviewState | None = Field(None, description="the decision that holds, or unreviewed")
+    case: str | None = Field(None, description="of this claim, paper or listing")
 
     def on(self, wiring: Wiring) -> VerdictFilter:
         """The filter this means. Raises JobNotFound, InvalidFilter."""

@@ -60,6 +60,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 def build_app() -> typer.Typer:
     """The command tree; modules with heavy imports are loaded by the commands themselves."""
     from nclscreen.cli import (
+        cases,
         confirming,
         control,
         data,
@@ -118,6 +119,11 @@ def build_app() -> typer.Typer:
             query.flagged,
             "Examples:\n\n  nclscreen flagged --min-score 0.9 --prefix 2026/ --limit 20\n\n"
             "  nclscreen flagged --job 1m7yxf33cw6dnp0t --limit 0 > all.txt",
+        ),
+        (
+            cases.cases,
+            "Examples:\n\n  nclscreen cases 1m7yxf33cw6dnp0t --unreviewed\n\n"
+            "  nclscreen flagged --job 1m7yxf33cw6dnp0t --case 2026-0815",
         ),
         (
             query.show,

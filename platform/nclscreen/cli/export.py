@@ -15,7 +15,7 @@ from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
 from nclscreen.cli.masked_stream import unmasked
 from nclscreen.cli.query import Json
-from nclscreen.cli.verdict_options import Container, MaxScore, MinArea, MinScore, Model, Prefix, Reviewed
+from nclscreen.cli.verdict_options import Container, MaxScore, MinArea, MinScore, Model, OfCase, Prefix, Reviewed
 from nclscreen.services.exporting import Export, export_format
 from nclscreen.wiring import wire
 
@@ -46,6 +46,7 @@ def export(
     ] = None,
     code: Annotated[ErrorCode | None, typer.Option(help="Only images with this error code.")] = None,
     review: Reviewed = None,
+    case: OfCase = None,
     model: Model = None,
     as_json: Json = False,
 ) -> None:
@@ -72,6 +73,7 @@ def export(
         error_code=code,
         model=model,
         review=review,
+        case=case,
     )
     written = Export(wiring, wanted, chosen, _told_now_and_then())
     if aside:

@@ -23,6 +23,7 @@ from nclscreen.cli.verdict_options import (
     MinArea,
     MinScore,
     Model,
+    OfCase,
     OfJob,
     Prefix,
     Reviewed,
@@ -142,6 +143,7 @@ def flagged(
     container: Container = None,
     model: Model = None,
     review: Reviewed = None,
+    case: OfCase = None,
     limit: Annotated[int, typer.Option(min=0, max=_MOST, help="At most so many; 0 for all.")] = 100,
     cursor: Cursor = None,
     as_json: Json = False,
@@ -159,6 +161,7 @@ def flagged(
         container=container.rstrip("/") if container else None,
         model=model,
         review=review,
+        case=case,
     )
     models = wiring.verdicts.ranked_models() if job is None and model is None else []
     if len(models) > 1:

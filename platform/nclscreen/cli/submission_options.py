@@ -74,6 +74,10 @@ class Asked:
     skip_bad_lines: Annotated[
         bool, typer.Option("--skip-bad-lines", help="Go on without the lines of a list that name no image.")
     ] = False
+    case_from: Annotated[
+        str | None,
+        typer.Option(metavar="REGEX", help="Finds the claim, paper or listing in keys: 'claims/(?P<case>[^/]+)/'."),
+    ] = None
     max_failures: Annotated[
         float | None,
         typer.Option(min=0, max=1, metavar="RATIO", help="Fail the job when more than this share fails; else 0.5."),

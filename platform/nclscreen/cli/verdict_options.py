@@ -21,6 +21,7 @@ Container = Annotated[str | None, typer.Option(help="Only of this s3://bucket or
 Reviewed = Annotated[
     ReviewState | None, typer.Option(help="Only images for which this holds: unreviewed, confirmed, ...")
 ]
+OfCase = Annotated[str | None, typer.Option("--case", help="Only of this case: a claim, a paper, a listing.")]
 Model = Annotated[
     str | None, typer.Option(metavar="NAME", help="Only of this model: its name, or the beginning of its fingerprint.")
 ]

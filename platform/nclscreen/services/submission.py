@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from jobs.domain import FailureThreshold, JobId, JobOptions, NewJob
 from jobs.errors import InvalidSource
+from jobs.preparation.cases import CasePattern, InvalidCasePattern
 from jobs.preparation.corpus import Corpus
 from jobs.storage import parse_source
 from jobs.webhooks.urls import InvalidWebhook, check_webhook_url
@@ -85,6 +86,7 @@ def make_options(request: SubmissionRequest) -> JobOptions:
         trust_etags=request.trust_etags,
         allow_outside=request.allow_outside,
         skip_bad_lines=request.skip_bad_lines,
+        case_from=_case_pattern(request.case_from),
         failure_threshold=_failure_threshold(request),
         webhook=_webhook(request.webhook),
         report=_report(request.completion_report),
@@ -105,6 +107,16 @@ def _failure_threshold(request: SubmissionRequest) -> FailureThreshold:
         ratio=usual.ratio if request.max_failures is None else request.max_failures,
         sample=request.min_sample or usual.sample,
     )
+
+
+def _case_pattern(pattern: str | None) -> str | None:
+    if pattern is None:
+        return None
+    try:
+        CasePattern(checks.text("case_from", pattern))
+    except InvalidCasePattern as error:
+        raise InvalidRequest("case_from", str(error)) from None
+    return pattern
 
 
 def _webhook(url: str | None) -> str | None:

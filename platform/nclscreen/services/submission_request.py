@@ -54,6 +54,8 @@ class SubmissionRequest:
     allow_outside: bool = False
     #: go on without lines of a list that name no image
     skip_bad_lines: bool = False
+    #: RE2 pattern that finds in each key the claim, paper or listing it belongs to: its group `case`
+    case_from: str | None = None
     #: share of failed images above which the job gives up, in [0, 1]
     max_failures: float | None = None
     #: images done before `max_failures` counts
