@@ -68,6 +68,8 @@ def test_partial_indexes_are_partial(engine: Engine) -> None:
         "ix_jobs_turn",
         "ix_shards_queued",
         "ix_shards_leased",
+        "ix_verdicts_case",
+        "ix_verdicts_signals",
         "ix_verdicts_flagged",
         "ix_verdicts_flagged_of_job",
         "ix_verdicts_failed",
