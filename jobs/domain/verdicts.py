@@ -39,6 +39,8 @@ class Verdict:
     tampered_areas: tuple[float, ...] = ()
     #: which kinds of evidence speak how loudly: a document of `ncl_model.inference.evidence.Evidence`
     evidence: Mapping[str, Any] | None = None
+    #: what the file says of itself, by `jobs.domain.signals.SignalKind`; never part of the score
+    signals: Mapping[str, Any] | None = None
     map_uri: str | None = None
     #: pixels, upright
     width: int | None = None

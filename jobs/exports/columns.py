@@ -51,6 +51,11 @@ def _evidence(found: FoundVerdict) -> str | None:
     return None if evidence is None else json.dumps(evidence, separators=(",", ":"))
 
 
+def _signals(found: FoundVerdict) -> str | None:
+    signals = found.verdict.signals
+    return None if signals is None else json.dumps(signals, separators=(",", ":"))
+
+
 def _review(found: FoundVerdict) -> str | None:
     return None if found.review is None else found.review.value
 
@@ -86,6 +91,7 @@ COLUMNS: tuple[Column, ...] = (
     _text("model", lambda f: f.model.name, "name and version"),
     _text("model_fingerprint", lambda f: f.verdict.fingerprint, "weights, preprocessing and arithmetic"),
     _yes_no("reused", lambda f: f.verdict.reused, "taken over from an earlier job"),
+    _text("signals", _signals, "what the file says of itself, a JSON document; never part of the score"),
     _text("case", lambda f: f.verdict.case, "the claim, paper or listing it belongs to"),
     _text("review", _review, "the decision that holds: confirmed, rejected, unsure"),
     _text("error_code", _error_code, "why there is no score"),

@@ -42,14 +42,14 @@ def encoded(found: Iterable[FoundVerdict], kind: ExportFormat) -> Iterator[bytes
 
 
 def _json_lines(rows: Iterable[dict[str, Cell]]) -> Iterator[bytes]:
-    """One document a line; evidence is a document in it."""
+    """One document a line; evidence and signals are documents in it."""
     for batch in batches(rows, _BATCH):
         yield "".join(f"{json.dumps(_document(each), separators=(',', ':'))}\n" for each in batch).encode()
 
 
 def _document(cells: dict[str, Cell]) -> dict[str, object]:
-    evidence = cells["evidence"]
-    return cells | {"evidence": json.loads(evidence) if isinstance(evidence, str) else None}
+    documents = {name: cells[name] for name in ("evidence", "signals")}
+    return cells | {name: json.loads(said) if isinstance(said, str) else None for name, said in documents.items()}
 
 
 def _csv_file(rows: Iterable[dict[str, Cell]]) -> Iterator[bytes]:

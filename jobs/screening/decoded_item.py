@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from jobs.domain import ImageRef
 from jobs.ports import ScoredImage
@@ -25,6 +26,7 @@ class DecodedItem:
         image: DecodedImage,
         digest: str,
         size: int,
+        signals: Mapping[str, Any] | None,
     ) -> None:
         self._finish = finish
         self.run = run
@@ -33,6 +35,7 @@ class DecodedItem:
         self.image = image
         self.digest = digest
         self.size = size
+        self.signals = signals
         self.fingerprint = run.lease.model.fingerprint
 
     @property

@@ -31,6 +31,7 @@ from jobs.screening.decoded_item import DecodedItem
 from jobs.screening.limits import ScreeningLimits
 from jobs.screening.reuse import is_flagged, taken_over
 from jobs.screening.shard_run import ShardAbandoned, ShardRun
+from jobs.signals import read_signals
 from jobs.storage import OpenStorage
 from ncl_model.errors import ImageUnreadable
 from ncl_model.imaging.memory_budget import MemoryBudget
@@ -268,7 +269,8 @@ class ShardScreener:
         try:
             with self._decoding:
                 image = self._scorer.decode(data, run.lease.model.fingerprint)
-            return DecodedItem(self.finish, run, ordinal, entry, image, digest, len(data))
+                signals = read_signals(data, image)
+            return DecodedItem(self.finish, run, ordinal, entry, image, digest, len(data), signals)
         except BaseException:
             self._room.release()
             raise
@@ -333,6 +335,7 @@ class ShardScreener:
             version_id=item.entry.version_id,
             size=item.size,
             fingerprint=lease.model.fingerprint,
+            signals=item.signals,
         )
 
     def _save(self, lease: Lease, ordinal: int, scored: ScoredImage) -> str:

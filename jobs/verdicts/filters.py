@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from jobs.domain import JobId, ReviewState
 from jobs.domain.access import ProjectName
 from jobs.domain.pages import filter_digest
+from jobs.domain.signals import SignalKind
 from jobs.errors import ErrorCode, InvalidFilter
 
 
@@ -39,6 +40,8 @@ class VerdictFilter:
     review: ReviewState | None = None
     #: of this claim, paper or listing
     case: str | None = None
+    #: whose file says this of itself
+    signal: SignalKind | None = None
     #: of jobs of this project
     project: ProjectName | None = None
 

@@ -72,6 +72,9 @@ def _conditions(wanted: VerdictFilter) -> list[_Condition]:
         conditions.append(verdicts.c.error_code.is_(None))
     if wanted.case is not None:
         conditions += [verdicts.c.case_name == storable(wanted.case), verdicts.c.case_name.is_not(None)]
+    if wanted.signal is not None:
+        # as a name of the document: quotes inside of its values are escaped
+        conditions += [verdicts.c.signals.contains(f'"{wanted.signal}":'), verdicts.c.signals.is_not(None)]
     if wanted.project is not None:
         conditions.append(is_text(jobs.c.project, wanted.project))
     if wanted.review is not None:

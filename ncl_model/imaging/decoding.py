@@ -33,7 +33,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 DEFAULT_MAX_PIXELS = 100_000_000
 _MAGIC = re.compile(rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|II[*+]\x00|MM\x00[*+]|BM|....ftypavi[fs]", re.DOTALL)
 #: EXIF tag 0x0112 value -> how to bring the image upright
-_UPRIGHT = {
+UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -82,7 +82,7 @@ def decode_photo(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArra
     with opened_image(data, max_pixels) as image:
         orientation = _orientation(image)
         rgb = to_rgb(image)
-        return np.array(rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb)
+        return np.array(rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb)
 
 
 def image_format(data: bytes) -> str:
@@ -120,7 +120,7 @@ def _to_canvas(image: Image.Image, config: NclConfig) -> DecodedImage:
     orientation = _orientation(image)
     turned = orientation >= 5
     width, height = (stored_height, stored_width) if turned else (stored_width, stored_height)
-    target, turn = _target_size(width, height, config), _UPRIGHT.get(orientation)
+    target, turn = _target_size(width, height, config), UPRIGHT.get(orientation)
     native = config.native_blocks > 0 and target != (width, height) and min(width, height) >= 2 * BLOCK
     if not native:
         _draft(image, target[::-1] if turned else target, config.draft_margin)

@@ -31,6 +31,7 @@ def verdict_document(found: FoundVerdict) -> dict[str, Any]:
         "tampered_area": _rounded(area),
         "tampered_areas": [round(value, _DIGITS) for value in verdict.tampered_areas],
         "evidence": verdict.evidence,
+        "signals": verdict.signals,
         "width": verdict.width,
         "height": verdict.height,
         "size": verdict.size,

@@ -16,6 +16,7 @@ from support.builders import FINGERPRINT, Bench, entry, ready_job, scored, unrea
 from support.made_evidence import evidence
 
 from jobs.domain import ImageRef, JobId, Verdict
+from jobs.domain.signals import SignalKind
 from jobs.errors import AmbiguousImage, ErrorCode, VerdictNotFound
 from jobs.verdicts import HISTOGRAM_BINS, VerdictFilter, VerdictStore
 
@@ -243,3 +244,19 @@ def test_a_reader_who_takes_his_time_or_stops_early_keeps_no_connection(bench: B
     for reader in readers:
         next(reader)
     with_scores(bench, [0.5])
+
+
+def test_signals_are_kept_and_filtered_by(bench: Bench) -> None:
+    images = [entry(f"{i}.jpg") for i in range(4)]
+    says = [{"software": 'x"dates":'}, {"dates": "late"}, None, {"dates": "early", "c2pa": True}]
+    job_id = ready_job(bench.engine, images)
+    (lease,) = bench.queue().claim(1, 60, fingerprints=[FINGERPRINT], job_id=job_id)
+    results = [replace(scored(i, images[i], 0.9), signals=said) for i, said in enumerate(says)]
+    bench.queue().finish(lease, results)
+    store = VerdictStore(bench.engine)
+    assert [found.verdict.signals for found in store.of_job(job_id)] == says
+    for signal, places in ((SignalKind.DATES, [1, 3]), (SignalKind.SOFTWARE, [0]), (SignalKind.THUMBNAIL, [])):
+        found = store.stream(VerdictFilter(job_id=job_id, signal=signal))
+        assert [each.verdict.ordinal for each in found] == places
+        ranked = store.stream(VerdictFilter(job_id=job_id, flagged=True, signal=signal))
+        assert sorted(each.verdict.ordinal for each in ranked) == places

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from jobs.domain import ReviewState, VerdictRef
+from jobs.domain.signals import SignalKind
 from jobs.errors import ErrorCode
 from jobs.exports import ExportFormat
 from jobs.verdicts import FoundVerdict, VerdictFilter
@@ -49,6 +50,7 @@ class VerdictsFilter(Strict):
     error_code: ErrorCode | None = None
     review: ReviewState | None = Field(None, description="the decision that holds, or unreviewed")
     case: str | None = Field(None, description="of this claim, paper or listing")
+    signal: SignalKind | None = Field(None, description="whose file says this of itself")
 
     def on(self, wiring: Wiring) -> VerdictFilter:
         """The filter this means. Raises JobNotFound, InvalidFilter."""

@@ -15,7 +15,17 @@ from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
 from nclscreen.cli.masked_stream import unmasked
 from nclscreen.cli.query import Json
-from nclscreen.cli.verdict_options import Container, MaxScore, MinArea, MinScore, Model, OfCase, Prefix, Reviewed
+from nclscreen.cli.verdict_options import (
+    Container,
+    MaxScore,
+    MinArea,
+    MinScore,
+    Model,
+    OfCase,
+    Prefix,
+    Reviewed,
+    Signal,
+)
 from nclscreen.services.exporting import Export, export_format
 from nclscreen.wiring import wire
 
@@ -47,6 +57,7 @@ def export(
     code: Annotated[ErrorCode | None, typer.Option(help="Only images with this error code.")] = None,
     review: Reviewed = None,
     case: OfCase = None,
+    signal: Signal = None,
     model: Model = None,
     as_json: Json = False,
 ) -> None:
@@ -74,6 +85,7 @@ def export(
         model=model,
         review=review,
         case=case,
+        signal=signal,
     )
     written = Export(wiring, wanted, chosen, _told_now_and_then())
     if aside:

@@ -27,6 +27,7 @@ from nclscreen.cli.verdict_options import (
     OfJob,
     Prefix,
     Reviewed,
+    Signal,
     named_image,
 )
 from nclscreen.documents import job_document, verdict_document
@@ -144,6 +145,7 @@ def flagged(
     model: Model = None,
     review: Reviewed = None,
     case: OfCase = None,
+    signal: Signal = None,
     limit: Annotated[int, typer.Option(min=0, max=_MOST, help="At most so many; 0 for all.")] = 100,
     cursor: Cursor = None,
     as_json: Json = False,
@@ -162,6 +164,7 @@ def flagged(
         model=model,
         review=review,
         case=case,
+        signal=signal,
     )
     models = wiring.verdicts.ranked_models() if job is None and model is None else []
     if len(models) > 1:

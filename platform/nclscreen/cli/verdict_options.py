@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from jobs.domain import Job, ReviewState
+from jobs.domain.signals import SignalKind
 from jobs.verdicts import FoundVerdict
 from nclscreen.wiring import Wiring
 
@@ -22,6 +23,7 @@ Reviewed = Annotated[
     ReviewState | None, typer.Option(help="Only images for which this holds: unreviewed, confirmed, ...")
 ]
 OfCase = Annotated[str | None, typer.Option("--case", help="Only of this case: a claim, a paper, a listing.")]
+Signal = Annotated[SignalKind | None, typer.Option(help="Only files that say this of themselves.")]
 Model = Annotated[
     str | None, typer.Option(metavar="NAME", help="Only of this model: its name, or the beginning of its fingerprint.")
 ]

@@ -21,6 +21,7 @@ from ncl_model.errors import ImageUnreadable
 from nclscreen.evidence_text import evidence_of, fired_in, remarks, scores_in_words, sentences
 from nclscreen.html_report.limits import ReportLimits
 from nclscreen.pictures import draw_copies, overlay, upright_photo
+from nclscreen.signal_text import signal_sentences
 from nclscreen.stored_heatmaps import HeatmapMissing, ReadHeatmap, heatmap_reader
 from nclscreen.visible_text import visible_text
 
@@ -89,7 +90,7 @@ class CardMaker:
             verdict=verdict,
             area=tampered_area(verdict) or 0.0,
             evidence=sentences(evidence, kinds),
-            remarks=remarks(evidence, kinds),
+            remarks=(*remarks(evidence, kinds), *signal_sentences(verdict.signals)),
             scores=scores_in_words(evidence),
         )
         return self._illustrated(card, () if evidence is None else evidence.copies)

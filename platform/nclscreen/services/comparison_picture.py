@@ -16,6 +16,7 @@ from jobs.verdicts import FoundVerdict
 from ncl_model.inference.evidence import Evidence
 from nclscreen.evidence_text import evidence_of, fired_in, remarks, scores_in_words, sentences
 from nclscreen.pictures import comparison, upright_photo
+from nclscreen.signal_text import signal_sentences
 from nclscreen.stored_heatmaps import heatmap_reader
 from nclscreen.wiring import Wiring
 
@@ -46,6 +47,7 @@ def comparison_picture(wiring: Wiring, job: Job, found: FoundVerdict) -> Image:
         f"score {verdict.score:.3f}, threshold {job.threshold:.3f}: {'flagged' if verdict.flagged else 'not flagged'}; "
         f"{area:.1%} of the image at 0.5 or more",
         *_evidence_lines(evidence, fired_in(verdict, job.threshold)),
+        *signal_sentences(verdict.signals),
     ]
     if verdict.sha256 is not None and hashlib.sha256(data).hexdigest() != verdict.sha256:
         lines.append("the file has changed since it was scored: this is its present picture")
