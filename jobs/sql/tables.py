@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from jobs.domain.states import ShardState
 from jobs.sql import access_tables as _access_tables  # noqa: F401 - whoever knows these tables knows those
+from jobs.sql import model_tables as _model_tables  # noqa: F401
 from jobs.sql.metadata import RowId, partial_index
 from jobs.sql.metadata import metadata as metadata  # noqa: PLC0414 - for others: with every table in it
 
