@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from typing import Any
 
@@ -58,6 +58,15 @@ class ReviewStore:
         """All reviews of a verdict, the first one first."""
         with reading(self._engine) as connection:
             return _all(connection, ref)
+
+    def of_images(self, job_id: JobId, ordinals: Collection[int]) -> dict[int, list[Review]]:
+        """The same of some images of a job, by ordinal; those without reviews are there too."""
+        found: dict[int, list[Review]] = {ordinal: [] for ordinal in ordinals}
+        wanted = select(reviews).where(reviews.c.job_id == job_id, reviews.c.ordinal.in_(found))
+        with reading(self._engine) as connection:
+            for row in connection.execute(wanted.order_by(reviews.c.ordinal, reviews.c.number)):
+                found[row.ordinal].append(_review(row))
+        return found
 
     def of_job(self, job_id: JobId, after: int = -1) -> Iterator[Review]:
         """The review that holds for each image of a job that has one, in manifest order, also when the job is gone.

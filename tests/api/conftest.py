@@ -1,4 +1,4 @@
-"""The HTTP API on a database and a folder of its own; no Ray, no model."""
+"""The HTTP API and the pages on a database and a folder of its own; no Ray, no model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from support.tiny_model import save_tiny_model
 
 from jobs.errors import ErrorCode
 from nclscreen.api import create_app
+from nclscreen.pages import add_pages
 from nclscreen.settings import Settings
 from nclscreen.wiring import Wiring
 
@@ -35,7 +36,9 @@ def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
 
 @pytest.fixture
 def client(wiring: Wiring) -> Iterator[TestClient]:
-    with TestClient(create_app(wiring), base_url="http://127.0.0.1:8080", raise_server_exceptions=False) as found:
+    app = create_app(wiring)
+    add_pages(app)
+    with TestClient(app, base_url="http://127.0.0.1:8080", raise_server_exceptions=False) as found:
         yield found
 
 

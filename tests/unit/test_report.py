@@ -17,9 +17,9 @@ from jobs.domain import Counts, Job
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
 from jobs.spreadsheet import safe_cell
+from nclscreen.html_parts.histogram import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, histogram
 from nclscreen.html_report import ReportLimits, write_report
 from nclscreen.html_report.explanations import EXPLANATIONS
-from nclscreen.html_report.histogram import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, histogram
 from nclscreen.html_report.summary import Summary, summarize
 from nclscreen.quantities import duration_in_words
 

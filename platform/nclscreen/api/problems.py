@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -48,6 +48,7 @@ TYPE = "urn:nclscreen:problem:"
 _MEDIA_TYPE = "application/problem+json"
 #: seconds after which something that is away may be there again
 _RETRY_AFTER_S = 5
+DATABASE_SILENT = "the database does not answer; ask again"
 
 #: by class of error: status, type; the first that fits
 _KNOWN: Sequence[tuple[type[Exception], int, str]] = (
@@ -105,8 +106,13 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unforeseen)
 
 
+def known_problem(error: Exception) -> tuple[int, str]:
+    """Status and type of an error that is foreseen."""
+    return next((status, kind) for known, status, kind in _KNOWN if isinstance(error, known))
+
+
 async def _told(request: Request, error: Exception) -> JSONResponse:
-    status, kind = next((status, kind) for known, status, kind in _KNOWN if isinstance(error, known))
+    status, kind = known_problem(error)
     members: dict[str, Any] = {"field": error.field} if isinstance(error, InvalidRequest) else {}
     if isinstance(error, TooManyRequests):
         members["retry_after_s"] = error.retry_after_s
@@ -114,17 +120,26 @@ async def _told(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _away(request: Request, error: Exception) -> JSONResponse:
-    return problem_response(503, "database-away", "the database does not answer; ask again")
+    return problem_response(503, "database-away", DATABASE_SILENT)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
-    found = [
+    found = wrong_fields(error)
+    return problem_response(422, "invalid-request", in_one_sentence(found), errors=found)
+
+
+def wrong_fields(error: RequestValidationError) -> list[dict[str, str]]:
+    """What is wrong with a request: field, where it stood, reason."""
+    return [
         {"field": ".".join(str(part) for part in each["loc"][1:]), "in": str(each["loc"][0]), "reason": each["msg"]}
         for each in error.errors()
     ]
-    detail = "; ".join(f"{each['field'] or each['in']}: {each['reason']}" for each in found)
-    return problem_response(422, "invalid-request", detail, errors=found)
+
+
+def in_one_sentence(found: Sequence[Mapping[str, str]]) -> str:
+    """The same for people."""
+    return "; ".join(f"{each['field'] or each['in']}: {each['reason']}" for each in found)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

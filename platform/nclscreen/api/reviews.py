@@ -38,8 +38,8 @@ class UndoBody(Strict):
     reviewer: str | None = Field(None, min_length=1, max_length=100, description=_WHO)
 
 
-def _reviewer(caller: Caller, said: str | None) -> str:
-    """Raises NotAllowed for a name that is not the caller's."""
+def reviewer_of(caller: Caller, said: str | None) -> str:
+    """In whose name a caller reviews who gave this one, or none. Raises NotAllowed for a name that is not his."""
     if caller.key_id is None and caller.project is None:
         return said or "somebody"
     if said not in (None, caller.name) and not caller.may(Scope.ADMIN):
@@ -74,7 +74,7 @@ def create_review(
     found: VerdictHere, body: ReviewBody, expected: Expected, caller: Asking, wiring: Wired, response: Response
 ) -> Any:
     """Say what an image is. With `If-Match`, only if nobody has said anything since (else 412)."""
-    said = body.model_dump() | {"reviewer": _reviewer(caller, body.reviewer)}
+    said = body.model_dump() | {"reviewer": reviewer_of(caller, body.reviewer)}
     written = review(wiring, found, ReviewRequest(**said, expected=expected))
     response.headers["ETag"] = f'"{written.number}"'
     return review_document(written)
@@ -85,7 +85,7 @@ def undo(
     found: VerdictHere, body: UndoBody, expected: Expected, caller: Asking, wiring: Wired, response: Response
 ) -> Any:
     """Take the last decision back, by one more review: what was said before it holds again."""
-    written = undo_review(wiring, found, _reviewer(caller, body.reviewer), expected)
+    written = undo_review(wiring, found, reviewer_of(caller, body.reviewer), expected)
     response.headers["ETag"] = f'"{written.number}"'
     return review_document(written)
 

@@ -6,9 +6,9 @@ import ipaddress
 import socket
 
 import uvicorn
+from fastapi import FastAPI
 
 from jobs.errors import JobsError
-from nclscreen.api.app import create_app
 from nclscreen.wiring import Wiring
 
 #: for requests that are under way when the server ends; event streams would never end by themselves
@@ -39,10 +39,10 @@ def listening_socket(wiring: Wiring, host: str, port: int) -> socket.socket:
     return found
 
 
-def serve(wiring: Wiring, listening: socket.socket) -> None:
+def serve(app: FastAPI, listening: socket.socket) -> None:
     """Answer requests until the process is told to end."""
     config = uvicorn.Config(
-        create_app(wiring, open_without_keys=is_loopback(listening.getsockname()[0])),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -25,9 +25,14 @@ def close_session(request: Request, response: Response) -> None:
     """End the session of this browser."""
     admission: Admission = request.app.state.admission
     admission.sessions.close(request.cookies.get(COOKIE, ""))
-    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+    forget(response)
 
 
 def remember(response: Response, word: str) -> None:
     """Have the browser show this word from now on."""
     response.set_cookie(COOKIE, word, max_age=int(SESSION_S), path="/", secure=True, httponly=True, samesite="lax")
+
+
+def forget(response: Response) -> None:
+    """Have the browser show none any more."""
+    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")

@@ -1,4 +1,4 @@
-"""`serve`: the HTTP API."""
+"""`serve`: the HTTP API and the pages."""
 
 from __future__ import annotations
 
@@ -17,15 +17,21 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any that is free.")] = 8080,
 ) -> None:
     """Answer over HTTP until Ctrl-C: submit, look at, and steer jobs, query verdicts, fetch pictures. Needs no Ray."""
-    from nclscreen.api.server import listening_socket
+    from nclscreen.api import create_app
+    from nclscreen.api.server import is_loopback, listening_socket
     from nclscreen.api.server import serve as answer
+    from nclscreen.pages import add_pages
 
     wiring = wire()
     wiring.jobs.latest(1)  # an unusable database shows at once
     with listening_socket(wiring, host, port) as listening:
         address, bound = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
-        output.err.print(f"serving http://{shown}:{bound}/v1/jobs, described in /openapi.json; stop with Ctrl-C")
+        output.err.print(
+            f"serving http://{shown}:{bound}/ for people, /v1 for programs (/openapi.json); stop with Ctrl-C"
+        )
         if not wiring.keys.any_in_use():
             output.err.print("everybody on this machine may see and do everything, as long as there is no API key")
-        answer(wiring, listening)
+        app = create_app(wiring, open_without_keys=is_loopback(address))
+        add_pages(app)
+        answer(app, listening)

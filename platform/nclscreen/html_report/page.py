@@ -9,18 +9,15 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TextIO
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
-from jobs.masking import masked
 from jobs.preparation.corpus import names_places
-from nclscreen.html_report import histogram as layout
+from nclscreen.html_parts.environment import look, template_environment
+from nclscreen.html_parts.histogram import Histogram
 from nclscreen.html_report.cards import Card
 from nclscreen.html_report.failures import FailureGroup
-from nclscreen.html_report.histogram import Histogram
 from nclscreen.html_report.summary import Summary
-from nclscreen.pictures.colours import LEGEND_TITLE, TICKS, css_gradient
-from nclscreen.quantities import moment_in_words, size_in_words
-from nclscreen.visible_text import visible_parts, visible_text
+from nclscreen.quantities import moment_in_words
 
 
 def write_page(
@@ -34,7 +31,7 @@ def write_page(
     written_at: float,
 ) -> None:
     """Stream the page into the file; `cards` is consumed one by one, `shown` says how many it will give."""
-    style, script = _inlined("report.css").replace("@gradient@", css_gradient()), _inlined("report.js")
+    style, script = look() + _inlined("report.css"), _inlined("report.js")
     pieces = (
         _environment()
         .get_template("report.html.j2")
@@ -43,7 +40,6 @@ def write_page(
             job=summary.job,
             listed=names_places(summary.job.source),
             histogram=histogram,
-            layout=layout,
             cards=cards,
             shown=shown,
             failures=failures,
@@ -53,8 +49,6 @@ def write_page(
             script=script,
             style_hash=_hash(style),
             script_hash=_hash(script),
-            legend_title=LEGEND_TITLE,
-            ticks=TICKS,
         )
     )
     file.writelines(pieces)
@@ -62,16 +56,7 @@ def write_page(
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("nclscreen.html_report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters = {"visible": lambda text: visible_text(masked(text)), "parts": visible_parts}
-    environment.filters |= {**filters, "count": _count, "size": _size}
-    return environment
+    return template_environment("nclscreen.html_report")
 
 
 def _inlined(name: str) -> str:
@@ -81,13 +66,3 @@ def _inlined(name: str) -> str:
 def _hash(text: str) -> str:
     """The text's hash as a content security policy names it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-def _count(number: int, noun: str = "") -> str:
-    """5312, "image" -> "5,312 images"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}" if noun else f"{number:,}"
-
-
-def _size(size: int | None) -> str:
-    """Bytes as people say them; a dash where nobody knows."""
-    return "–" if size is None else size_in_words(size)

@@ -10,6 +10,7 @@ from jobs.domain.states import FINAL, JobState
 from jobs.masking import masked
 from ncl_model.inference.evidence import COPIES
 from nclscreen.evidence_text import counts_in_words, untestable_in_words
+from nclscreen.job_progress import job_progress
 from nclscreen.quantities import duration_in_words, moment_in_words
 
 
@@ -34,7 +35,7 @@ def summarize(job: Job, now: float, fired: Mapping[str, int], untestable: Mappin
     """`now` is in seconds since the epoch, UTC; `fired`: in how many flagged images each kind of evidence did;
     `untestable`: how many images could not be tested for it.
     """
-    took_s = _took_s(job, now)
+    progress = job_progress(job, now)
     counts = job.counts
     judged = counts.scored + counts.reused
     named = [("Name", job.options.name), ("Tags", ", ".join(job.options.tags))]
@@ -53,17 +54,11 @@ def summarize(job: Job, now: float, fired: Mapping[str, int], untestable: Mappin
         job=job,
         details=tuple(details),
         caveat=_caveat(job),
-        took="–" if took_s is None else duration_in_words(took_s, tenths=True),
-        speed="–" if not took_s or not counts.done else f"{counts.done / took_s:,.1f}",
+        took="–" if progress.took_s is None else duration_in_words(progress.took_s, tenths=True),
+        speed="–" if progress.images_per_s is None else f"{progress.images_per_s:,.1f}",
         flagged_share=f"{counts.flagged / judged:.1%} of those with a score" if judged else "nothing has a score",
         shows_copies=fired.get(COPIES, 0) > 0,
     )
-
-
-def _took_s(job: Job, now: float) -> float | None:
-    if job.started_at is None:
-        return None
-    return max(0.0, (job.finished_at or now) - job.started_at)
 
 
 def _promise(job: Job) -> str:

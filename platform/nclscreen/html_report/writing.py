@@ -8,10 +8,10 @@ from pathlib import Path
 from jobs.domain import Job
 from jobs.storage import OpenStorage
 from jobs.verdicts import VerdictFilter, VerdictStore
+from nclscreen.html_parts.histogram import histogram
 from nclscreen.html_report.cards import CardMaker
 from nclscreen.html_report.failures import failure_groups
 from nclscreen.html_report.files import replacing
-from nclscreen.html_report.histogram import histogram
 from nclscreen.html_report.limits import ReportLimits
 from nclscreen.html_report.page import write_page
 from nclscreen.html_report.summary import summarize

@@ -1,0 +1,1 @@
+"""What the report and the pages share: how they look, names from outside, the histogram, the colour scale."""

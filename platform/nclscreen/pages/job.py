@@ -1,0 +1,84 @@
+"""One job: how far it is, what came of it, what another threshold would flag."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from jobs.domain import Job
+from jobs.domain.states import FINAL, JobState
+from jobs.error_codes import NOTES
+from jobs.exports import ExportFormat
+from nclscreen.api.jobs import ReplayRule
+from nclscreen.api.wired import Wired
+from nclscreen.html_parts.histogram import histogram
+from nclscreen.job_progress import job_progress
+from nclscreen.pages.drawing import Drawn
+from nclscreen.pages.job_actions import actions
+from nclscreen.pages.routes import PageRoute
+from nclscreen.pages.wanted import FromForm
+from nclscreen.services.estimates import estimate
+from nclscreen.services.job_view import job_view
+from nclscreen.services.replaying import ReplayRequest, ReplayView, replay
+from nclscreen.services.reviewing import job_reviews
+from nclscreen.wiring import Wiring
+
+router = APIRouter(prefix="/jobs/{job_id}", route_class=PageRoute)
+
+
+class RuleAsked(ReplayRule, FromForm):
+    """From when on an image would be flagged."""
+
+
+@router.get("")
+def get_job(job_id: str, rule: Annotated[RuleAsked, Query()], wiring: Wired, pages: Drawn) -> Response:
+    """The whole page; with a threshold in its address, what that would flag."""
+    view = job_view(wiring, job_id)
+    bins = wiring.verdicts.score_histogram(view.job.id)
+    return pages.draw(
+        "job",
+        **_progress(wiring, view.job, view.waits_for),
+        view=view,
+        histogram=histogram(bins, view.job.threshold),
+        replayed=_replayed(wiring, job_id, rule),
+        reviews=job_reviews(wiring, job_id),
+        actions=actions(view.job),
+        explanations=NOTES,
+        formats=list(ExportFormat),
+    )
+
+
+@router.get("/progress")
+def get_progress(job_id: str, wiring: Wired, pages: Drawn, state: JobState | None = None) -> Response:
+    """How far it is, as a part of the page that asks for itself again while the job goes on.
+
+    `state`: the one that the page shows; in another one, more of the page is old.
+    """
+    view = job_view(wiring, job_id)
+    response = pages.draw("parts/progress", **_progress(wiring, view.job, view.waits_for))
+    if state not in (None, view.job.state):
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+@router.get("/replay")
+def get_replay(job_id: str, rule: Annotated[RuleAsked, Query()], wiring: Wired, pages: Drawn) -> Response:
+    """What another rule would flag, as a part of the page."""
+    return pages.draw("parts/replayed", replayed=_replayed(wiring, job_id, rule))
+
+
+def _replayed(wiring: Wiring, job_id: str, rule: RuleAsked) -> ReplayView:
+    return replay(wiring, ReplayRequest(job_id=job_id, **rule.model_dump(exclude={"limit", "cursor"})))
+
+
+def _progress(wiring: Wiring, job: Job, waits_for: str | None) -> dict[str, Any]:
+    asks = job.state is JobState.AWAITING_CONFIRMATION
+    return {
+        "job": job,
+        "progress": job_progress(job, time.time()),
+        "waits_for": waits_for,
+        "estimate": estimate(wiring, job) if asks else None,
+        "over": job.state in FINAL,
+    }

@@ -1,0 +1,56 @@
+"""One verdict as a person looks at it: in words, with what was said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs.domain import Review
+from jobs.sql.rows import tampered_area
+from jobs.verdicts import FoundVerdict
+from nclscreen.evidence_text import evidence_of, fired_in, remarks, scores_in_words, sentences
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownVerdict:
+    """What the templates need of it."""
+
+    found: FoundVerdict
+    #: all of them, the first word first
+    reviews: Sequence[Review]
+    #: share of the image at probability 0.5 or more, in [0, 1]; None without a score
+    area: float | None
+    #: the evidence that fired, and what else is to be said of it
+    evidence: tuple[str, ...]
+    remarks: tuple[str, ...]
+    #: what each kind of evidence alone would give as the score; empty without any
+    scores: str
+
+    @property
+    def path(self) -> str:
+        """Of its page."""
+        return f"/jobs/{self.found.job_id}/images/{self.found.verdict.ordinal}"
+
+    @property
+    def pictures(self) -> str:
+        """What the addresses of its pictures begin with."""
+        return f"/v1/jobs/{self.found.job_id}/verdicts/{self.found.verdict.ordinal}"
+
+    @property
+    def holds(self) -> Review | None:
+        """The review that holds; None: unreviewed."""
+        return self.reviews[-1] if self.reviews and self.reviews[-1].decision is not None else None
+
+
+def shown_verdict(found: FoundVerdict, reviews: Sequence[Review]) -> ShownVerdict:
+    """`reviews`: of this verdict, the first one first."""
+    evidence = evidence_of(found.verdict.evidence)
+    kinds = fired_in(found.verdict, found.threshold)
+    return ShownVerdict(
+        found=found,
+        reviews=reviews,
+        area=tampered_area(found.verdict),
+        evidence=sentences(evidence, kinds),
+        remarks=remarks(evidence, kinds),
+        scores=scores_in_words(evidence),
+    )
