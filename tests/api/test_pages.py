@@ -224,7 +224,7 @@ def test_jobs_are_filtered_and_paged(screened: ScreenedJob, client: TestClient, 
     assert screened.job.id not in first
     older = re.search(r"href=\"(/jobs\?[^\"]*cursor=[^\"]*)\" rel=\"next\"", first)
     assert older
-    assert screened.job.id in client.get(older[1].replace("&amp;", "&"), params={"limit": 1}).text
+    assert screened.job.id in client.get(older[1].replace("&amp;", "&")).text
 
 
 def test_a_browser_signs_in_once_there_is_a_key(screened: ScreenedJob, client: TestClient, wiring: Wiring) -> None:

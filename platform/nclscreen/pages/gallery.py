@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from jobs.domain import ReviewState
+from jobs.domain.signals import SignalKind
 from jobs.errors import ErrorCode
 from nclscreen.api.wired import Wired
 from nclscreen.pages.drawing import Drawn
@@ -29,5 +30,6 @@ def get_gallery(job_id: str, wanted: Annotated[ImagesAsked, Query()], wiring: Wi
         next_cursor=page.next_cursor,
         careful=pages.settings.careful and not wanted.clear,
         codes=list(ErrorCode),
+        signals=list(SignalKind),
         review_states=list(ReviewState),
     )

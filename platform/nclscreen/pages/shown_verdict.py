@@ -9,6 +9,7 @@ from jobs.domain import Review
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
 from nclscreen.evidence_text import evidence_of, fired_in, remarks, scores_in_words, sentences
+from nclscreen.signal_text import signal_sentences
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +24,8 @@ class ShownVerdict:
     #: the evidence that fired, and what else is to be said of it
     evidence: tuple[str, ...]
     remarks: tuple[str, ...]
+    #: what the file says of itself
+    signals: tuple[str, ...]
     #: what each kind of evidence alone would give as the score; empty without any
     scores: str
 
@@ -52,5 +55,6 @@ def shown_verdict(found: FoundVerdict, reviews: Sequence[Review]) -> ShownVerdic
         area=tampered_area(found.verdict),
         evidence=sentences(evidence, kinds),
         remarks=remarks(evidence, kinds),
+        signals=signal_sentences(found.verdict.signals),
         scores=scores_in_words(evidence),
     )

@@ -15,7 +15,7 @@ from nclscreen.api.verdicts import VerdictsFilter
 from nclscreen.wiring import Wiring
 
 #: fields that say where in the list, not which list
-_PLACE = frozenset({"limit", "cursor", "job", "at", "clear"})
+_PLACE = frozenset({"cursor", "job", "at", "clear"})
 
 
 class FromForm(Paged):
@@ -28,8 +28,8 @@ class FromForm(Paged):
 
     @property
     def asked(self) -> dict[str, Any]:
-        """The filters that are set, without the place in the list."""
-        return self.model_dump(mode="json", exclude_none=True, exclude=set(_PLACE))
+        """What was said of the list, without the place in it."""
+        return self.model_dump(mode="json", include=self.model_fields_set - _PLACE)
 
 
 class JobsAsked(FromForm):
@@ -60,5 +60,4 @@ class ImagesAsked(VerdictsFilter, FromForm):
 class ReviewAsked(ImagesAsked):
     """Which images of one job, and which of them first."""
 
-    limit: int = Field(40, ge=1, le=200)
     at: int | None = Field(None, ge=0, lt=2**63)
