@@ -11,6 +11,7 @@ from jobs.lifecycle.job_store import JobStore
 from jobs.verdicts import VerdictStore
 from ncl_model.imaging.guarded_decoding import GuardedDecoder
 from nclscreen.catalog import InstalledModel, ModelVersions
+from nclscreen.catalog.champions import Champions
 from nclscreen.wiring import Wiring
 
 
@@ -46,6 +47,10 @@ class ProjectWiring(Wiring):
     @cached_property
     def model(self) -> InstalledModel:
         return self._whole.model
+
+    @cached_property
+    def _champions(self) -> Champions:
+        return self._whole._champions
 
     @cached_property
     def versions(self) -> ModelVersions:

@@ -15,7 +15,6 @@ from typing import Literal
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.access import AuditLog, KeyStore, ProjectStore
 from jobs.background import MaintenanceTask, finish_pending
 from jobs.completion_reports.completion_report import REPORTS_AT_ONCE, ReportWriter
 from jobs.completion_reports.report_queue import ReportQueue
@@ -29,31 +28,27 @@ from jobs.leased_work.leases import WorkLeases
 from jobs.leased_work.task import WorkTask
 from jobs.lifecycle.deleter import Deleter
 from jobs.lifecycle.deletions import Deleted
-from jobs.lifecycle.job_store import JobStore
 from jobs.masking import masked
 from jobs.outage import reason
 from jobs.ports import ShardRunner
 from jobs.preparation.preparer import PREPARATIONS_AT_ONCE, Preparer
-from jobs.registry.dispatchers import Dispatchers
-from jobs.registry.hosted_models import HostedModels
-from jobs.reviews import ReviewStore
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.screening.limits import ScreeningLimits
 from jobs.shards.work_queue import WorkQueue
 from jobs.sql.database import create_database_engine, database_identity
 from jobs.sql.migrations import prepare_database
 from jobs.storage import ObjectStorage, open_storage, parse_source
-from jobs.verdicts import VerdictStore
-from jobs.webhooks.outbox import WebhookOutbox
 from jobs.webhooks.sender import WebhookSender
 from ncl_model.imaging.guarded_decoding import DecodingLimits, GuardedDecoder
 from nclscreen.catalog import InstalledModel, ModelLibrary, ModelVersions
+from nclscreen.catalog.champions import Champions, HowToRead
 from nclscreen.hosting.applications import HostingOptions, ServeApps
 from nclscreen.hosting.model_host import ModelHost
 from nclscreen.hosting.ray_connection import RayOptions
 from nclscreen.hosting.scorer import ServeScorer
 from nclscreen.hosting.screener_plan import ScreenerPlan
 from nclscreen.settings import Settings
+from nclscreen.stores import Stores
 from nclscreen.surroundings import load_settings, make_folder, make_private_file
 
 
@@ -61,7 +56,7 @@ class DatabaseUnusable(JobsError):
     """The database cannot be opened or brought to the current schema."""
 
 
-class Wiring:
+class Wiring(Stores):
     """Everything one process needs, built on first use."""
 
     def __init__(self, settings: Settings) -> None:
@@ -105,19 +100,22 @@ class Wiring:
             raise DatabaseUnusable(f"cannot use the database {shown}: {why}") from error
 
     @cached_property
-    def jobs(self) -> JobStore:
-        return JobStore(self.engine)
-
-    @cached_property
-    def verdicts(self) -> VerdictStore:
-        return VerdictStore(self.engine)
-
-    @cached_property
     def model(self) -> InstalledModel:
-        """The model that jobs submitted here are pinned to."""
+        """The model of this installation; new jobs are pinned to it unless the registry names a champion."""
         settings = self.settings
         device: Literal["cpu", "cuda"] = "cuda" if settings.replica_gpus else "cpu"
         return InstalledModel(settings.weights, settings.precision, settings.threshold, device=device)
+
+    @property
+    def current_model(self) -> InstalledModel:
+        """What new jobs are pinned to: the champion, else the installed model. Raises WeightsNotFound."""
+        return self._champions.model(self.registry.champion())
+
+    @cached_property
+    def _champions(self) -> Champions:
+        device: Literal["cpu", "cuda"] = "cuda" if self.settings.replica_gpus else "cpu"
+        how = HowToRead(folder=self.settings.home / "champions", threshold=self.settings.threshold, device=device)
+        return Champions(self.model, lambda: self.versions, how)
 
     @cached_property
     def versions(self) -> ModelVersions:
@@ -132,33 +130,8 @@ class Wiring:
         with suppress(OSError):
             self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    @cached_property
-    def hosted_models(self) -> HostedModels:
-        return HostedModels(self.engine)
-
-    @cached_property
-    def dispatchers(self) -> Dispatchers:
-        """Who works on the database."""
-        return Dispatchers(self.engine)
-
     def open_storage(self, container: str) -> ObjectStorage:
         return open_storage(container, self.settings.s3)
-
-    @cached_property
-    def reviews(self) -> ReviewStore:
-        return ReviewStore(self.engine)
-
-    @cached_property
-    def projects(self) -> ProjectStore:
-        return ProjectStore(self.engine)
-
-    @cached_property
-    def keys(self) -> KeyStore:
-        return KeyStore(self.engine)
-
-    @cached_property
-    def audit_log(self) -> AuditLog:
-        return AuditLog(self.engine)
 
     @cached_property
     def preparer(self) -> Preparer:
@@ -214,10 +187,6 @@ class Wiring:
             hosts=self.settings.webhook_host_names,
             only=only,
         )
-
-    @cached_property
-    def webhooks(self) -> WebhookOutbox:
-        return WebhookOutbox(self.engine)
 
     def do_maintenance(self, job_id: JobId) -> None:
         """Tell of the end of a job for which no dispatcher runs: its report and whatever else was not tried yet."""
@@ -277,7 +246,7 @@ class Wiring:
             cluster=cluster,
             dispatcher=worker_name(),
             most=self.settings.max_hosted_models,
-            spare=[self.model.fingerprint] if only_job is None else [],
+            spare=[self.current_model.fingerprint] if only_job is None else [],
             only_job=only_job,
         )
 

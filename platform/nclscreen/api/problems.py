@@ -33,6 +33,7 @@ from jobs.errors import (
     TokenReused,
     VerdictNotFound,
 )
+from jobs.registry.errors import AliasMoved, AmbiguousVersion, NothingToRollBack, VersionNotFound
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.webhooks.urls import InvalidWebhook
 from ncl_model.errors import ImageUnreadable, NclModelError
@@ -58,6 +59,10 @@ _KNOWN: Sequence[tuple[type[Exception], int, str]] = (
     (TooManyRequests, 429, "too-many-requests"),
     (KeyNotFound, 404, "key-not-found"),
     (ProjectNotFound, 404, "project-not-found"),
+    (VersionNotFound, 404, "model-not-found"),
+    (AmbiguousVersion, 409, "ambiguous-model"),
+    (AliasMoved, 409, "alias-moved"),
+    (NothingToRollBack, 409, "nothing-to-roll-back"),
     (JobNotFound, 404, "job-not-found"),
     (VerdictNotFound, 404, "verdict-not-found"),
     (HeatmapMissing, 404, "no-heatmap"),

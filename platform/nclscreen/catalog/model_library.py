@@ -8,6 +8,7 @@ from pathlib import Path
 from jobs.domain import ImageKey
 from jobs.errors import ObjectNotFound
 from jobs.storage import ObjectStorage
+from ncl_model.writing import replacing
 
 #: weights beyond this are no weights of ours
 MAX_WEIGHTS_BYTES = 2 * 1024**3
@@ -39,6 +40,13 @@ class ModelLibrary:
         with self._lock:
             self._there.add(fingerprint)
         return True
+
+    def fetch(self, fingerprint: str, path: Path) -> None:
+        """Write the copy to a file of this machine, whole or not at all. Raises StorageError, OSError."""
+        data = self._storage.read(self._key(fingerprint), max_bytes=MAX_WEIGHTS_BYTES)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial:
+            partial.write_bytes(data)
 
     def place(self, fingerprint: str) -> str:
         """The file's URI, whether it is there or not."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from jobs.errors import StorageError
 from jobs.storage import S3Options
 from nclscreen.catalog.installed_model import InstalledModel
 from nclscreen.catalog.model_library import ModelLibrary
-from nclscreen.catalog.model_version import SHIPPED, ModelVersion
+from nclscreen.catalog.model_version import SHIPPED, ModelVersion, WeightsNotFound
 
 
 class ModelVersions:
@@ -35,6 +37,26 @@ class ModelVersions:
             places.append(str(self._installed.weights))
         # a node of a cluster may have neither, but the package
         return ModelVersion(fingerprint=fingerprint, places=(*places, SHIPPED), s3=self._s3)
+
+    def keep(self, fingerprint: str, weights: Path) -> str:
+        """Copy weights to where every dispatcher finds them; gives the place. Raises StorageError, OSError."""
+        self._library.keep(fingerprint, weights)
+        return self._library.place(fingerprint)
+
+    def local_weights(self, fingerprint: str, folder: Path) -> Path:
+        """A file of this machine with the version's weights, fetched into the folder where there was none.
+
+        Raises WeightsNotFound.
+        """
+        if fingerprint == self._installed.fingerprint:
+            return self._installed.weights
+        path = folder / f"{fingerprint}.safetensors"
+        try:
+            if not path.exists():
+                self._library.fetch(fingerprint, path)
+        except (StorageError, OSError) as error:
+            raise WeightsNotFound(fingerprint, str(error)) from error
+        return path
 
     def obstacle(self, fingerprint: str) -> str | None:
         """Why this version cannot be hosted from here; None where it can be."""

@@ -88,7 +88,7 @@ def up() -> None:
     shown = {job.id: job.state for job in wiring.jobs.latest() if job.state in FINAL}
     # how a service manager says that it is time; also while Ray starts
     with suppress(Terminated), running_session(wiring, starting=RunView(wiring).starting) as session:
-        output.err.print(f"up: model {wiring.model.ref.name}, database {wiring.engine.url.render_as_string()}")
+        output.err.print(f"up: model {wiring.current_model.ref.name}, database {wiring.engine.url.render_as_string()}")
         output.err.print("submit work with: nclscreen submit SOURCE; stop with Ctrl-C (nothing is lost)")
         while session.running:
             with suppress(*DATABASE_AWAY):  # the dispatcher says so, and waits for it

@@ -51,11 +51,11 @@ def retry(wiring: Wiring, request: RetryRequest) -> Retry:
 
 
 def _new_job(wiring: Wiring, earlier: Job, codes: tuple[ErrorCode, ...], request: RetryRequest) -> NewJob:
-    model = wiring.model.ref if request.current_model else None
+    model = wiring.current_model.ref if request.current_model else None
     if model is None or request.threshold is not None or not earlier.policy:
         return retry_request(earlier, codes, model=model, name=request.name, threshold=request.threshold)
     # a threshold that stands for a false-positive rate belongs to its model
-    policy = wiring.model.policy(earlier.policy["max_fpr"])
+    policy = wiring.current_model.policy(earlier.policy["max_fpr"])
     return retry_request(
         earlier,
         codes,

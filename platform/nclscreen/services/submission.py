@@ -47,7 +47,8 @@ def submit(wiring: Wiring, request: SubmissionRequest) -> Submission:
     options = replace(make_options(request), places=places)
     token = checks.short_text("token", request.token, _LONGEST_TOKEN)
     notes = [*check_receiver(wiring, options.webhook), *check_report_place(wiring, options.report)]
-    rule = flag_rule(wiring.model, request.threshold, request.max_fpr)
+    model = wiring.current_model
+    rule = flag_rule(model, request.threshold, request.max_fpr)
     if rule.policy is not None:
         notes.append(str(rule.policy))
     if (note := wiring.versions.keep_installed()) is not None:
@@ -58,7 +59,7 @@ def submit(wiring: Wiring, request: SubmissionRequest) -> Submission:
         NewJob(
             source=source,
             filters=filters,
-            model=wiring.model.ref,
+            model=model.ref,
             threshold=rule.threshold,
             policy=rule.policy_document,
             options=options,

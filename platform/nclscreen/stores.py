@@ -1,0 +1,66 @@
+"""What is kept in SQL, each kind by its store, on one engine."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from sqlalchemy import Engine
+
+from jobs.access import AuditLog, KeyStore, ProjectStore
+from jobs.lifecycle.job_store import JobStore
+from jobs.registry.dispatchers import Dispatchers
+from jobs.registry.hosted_models import HostedModels
+from jobs.registry.model_registry import ModelRegistry
+from jobs.reviews import ReviewStore
+from jobs.verdicts import VerdictStore
+from jobs.webhooks.outbox import WebhookOutbox
+
+
+class Stores:
+    """The stores of one database, built on first use."""
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database, at the current schema."""
+        raise NotImplementedError
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        return JobStore(self.engine)
+
+    @cached_property
+    def verdicts(self) -> VerdictStore:
+        return VerdictStore(self.engine)
+
+    @cached_property
+    def registry(self) -> ModelRegistry:
+        return ModelRegistry(self.engine)
+
+    @cached_property
+    def hosted_models(self) -> HostedModels:
+        return HostedModels(self.engine)
+
+    @cached_property
+    def dispatchers(self) -> Dispatchers:
+        """Who works on the database."""
+        return Dispatchers(self.engine)
+
+    @cached_property
+    def reviews(self) -> ReviewStore:
+        return ReviewStore(self.engine)
+
+    @cached_property
+    def projects(self) -> ProjectStore:
+        return ProjectStore(self.engine)
+
+    @cached_property
+    def keys(self) -> KeyStore:
+        return KeyStore(self.engine)
+
+    @cached_property
+    def audit_log(self) -> AuditLog:
+        return AuditLog(self.engine)
+
+    @cached_property
+    def webhooks(self) -> WebhookOutbox:
+        return WebhookOutbox(self.engine)
