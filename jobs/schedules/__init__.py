@@ -1,0 +1,1 @@
+"""Schedules: when something is due, made into ticks, each once, by whoever sees it first."""
