@@ -6,15 +6,16 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, func, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from jobs.domain import Decision, ImageKey, JobId, NewReview, Review, VerdictRef
+from jobs.domain.access import DEFAULT_PROJECT, ProjectName
 from jobs.domain.pages import Page, decode_cursor, encode_cursor, filter_digest
 from jobs.errors import NothingToUndo, ReviewConflict
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import Clock, database_clock
-from jobs.sql.tables import reviews, verdicts
+from jobs.sql.tables import jobs, reviews, verdicts
 from jobs.verdicts import FoundVerdict
 
 #: two people at one image at the same moment: who comes second tries again
@@ -77,6 +78,13 @@ class ReviewStore:
             yield from (review for review in chunk if review.decision is not None)
             after = chunk[-1].ref.ordinal
 
+    def standing(self, project: ProjectName = DEFAULT_PROJECT) -> Iterator[Review]:
+        """The review that holds for each image of the project's jobs; jobs that are gone are the default one's."""
+        place: tuple[str, int] = ("", -1)
+        while chunk := self._standing_chunk(project, place):
+            yield from (review for review in chunk if review.decision is not None)
+            place = (chunk[-1].ref.job_id, chunk[-1].ref.ordinal)
+
     def page(self, job_id: JobId, limit: int = 100, cursor: str | None = None) -> Page[Review]:
         """The same as one page, and the cursor of the next one. Raises InvalidCursor."""
         digest = filter_digest({"reviews": job_id})
@@ -113,6 +121,19 @@ class ReviewStore:
         connection.execute(update(verdicts).where(*of_verdict).values(review=row["decision"]))
         return _all(connection, found.ref)[-1]
 
+    def _standing_chunk(self, project: ProjectName, after: tuple[str, int]) -> list[Review]:
+        of_project: ColumnElement[bool] = jobs.c.project == project
+        if project == DEFAULT_PROJECT:
+            of_project = or_(of_project, jobs.c.id.is_(None))
+        wanted = (
+            select(reviews)
+            .outerjoin(jobs, jobs.c.id == reviews.c.job_id)
+            .where(of_project, _is_last(), tuple_(reviews.c.job_id, reviews.c.ordinal) > tuple_(*after))
+            .order_by(reviews.c.job_id, reviews.c.ordinal)
+        )
+        with reading(self._engine) as connection:
+            return [_review(row) for row in connection.execute(wanted.limit(_CHUNK))]
+
     def _chunk(self, job_id: JobId, after: int) -> list[Review]:
         wanted = select(reviews).where(*_last(job_id), reviews.c.ordinal > after).order_by(reviews.c.ordinal)
         with reading(self._engine) as connection:
@@ -147,9 +168,13 @@ def _all(connection: Connection, ref: VerdictRef) -> list[Review]:
 
 def _last(job_id: JobId) -> list[ColumnElement[bool]]:
     """Rows of a job that are the last of their verdict; found by the primary key, one after the other."""
+    return [reviews.c.job_id == job_id, _is_last()]
+
+
+def _is_last() -> ColumnElement[bool]:
     later = reviews.alias("later")
     of_verdict = (later.c.job_id == reviews.c.job_id, later.c.ordinal == reviews.c.ordinal)
-    return [reviews.c.job_id == job_id, ~exists().where(*of_verdict, later.c.number > reviews.c.number)]
+    return ~exists().where(*of_verdict, later.c.number > reviews.c.number)
 
 
 def _looked_at(found: FoundVerdict) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from jobs.lifecycle.job_store import JobStore
 from jobs.registry.dispatchers import Dispatchers
 from jobs.registry.hosted_models import HostedModels
 from jobs.registry.model_registry import ModelRegistry
+from jobs.retraining.run_store import RunStore
 from jobs.reviews import ReviewStore
+from jobs.schedules.schedule_store import ScheduleStore
 from jobs.verdicts import VerdictStore
 from jobs.webhooks.outbox import WebhookOutbox
 
@@ -35,6 +37,14 @@ class Stores:
     @cached_property
     def registry(self) -> ModelRegistry:
         return ModelRegistry(self.engine)
+
+    @cached_property
+    def schedules(self) -> ScheduleStore:
+        return ScheduleStore(self.engine)
+
+    @cached_property
+    def runs(self) -> RunStore:
+        return RunStore(self.engine)
 
     @cached_property
     def hosted_models(self) -> HostedModels:

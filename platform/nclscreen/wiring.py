@@ -6,10 +6,11 @@ import math
 import os
 import socket
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import Engine
@@ -42,6 +43,7 @@ from jobs.webhooks.sender import WebhookSender
 from ncl_model.imaging.guarded_decoding import DecodingLimits, GuardedDecoder
 from nclscreen.catalog import InstalledModel, ModelLibrary, ModelVersions
 from nclscreen.catalog.champions import Champions, HowToRead
+from nclscreen.catalog.snapshot_archive import SnapshotArchive
 from nclscreen.hosting.applications import HostingOptions, ServeApps
 from nclscreen.hosting.model_host import ModelHost
 from nclscreen.hosting.ray_connection import RayOptions
@@ -111,6 +113,10 @@ class Wiring(Stores):
         """What new jobs are pinned to: the champion, else the installed model. Raises WeightsNotFound."""
         return self._champions.model(self.registry.champion())
 
+    def weights_of(self, fingerprint: str) -> Path:
+        """A file of this machine with a version's weights. Raises WeightsNotFound."""
+        return self._champions.model(fingerprint).weights
+
     @cached_property
     def _champions(self) -> Champions:
         device: Literal["cpu", "cuda"] = "cuda" if self.settings.replica_gpus else "cpu"
@@ -125,6 +131,13 @@ class Wiring(Stores):
         library = ModelLibrary(self.open_storage(parsed.container), parsed.prefix)
         return ModelVersions(self.model, library, self.settings.s3)
 
+    @cached_property
+    def snapshot_archive(self) -> SnapshotArchive:
+        """Beside the copies of weights."""
+        self._make_home()
+        parsed = parse_source(self.settings.effective_models_uri)
+        return SnapshotArchive(self.open_storage(parsed.container), parsed.prefix)
+
     def _make_home(self) -> None:
         """Before a storage makes it, open to everybody. What is wrong with it is told by whoever needs it."""
         with suppress(OSError):
@@ -137,7 +150,15 @@ class Wiring(Stores):
     def preparer(self) -> Preparer:
         return Preparer(self.jobs, self.open_storage, storage_max_wait_s=self.settings.storage_max_wait_s)
 
-    def dispatcher(self, runner: ShardRunner, models: ModelHost, *, only_job: JobId | None = None) -> Dispatcher:
+    def dispatcher(
+        self,
+        runner: ShardRunner,
+        models: ModelHost,
+        *,
+        only_job: JobId | None = None,
+        more: Sequence[MaintenanceTask] = (),
+    ) -> Dispatcher:
+        """`more`: slow work beside that of the job layer."""
         deletions = [self.deleting(None)] if only_job is None else []
         return Dispatcher(
             store=self.jobs,
@@ -154,7 +175,7 @@ class Wiring(Stores):
                 only_job=only_job,
             ),
             held_work=self.held_work,
-            maintenance=[self.preparing(only_job), *self._maintenance(only_job), *deletions],
+            maintenance=[self.preparing(only_job), *self._maintenance(only_job), *deletions, *more],
         )
 
     @cached_property

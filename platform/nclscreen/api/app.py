@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from jobs.domain.access import Scope
 from nclscreen import __version__
-from nclscreen.api import health, jobs, keys, models, pictures, reviews, sessions, verdicts
+from nclscreen.api import health, jobs, keys, models, pictures, reviews, schedules, sessions, verdicts
 from nclscreen.api.admission import Admission, needs
 from nclscreen.api.audit import Audited
 from nclscreen.api.problems import add_problem_handlers
@@ -31,6 +31,7 @@ _ROUTERS: tuple[tuple[APIRouter, Scope], ...] = (
     (keys.router, Scope.ADMIN),
     (sessions.router, Scope.READ),
     (models.router, Scope.ADMIN),
+    (schedules.router, Scope.ADMIN),
 )
 
 

@@ -32,14 +32,14 @@ class RollbackBody(Strict):
     reason: str | None = Field(None, min_length=1, max_length=500)
 
 
-def _operating(caller: Asking) -> Caller:
+def operating(caller: Asking) -> Caller:
     """Raises NotAllowed for a key of another project than the default one: a model serves them all."""
     if caller.project not in (None, DEFAULT_PROJECT):
         raise NotAllowed("models serve all projects: it takes a key of the project default to promote one")
     return caller
 
 
-Operating = Annotated[Caller, Depends(_operating)]
+Operating = Annotated[Caller, Depends(operating)]
 
 
 def _shown(version: RegisteredVersion, wiring: Wiring) -> dict[str, Any]:

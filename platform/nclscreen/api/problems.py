@@ -34,6 +34,8 @@ from jobs.errors import (
     VerdictNotFound,
 )
 from jobs.registry.errors import AliasMoved, AmbiguousVersion, NothingToRollBack, VersionNotFound
+from jobs.retraining.run_store import RunNotFound
+from jobs.schedules.errors import ScheduleNotFound
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.webhooks.urls import InvalidWebhook
 from ncl_model.errors import ImageUnreadable, NclModelError
@@ -60,6 +62,8 @@ _KNOWN: Sequence[tuple[type[Exception], int, str]] = (
     (KeyNotFound, 404, "key-not-found"),
     (ProjectNotFound, 404, "project-not-found"),
     (VersionNotFound, 404, "model-not-found"),
+    (ScheduleNotFound, 404, "schedule-not-found"),
+    (RunNotFound, 404, "run-not-found"),
     (AmbiguousVersion, 409, "ambiguous-model"),
     (AliasMoved, 409, "alias-moved"),
     (NothingToRollBack, 409, "nothing-to-roll-back"),

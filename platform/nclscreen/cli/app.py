@@ -22,7 +22,7 @@ from ncl_model.errors import ConfigInvalid, NclModelError
 from nclscreen import __version__
 from nclscreen.cli import output
 from nclscreen.cli.advice import with_advice
-from nclscreen.cli.groups import data_app, db_app, keys_app, projects_app
+from nclscreen.cli.groups import data_app, db_app, keys_app, projects_app, schedules_app
 from nclscreen.cli.masked_stream import masked_streams
 from nclscreen.cli.options import told
 from nclscreen.interrupts import Terminated, terminate
@@ -77,6 +77,8 @@ def build_app() -> typer.Typer:
         replay,
         retry,
         review,
+        runs,
+        schedules,
         score,
         screen,
         serve,
@@ -174,6 +176,13 @@ def build_app() -> typer.Typer:
             serve.serve,
             "Examples:\n\n  nclscreen serve\n\n  curl 'http://127.0.0.1:8080/v1/verdicts?flagged=true&limit=10'",
         ),
+        (
+            runs.retrain,
+            "Examples:\n\n  nclscreen retrain --data casia1/train --data authentic/bsds500 --evaluate casia1/test "
+            "--minutes 30\n\n  nclscreen retrain --data PACK --evaluate held-out --rules gate.yaml --no-promotion",
+        ),
+        (runs.runs, "Example:\n\n  nclscreen runs"),
+        (runs.run, "Examples:\n\n  nclscreen run 1m7yxf33cw6dnp0t\n\n  nclscreen run 1m7yxf33cw6dnp0t --cancel"),
         (models.models, "Example:\n\n  nclscreen models --json"),
         (models.model, "Examples:\n\n  nclscreen model ed0bcc8bea9d\n\n  nclscreen model --at 2026-05-17"),
         (models.register, "Example:\n\n  nclscreen register mine.safetensors"),
@@ -186,7 +195,7 @@ def build_app() -> typer.Typer:
         # `prioritize ID -1`: a number, not an option
         settings = {"ignore_unknown_options": command is control.prioritize}
         app.command(epilog=epilog, context_settings=settings)(command)
-    for group in (data_app(data), db_app(db), keys_app(keys), projects_app(keys)):
+    for group in (data_app(data), db_app(db), keys_app(keys), projects_app(keys), schedules_app(schedules)):
         app.add_typer(group)
     return app
 

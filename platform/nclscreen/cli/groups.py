@@ -56,6 +56,23 @@ def projects_app(keys: ModuleType) -> typer.Typer:
     return app
 
 
+def schedules_app(schedules: ModuleType) -> typer.Typer:
+    """The commands below `schedules`."""
+    app = _group("schedules", "Screen what is new, or retrain, again and again.", "list")
+    app.command(
+        "add",
+        epilog="Examples:\n\n  nclscreen schedules add nightly '0 3 * * *' --screen s3://archive/ --zone Europe/Berlin"
+        "\n\n  nclscreen schedules add weekly '0 4 * * 0' --retrain retrain.yaml --after-reviews 200",
+    )(schedules.add)
+    app.command("list", epilog="Example:\n\n  nclscreen schedules list")(schedules.list_)
+    app.command("explain", epilog="Example:\n\n  nclscreen schedules explain nightly")(schedules.explain)
+    app.command("pause", epilog="Example:\n\n  nclscreen schedules pause nightly")(schedules.pause)
+    app.command("resume", epilog="Example:\n\n  nclscreen schedules resume nightly")(schedules.resume)
+    app.command("run-now", epilog="Example:\n\n  nclscreen schedules run-now nightly")(schedules.run_now)
+    app.command("remove", epilog="Example:\n\n  nclscreen schedules remove nightly")(schedules.remove)
+    return app
+
+
 def _group(name: str, about: str, example: str) -> typer.Typer:
     return typer.Typer(
         name=name,

@@ -7,15 +7,29 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
+from jobs.background import MaintenanceTask
 from jobs.dispatcher import Dispatcher
 from jobs.domain import JobId
+from jobs.leased_work.task import WorkTask
+from jobs.schedules.ticker import Ticker
 from nclscreen.hosting.hosting_thread import hosting
 from nclscreen.hosting.ray_connection import cluster_id, connected_ray, nodes_alive
 from nclscreen.interrupts import heed_termination, uninterrupted
 from nclscreen.services.heatmap_place import check_heatmap_place
+from nclscreen.services.retraining import Retraining
+from nclscreen.services.ticking import TickHandler
 from nclscreen.wiring import Wiring
 
 logger = logging.getLogger(__name__)
+
+
+def scheduled_work(wiring: Wiring) -> list[MaintenanceTask]:
+    """What is due is noticed and begun; models are retrained, one run at a time in this process."""
+    return [
+        Ticker(wiring.schedules),
+        WorkTask(TickHandler(wiring), wiring.held_work),
+        WorkTask(Retraining(wiring), wiring.held_work),
+    ]
 
 
 class Session:
@@ -76,7 +90,8 @@ def running_session(
             host = wiring.model_host(cluster_id(), only_job=only_job)
             # a Ray of our own ends as a whole, with everything on it
             stack.enter_context(hosting(host, take_down=wiring.settings.ray_address is not None))
-            session = Session(wiring.dispatcher(wiring.runner(), host, only_job=only_job))
+            more = [] if only_job is not None else scheduled_work(wiring)
+            session = Session(wiring.dispatcher(wiring.runner(), host, only_job=only_job, more=more))
         session.start()
         try:
             yield session

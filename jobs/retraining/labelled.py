@@ -1,0 +1,83 @@
+"""Which reviewed photographs may be learnt from, and which not, each with its reason. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from jobs.domain import Decision, ImageKey, Review
+
+#: of the reviewed photographs, those that are kept for judging, by their hash
+_HELD_OUT = 0.3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelledPhoto:
+    """A photograph that people have decided on."""
+
+    #: of its bytes: what it is known by, wherever it lies
+    sha256: str
+    container: str
+    key: ImageKey
+    version_id: str | None
+    tampered: bool
+    #: score and model at the time
+    score: float | None
+    fingerprint: str
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it is kept for judging: the same in every run."""
+        number = int.from_bytes(hashlib.sha256(f"held out {self.sha256}".encode()).digest()[:8], "big")
+        return number < _HELD_OUT * 2**64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Excluded:
+    """A photograph that is not learnt from."""
+
+    sha256: str | None
+    key: str
+    reason: str
+
+
+def choose(reviews: Iterable[Review], evaluated: Collection[str] = ()) -> tuple[list[LabelledPhoto], list[Excluded]]:
+    """From the reviews that hold: one label for each photograph, and what was left out.
+
+    `evaluated`: sha256 of photographs that models are measured on: learning from one would be leakage.
+    """
+    found: dict[str, LabelledPhoto] = {}
+    excluded: list[Excluded] = []
+    conflicting: set[str] = set()
+    for review in reviews:
+        if (reason := _unusable(review, evaluated)) is not None:
+            excluded.append(Excluded(sha256=review.sha256, key=review.key, reason=reason))
+            continue
+        photo = _photo(review)
+        known = found.setdefault(photo.sha256, photo)
+        if known.tampered != photo.tampered:
+            conflicting.add(photo.sha256)
+    for sha in sorted(conflicting):
+        excluded.append(Excluded(sha256=sha, key=found.pop(sha).key, reason="reviews of the same bytes conflict"))
+    return [found[sha] for sha in sorted(found)], excluded
+
+
+def _unusable(review: Review, evaluated: Collection[str]) -> str | None:
+    if review.decision is None or review.decision is Decision.UNSURE:
+        return "nobody is sure"
+    if review.sha256 is None:
+        return "its bytes were never scored"
+    return "models are measured on it" if review.sha256 in evaluated else None
+
+
+def _photo(review: Review) -> LabelledPhoto:
+    return LabelledPhoto(
+        sha256=review.sha256 or "",
+        container=review.container,
+        key=review.key,
+        version_id=review.version_id,
+        tampered=review.decision is Decision.CONFIRMED,
+        score=review.score,
+        fingerprint=review.fingerprint,
+    )

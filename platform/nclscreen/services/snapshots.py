@@ -1,0 +1,144 @@
+"""The snapshot of a run: reviewed photographs as files, with hashes, so that what was learnt from stays known."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jobs.domain.access import ProjectName
+from jobs.errors import InvalidSource, StorageError
+from jobs.retraining.labelled import Excluded, LabelledPhoto, choose
+from ncl_model.errors import ImageUnreadable
+from ncl_model.imaging.decoding import image_format
+from ncl_model.writing import replacing
+from nclscreen.catalog.snapshot_archive import SnapshotArchive
+from nclscreen.services.retrain_request import RetrainRequest
+from nclscreen.wiring import Wiring
+
+_ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "GIF": ".gif"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """What a run learns from and is judged by."""
+
+    #: over all that is in it
+    sha256: str
+    #: counts, base sources with their hashes, photographs left out with their reasons; plain JSON types
+    contents: dict[str, Any]
+    #: folder with an index.csv of reviewed false alarms to train on; None without any
+    train: Path | None
+    #: the same of photographs that are kept for judging
+    held_out: Path | None
+
+
+def take_snapshot(
+    wiring: Wiring, request: RetrainRequest, project: ProjectName, folder: Path, going_on: Callable[[], None]
+) -> Snapshot:
+    """Gather and freeze; what is there from an earlier try is not fetched again. `going_on` is called often.
+
+    Raises OSError, StorageUnavailable. A photograph that cannot be read any more is left out, with the reason.
+    """
+    done = folder / "snapshot.json"
+    if done.exists():
+        return _read(done)
+    evaluated = _hashes(request.evaluate, going_on)
+    chosen, excluded = choose(wiring.reviews.standing(project), evaluated)
+    kept: list[tuple[LabelledPhoto, str]] = []
+    archive = wiring.snapshot_archive
+    for photo in chosen:
+        going_on()
+        name = _fetch(wiring, photo, folder / "images", archive)
+        if isinstance(name, Excluded):
+            excluded.append(name)
+        else:
+            kept.append((photo, name))
+    # learnt from: what people called authentic; a confirmed one has no mask, and is for judging
+    train = [(photo, name) for photo, name in kept if not photo.held_out and not photo.tampered]
+    judged = [(photo, name) for photo, name in kept if photo.held_out or photo.tampered]
+    _write_index(folder / "reviewed", train, request.emphasis)
+    _write_index(folder / "held_out", judged, 1)
+    contents = {
+        "reviewed": len(kept),
+        "false_alarms": sum(not photo.tampered for photo, _ in kept),
+        "confirmed": sum(photo.tampered for photo, _ in kept),
+        "trained_on": len(train),
+        "held_out": len(judged),
+        "photographs": [{"sha256": photo.sha256, "tampered": photo.tampered} for photo, _ in kept],
+        "excluded": [asdict(each) for each in excluded],
+        "base": {path: _hash_of_source(Path(path)) for path in request.data},
+        "evaluated": {path: _hash_of_source(Path(path)) for path in request.evaluate},
+        "emphasis": request.emphasis,
+    }
+    text = json.dumps(contents, sort_keys=True)
+    sha = hashlib.sha256(text.encode()).hexdigest()
+    archive.keep_contents(sha, text)
+    with replacing(done) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return _read(done)
+
+
+def _read(done: Path) -> Snapshot:
+    text = done.read_text(encoding="utf-8")
+    folder = done.parent
+    places = [folder / name if (folder / name / "index.csv").exists() else None for name in ("reviewed", "held_out")]
+    return Snapshot(
+        sha256=hashlib.sha256(text.encode()).hexdigest(), contents=json.loads(text), train=places[0], held_out=places[1]
+    )
+
+
+def _fetch(wiring: Wiring, photo: LabelledPhoto, folder: Path, archive: SnapshotArchive) -> str | Excluded:
+    """The photograph as a file of the folder, and its bytes in the archive, by their hash; gives the file's name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    there = next(iter(folder.glob(f"{photo.sha256}.*")), None)
+    if there is not None:
+        return there.name
+    try:
+        storage = wiring.open_storage(photo.container)
+        data = storage.read(photo.key, version_id=photo.version_id, max_bytes=wiring.settings.max_image_bytes)
+        if hashlib.sha256(data).hexdigest() != photo.sha256:
+            return Excluded(sha256=photo.sha256, key=photo.key, reason="it has changed since it was scored")
+        name = photo.sha256 + _ENDINGS.get(image_format(data), ".img")
+    except (StorageError, InvalidSource, ImageUnreadable) as error:
+        return Excluded(sha256=photo.sha256, key=photo.key, reason=str(error))
+    archive.keep_photograph(photo.sha256, data)
+    with replacing(folder / name) as partial:
+        partial.write_bytes(data)
+    return name
+
+
+def _write_index(folder: Path, photos: Sequence[tuple[LabelledPhoto, str]], times: int) -> None:
+    if not photos:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "index.csv") as partial, partial.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["image", "mask", "group", "label"])
+        for photo, name in photos:
+            for _ in range(times):
+                writer.writerow([f"../images/{name}", "", photo.sha256, int(photo.tampered)])
+
+
+def _hashes(paths: Sequence[str], going_on: Callable[[], None]) -> frozenset[str]:
+    """sha256 of every photograph in these sources."""
+    from ncl_model.data.datasets import find_sources
+
+    found = set()
+    for source in find_sources([Path(path) for path in paths]):
+        for sample in source.samples:
+            going_on()
+            found.add(hashlib.sha256(sample.image.read_bytes()).hexdigest())
+    return frozenset(found)
+
+
+def _hash_of_source(path: Path) -> str:
+    """Of names and sizes: enough to see that a source is another one now."""
+    root = path if path.is_dir() else path.parent
+    files = sorted(each for each in root.rglob("*") if each.is_file())
+    told = "\n".join(f"{each.relative_to(root).as_posix()} {each.stat().st_size}" for each in files)
+    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
