@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
 
+import httpx2
 import pytest
 from sqlalchemy import text
 from support.flow_program import Program, press_ctrl_c, processes_of, wait_until
@@ -112,6 +114,24 @@ def test_up_ends_although_its_ray_is_gone(program: Program) -> None:
 
 def _running(program: Program) -> str:
     return " ".join(" ".join(process.cmdline()) for process in processes_of(program))
+
+
+def test_pages_and_api_are_there_too(program: Program) -> None:
+    running = program.start("up", "--port", "0")
+    assert running.stderr is not None
+    said = ""
+    while "http://" not in said:
+        line = running.stderr.readline()
+        assert line, said
+        said += line
+    found = re.search(r"http://127\.0\.0\.1:\d+", said)
+    assert found, said
+    with httpx2.Client(base_url=found.group()) as client:
+        assert client.get("/readyz").status_code == 200
+        assert "<html" in client.get("/jobs").text
+        with client.stream("GET", "/v1/jobs"):
+            code, _, err = press_ctrl_c(running)
+    assert (code, "Traceback" in err) == (130, False), err
 
 
 def test_up_is_told_to_end_while_its_ray_starts(program: Program) -> None:

@@ -18,12 +18,13 @@ from nclscreen.cli.confirming import Yes
 from nclscreen.cli.folders import check_folder
 from nclscreen.cli.ranking import print_ranking
 from nclscreen.cli.run_view import RunView, run_job
+from nclscreen.cli.serve import Host, Port, served
 from nclscreen.cli.submission_options import Asked, takes_submission
 from nclscreen.documents import job_document
 from nclscreen.interrupts import Terminated, heed_termination
 from nclscreen.quantities import duration_in_words
 from nclscreen.services.report_writing import ReportUnwritable, write_job_report
-from nclscreen.services.session import running_session
+from nclscreen.services.session import Session, running_session
 from nclscreen.services.submission import Submission
 from nclscreen.services.submission import submit as submit_request
 from nclscreen.visible_text import visible_text
@@ -81,8 +82,12 @@ def screen(
         raise typer.Exit(output.FAILED)
 
 
-def up() -> None:
-    """Run the system until Ctrl-C: Ray, the hosted model and the dispatcher that works off submitted jobs."""
+def up(
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    no_pages: Annotated[bool, typer.Option("--no-pages", help="Without pages and API.")] = False,
+) -> None:
+    """Run the system until Ctrl-C: Ray, the hosted model, the dispatcher that works off jobs, pages and API."""
     wiring = wire()
     # what is over by now is no news; what begins and ends between two looks is
     shown = {job.id: job.state for job in wiring.jobs.latest() if job.state in FINAL}
@@ -90,13 +95,19 @@ def up() -> None:
     with suppress(Terminated), running_session(wiring, starting=RunView(wiring).starting) as session:
         output.err.print(f"up: model {wiring.current_model.ref.name}, database {wiring.engine.url.render_as_string()}")
         output.err.print("submit work with: nclscreen submit SOURCE; stop with Ctrl-C (nothing is lost)")
-        while session.running:
-            with suppress(*DATABASE_AWAY):  # the dispatcher says so, and waits for it
-                _tell_changes(wiring.jobs.latest(), shown)
-            session.check()
-            time.sleep(1.0)
-            heed_termination()
+        with served(wiring, host, None if no_pages else port):
+            _follow(wiring, session, shown)
+
+
+def _follow(wiring: Wiring, session: Session, shown: dict[JobId, JobState]) -> None:
+    """Say what becomes of jobs, until the session is over. Raises what ended it."""
+    while session.running:
+        with suppress(*DATABASE_AWAY):  # the dispatcher says so, and waits for it
+            _tell_changes(wiring.jobs.latest(), shown)
         session.check()
+        time.sleep(1.0)
+        heed_termination()
+    session.check()
 
 
 @takes_submission
