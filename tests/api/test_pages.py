@@ -35,7 +35,18 @@ HTMX_SHA256 = "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
 
 def pages_of(job_id: str) -> list[str]:
     job = f"/jobs/{job_id}"
-    return ["/jobs", "/jobs/new", job, f"{job}/gallery", f"{job}/review", f"{job}/images/0", "/settings", "/sign-in"]
+    return [
+        "/jobs",
+        "/models",
+        "/keys",
+        "/jobs/new",
+        job,
+        f"{job}/gallery",
+        f"{job}/review",
+        f"{job}/images/0",
+        "/settings",
+        "/sign-in",
+    ]
 
 
 def test_htmx_is_the_published_one() -> None:

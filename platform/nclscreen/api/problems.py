@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from jobs.access.errors import KeyNotFound, KeyRefused, ProjectNotFound
@@ -104,6 +105,21 @@ def problem_response(status: int, kind: str, detail: str, **members: Any) -> JSO
     return JSONResponse(document | members, status, headers, media_type=_MEDIA_TYPE)
 
 
+def _picture(request: Request, error: Exception) -> Response | None:
+    """For whoever asked for a picture: one that says so, since browsers show those whatever the status."""
+    if not request.headers.get("accept", "").startswith("image/"):
+        return None
+    status, kind = known_problem(error)
+    words = escape(kind.replace("-", " "))
+    text = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 256 192"><rect width="256" height="192" fill="#35373c"/>'
+        f'<text x="128" y="100" fill="#c8cacf" font-family="sans-serif" font-size="14" text-anchor="middle">{words}'
+        "</text></svg>"
+    )
+    headers = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'"}
+    return Response(text, status, headers, media_type="image/svg+xml")
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Have every error leave the application as a problem."""
     for kind in (JobsError, NclModelError):
@@ -120,7 +136,9 @@ def known_problem(error: Exception) -> tuple[int, str]:
     return next((status, kind) for known, status, kind in _KNOWN if isinstance(error, known))
 
 
-async def _told(request: Request, error: Exception) -> JSONResponse:
+async def _told(request: Request, error: Exception) -> Response:
+    if (picture := _picture(request, error)) is not None:
+        return picture
     status, kind = known_problem(error)
     members: dict[str, Any] = {"field": error.field} if isinstance(error, InvalidRequest) else {}
     if isinstance(error, TooManyRequests):

@@ -6,11 +6,13 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from jobs.domain.access import Scope
 from nclscreen.api.admission import needs
-from nclscreen.pages import assets, gallery, image, job, jobs, review, settings, sign_in, steering, submit
+from nclscreen.pages import assets, gallery, image, job, jobs, keys, models, review, settings, sign_in, steering, submit
 
 #: each with the scope that whatever changes something needs; looking needs `read`
 _ROUTERS: tuple[tuple[APIRouter, Scope], ...] = (
     (settings.router, Scope.READ),
+    (models.router, Scope.ADMIN),
+    (keys.router, Scope.ADMIN),
     (submit.router, Scope.SUBMIT),  # before jobs: "new" is no job
     (jobs.router, Scope.SUBMIT),
     (job.router, Scope.SUBMIT),
