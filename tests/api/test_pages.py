@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 from support.preparing import prepare_one
 from support.screened_jobs import ScreenedJob, Shot, screened_job
@@ -16,6 +17,7 @@ from jobs.domain import NewJob
 from jobs.domain.access import DEFAULT_PROJECT, Scope
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
+from nclscreen.pages.adding import ROUTERS
 from nclscreen.pages.assets import asset
 from nclscreen.wiring import Wiring
 
@@ -67,6 +69,19 @@ def test_every_page_is_there_and_forbids_what_is_not_ours(screened: ScreenedJob,
             assert re.match(r"[#?]|/(?!/)", source), (address, source)
         assert "<main" in answer.text
         assert answer.text.count("<h1") == 1, address
+
+
+def test_the_documentation_has_every_page() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "pages.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(/[^`]*)` \|", text, re.MULTILINE))
+    parts = {"/", "/jobs/{id}/progress", "/jobs/{id}/replay"}
+    shown = {
+        route.path.replace("{job_id}", "{id}")
+        for router, _ in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and "GET" in route.methods
+    }
+    assert shown - parts == listed
 
 
 def test_style_and_scripts_may_be_kept_and_change_their_address_with_what_is_in_them(client: TestClient) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
+from support.browsing import Watched, lightness, opened
 from support.made_evidence import evidence
 from support.screened_jobs import Shot, photo_bytes, screened_job
 
@@ -26,38 +24,6 @@ EVIL = (
     "javascript:alert(4)",
     "{{ '7' * 7 }}.jpg",
 )
-_ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-
-@dataclass
-class Watched:
-    """A page and everything it did that a report must not do."""
-
-    page: Page
-    trouble: list[str] = field(default_factory=list)
-
-
-def chromium() -> str:
-    """The browser's file; without one these tests are left out, except in CI, where that is a failure."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    reason = "there is no Chromium: apt-get install chromium"
-    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = chromium()
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=list(_ARGUMENTS))
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -74,26 +40,6 @@ def report_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     page = write_report(root / "out", job=screened.job, verdicts=screened.verdicts, open_storage=screened.open_storage)
     yield page.as_uri()
     screened.close()
-
-
-def opened(browser: Browser, url: str, **options: object) -> Iterator[Watched]:
-    page = browser.new_page(**options)  # type: ignore[arg-type]
-    watched = Watched(page)
-    page.on("dialog", lambda dialog: (watched.trouble.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.on("console", lambda message: watched.trouble.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: watched.trouble.append(f"error: {error}"))
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if request.url == url or request.url.startswith("data:")
-            else watched.trouble.append(f"request: {request.url}")
-        ),
-    )
-    page.goto(url)
-    yield watched
-    page.close()
-    assert watched.trouble == []
 
 
 @pytest.fixture
@@ -189,7 +135,7 @@ def test_nothing_sticks_out_at_any_width(browser: Browser, report_url: str, widt
         ink, paper = watched.page.evaluate(
             "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
         )
-        assert (_lightness(ink) > _lightness(paper)) == (scheme == "dark")
+        assert (lightness(ink) > lightness(paper)) == (scheme == "dark")
 
 
 def test_it_is_complete_without_scripts(browser: Browser, report_url: str) -> None:
@@ -202,8 +148,3 @@ def test_it_is_complete_without_scripts(browser: Browser, report_url: str) -> No
 def test_it_prints(browser: Browser, report_url: str, tmp_path: Path) -> None:
     for watched in opened(browser, report_url):
         assert watched.page.pdf(path=tmp_path / "report.pdf").startswith(b"%PDF")
-
-
-def _lightness(colour: str) -> float:
-    red, green, blue = (float(part) for part in colour.removeprefix("rgb(").rstrip(")").split(",")[:3])
-    return red + green + blue

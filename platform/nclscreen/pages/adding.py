@@ -9,7 +9,7 @@ from nclscreen.api.admission import needs
 from nclscreen.pages import assets, gallery, image, job, jobs, keys, models, review, settings, sign_in, steering, submit
 
 #: each with the scope that whatever changes something needs; looking needs `read`
-_ROUTERS: tuple[tuple[APIRouter, Scope], ...] = (
+ROUTERS: tuple[tuple[APIRouter, Scope], ...] = (
     (settings.router, Scope.READ),
     (models.router, Scope.ADMIN),
     (keys.router, Scope.ADMIN),
@@ -27,5 +27,5 @@ def add_pages(app: FastAPI) -> None:
     """`app`: made by `nclscreen.api.create_app`, which refuses what pages of others send."""
     for open_router in (assets.router, sign_in.router):
         app.include_router(open_router, include_in_schema=False)
-    for router, writing in _ROUTERS:
+    for router, writing in ROUTERS:
         app.include_router(router, dependencies=[Depends(needs(writing))], include_in_schema=False)

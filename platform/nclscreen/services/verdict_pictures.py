@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.verdicts import FoundVerdict
-from nclscreen.pictures import upright_photo
-from nclscreen.pictures.overlay import overlay
+from nclscreen.evidence_text import evidence_of
+from nclscreen.pictures import draw_copies, overlay, upright_photo
 from nclscreen.services.comparison_picture import NoPicture
 from nclscreen.stored_heatmaps import HeatmapMissing, heatmap_reader
 from nclscreen.wiring import Wiring
@@ -23,7 +23,7 @@ _THUMBNAIL = 256
 
 
 class PictureKind(StrEnum):
-    """What is shown."""
+    """What is shown. On an overlay, places that look copied have boxes, with lines between."""
 
     PHOTOGRAPH = "photograph"
     HEATMAP = "heatmap"
@@ -59,7 +59,9 @@ def verdict_picture(wiring: Wiring, found: FoundVerdict, kind: PictureKind, side
     side = min(side, _THUMBNAIL) if kind is PictureKind.THUMBNAIL else side
     photograph = upright_photo(data, side)
     if kind is PictureKind.OVERLAY:
-        photograph = overlay(photograph, _heatmap(wiring, found))
+        evidence = evidence_of(verdict.evidence)
+        copies = () if evidence is None else evidence.copies
+        photograph = draw_copies(overlay(photograph, _heatmap(wiring, found)), copies)
     return _encoded(photograph, "JPEG", scored=scored)
 
 

@@ -15,11 +15,18 @@ const decided = []; // the last one last
 const part = (item, name) => item.querySelector(`template[data-${name}]`).content;
 
 function pictures(item) {
-  if (!item.pictures) {
-    item.pictures = [...part(item, "layers").cloneNode(true).children];
-    item.ready = Promise.allSettled(item.pictures.map((each) => each.decode?.()));
-  }
+  item.pictures ??= [...part(item, "layers").children].map(fetched);
   return item.pictures;
+}
+
+// in a template nothing is fetched, and what is copied out of one is not before it is shown
+function fetched(element) {
+  if (!(element instanceof HTMLImageElement)) return element.cloneNode(true);
+  const image = new Image();
+  for (const { name, value } of element.attributes) if (name !== "src") image.setAttribute(name, value);
+  image.src = element.getAttribute("src");
+  image.decode().catch(() => {}); // shown broken, as it is
+  return image;
 }
 
 function preload() {
@@ -27,7 +34,7 @@ function preload() {
   const place = items.indexOf(current);
   for (const item of items.slice(place + 1, place + 1 + AHEAD)) pictures(item);
   for (const [index, item] of items.entries()) {
-    if (Math.abs(index - place) > KEPT) item.pictures = item.ready = undefined;
+    if (Math.abs(index - place) > KEPT) item.pictures = undefined;
   }
   if (place > items.length - 6) extend();
 }
@@ -40,9 +47,14 @@ function show(item) {
   link.setAttribute("aria-current", "true");
   stage.show(pictures(item));
   panel.replaceChildren(part(item, "panel").cloneNode(true));
-  item.scrollIntoView({ block: "nearest", inline: "center" });
   history.replaceState(null, "", link.href);
   announce(`${item.dataset.review || "unreviewed"}: ${link.textContent.trim()}`);
+  // what nobody waits for comes behind the frame in which the image is seen
+  requestAnimationFrame(() => setTimeout(settle));
+}
+
+function settle() {
+  current.scrollIntoView({ block: "nearest", inline: "center" });
   preload();
 }
 
