@@ -33,7 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield found
 
 
-ALL = ("/jobs", "/jobs/new", "", "/gallery", "/review", "/images/0", "/settings", "/sign-in")
+ALL = ("/jobs", "/models", "/keys", "/jobs/new", "", "/gallery", "/review", "/images/0", "/settings", "/sign-in")
 
 
 def address(site: Site, path: str) -> str:
