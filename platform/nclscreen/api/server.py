@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from jobs.errors import JobsError
 from nclscreen.wiring import Wiring
 
+#: callers that wait until the server is there
+_WAITING = 128
 #: for requests that are under way when the server ends; event streams would never end by themselves
 _GRACE_S = 2
 
@@ -34,6 +36,7 @@ def listening_socket(wiring: Wiring, host: str, port: int) -> socket.socket:
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
+        found.listen(_WAITING)  # whoever is told the address may come at once
     except OSError as error:
         found.close()
         raise AddressRefused(
