@@ -50,11 +50,13 @@ TIMES = 40
 _FILL = """
 INSERT INTO verdicts (job_id, ordinal, container, key, key_hash, score, flagged, reused, tampered_area, tampered_areas,
                       width, height, sha256, size, recorded_at, model_key, review, case_name)
-SELECT CAST(:job AS text), i, 's3://archive', '2026/' || (i % 12) || '/photograph-' || lpad(CAST(i AS text), 9, '0') || '.jpg',
+SELECT CAST(:job AS text), i, 's3://archive',
+       '2026/' || (i % 12) || '/photograph-' || lpad(CAST(i AS text), 9, '0') || '.jpg',
        md5(CAST(:job AS text) || i), r.score, r.score >= 0.9, false, r.score, decode(repeat('8000', 16), 'hex'),
        4000, 3000, md5(CAST(i AS text)) || md5(CAST(:job AS text)), 100000 + i, 1764200000, 1,
        CASE WHEN r.score >= 0.9 AND i % 10 = 0 THEN 'rejected' END, 'claim-' || (i / 20)
-FROM generate_series(0, :rows - 1) AS i, LATERAL (SELECT (hashint8(CAST(i AS bigint) * 7919 + :seed) & 1048575) / 1048576.0 AS score) r
+FROM generate_series(0, :rows - 1) AS i,
+     LATERAL (SELECT (hashint8(CAST(i AS bigint) * 7919 + :seed) & 1048575) / 1048576.0 AS score) r
 """
 
 
