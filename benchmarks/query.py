@@ -41,6 +41,7 @@ from jobs.sql.database import create_database_engine, reading, writing  # noqa: 
 from jobs.verdicts import VerdictFilter, VerdictStore  # noqa: E402
 from jobs.verdicts.cases import CaseFilter  # noqa: E402
 from jobs.verdicts.replay import Replay  # noqa: E402
+from jobs.verdicts.replay_table import ReplayTable  # noqa: E402
 from jobs.verdicts.statements import place_of  # noqa: E402
 
 JOBS = 10
@@ -101,6 +102,9 @@ def far(engine: Engine, store: VerdictStore, wanted: VerdictFilter, pages: int) 
 def questions(engine: Engine, jobs: list[JobId], rows: int) -> dict[str, Callable[[], Any]]:
     """By name."""
     store, job = VerdictStore(engine), jobs[1]
+    began = time.perf_counter()
+    table = ReplayTable.load(engine, job)
+    print(f"{len(table.scores):,} images read into memory in {time.perf_counter() - began:.1f} s", flush=True)
     desk = VerdictStore(engine, project=ProjectName("desk"))
     flagged = VerdictFilter(job_id=job, flagged=True)
     unreviewed = VerdictFilter(job_id=job, flagged=True, review=ReviewState.UNREVIEWED)
@@ -134,6 +138,7 @@ def questions(engine: Engine, jobs: list[JobId], rows: int) -> dict[str, Callabl
         "histogram of a job": lambda: store.score_histogram(job),
         "replay, score alone": lambda: store.replay(job, Replay(score=0.95)),
         "replay, score and area": lambda: store.replay(job, Replay(score=0.95, area=0.3)),
+        "the same from memory": lambda: table.counts(Replay(score=0.95, area=0.3)),
     }
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from jobs.domain.access import Project
 from jobs.lifecycle.job_store import JobStore
 from jobs.verdicts import VerdictStore
+from jobs.verdicts.replay_table import ReplayTables
 from ncl_model.imaging.guarded_decoding import GuardedDecoder
 from nclscreen.catalog import InstalledModel, ModelVersions
 from nclscreen.catalog.champions import Champions
@@ -51,6 +52,10 @@ class ProjectWiring(Wiring):
     @cached_property
     def _champions(self) -> Champions:
         return self._whole._champions
+
+    @cached_property
+    def replay_tables(self) -> ReplayTables:
+        return self._whole.replay_tables
 
     @cached_property
     def versions(self) -> ModelVersions:

@@ -15,6 +15,7 @@ from jobs.retraining.run_store import RunStore
 from jobs.reviews import ReviewStore
 from jobs.schedules.schedule_store import ScheduleStore
 from jobs.verdicts import VerdictStore
+from jobs.verdicts.replay_table import ReplayTable, ReplayTables
 from jobs.webhooks.outbox import WebhookOutbox
 
 
@@ -37,6 +38,10 @@ class Stores:
     @cached_property
     def registry(self) -> ModelRegistry:
         return ModelRegistry(self.engine)
+
+    @cached_property
+    def replay_tables(self) -> ReplayTables:
+        return ReplayTables(lambda job_id: ReplayTable.load(self.engine, job_id))
 
     @cached_property
     def schedules(self) -> ScheduleStore:

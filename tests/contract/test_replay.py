@@ -12,6 +12,7 @@ from support.builders import FINGERPRINT, Bench, entry, ready_job, scored, unrea
 
 from jobs.domain import JobId, Verdict
 from jobs.verdicts import Replay, Replayed, VerdictStore
+from jobs.verdicts.replay_table import ReplayTable
 from ncl_model.inference.scoring import AREA_CUTOFFS
 
 JOB_THRESHOLD = 0.5
@@ -73,7 +74,9 @@ def test_counts_are_those_of_the_verdicts(
 ) -> None:
     store, rule = VerdictStore(bench.engine), Replay(score=score, area=area, cutoff=cutoff)
     job_id = screened(bench, found)
-    assert store.replay(job_id, rule) == expected([each.verdict for each in store.of_job(job_id)], rule)
+    counted = expected([each.verdict for each in store.of_job(job_id)], rule)
+    assert store.replay(job_id, rule) == counted
+    assert ReplayTable.load(bench.engine, job_id).counts(rule) == counted, "and so in memory"
 
 
 def test_the_job_s_own_rule_changes_nothing(bench: Bench) -> None:
@@ -89,7 +92,9 @@ def test_areas_that_were_not_kept_are_told_and_not_called_clean(bench: Bench) ->
 
 
 def test_a_job_without_verdicts(bench: Bench) -> None:
-    counted = VerdictStore(bench.engine).replay(JobId("nobody"), Replay(score=0.4, area=0.25))
+    rule = Replay(score=0.4, area=0.25)
+    counted = VerdictStore(bench.engine).replay(JobId("nobody"), rule)
+    assert ReplayTable.load(bench.engine, JobId("nobody")).counts(rule) == counted
     assert counted == Replayed(scored=0, failed=0, flagged=0, would_flag=0, added=0, removed=0, unknown=0)
 
 

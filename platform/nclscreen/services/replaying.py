@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.domain import Job
+from jobs.domain.states import JobState
 from jobs.verdicts import Replay, Replayed
 from nclscreen.services import checks
 from nclscreen.wiring import Wiring
@@ -47,4 +48,12 @@ def replay(wiring: Wiring, request: ReplayRequest) -> ReplayView:
     job = wiring.jobs.get(request.job_id)
     threshold = job.threshold if request.threshold is None else request.threshold
     rule = checks.parsed("cutoff", lambda: Replay(score=threshold, area=request.min_area, cutoff=request.cutoff))
-    return ReplayView(job=job, rule=rule, counts=wiring.verdicts.replay(job.id, rule))
+    return ReplayView(job=job, rule=rule, counts=_counted(wiring, job, rule))
+
+
+def _counted(wiring: Wiring, job: Job, rule: Replay) -> Replayed:
+    """From memory where the job is over and was asked about before, else from SQL: the same counts."""
+    # rows of a job that is being deleted go, and those of one that was cancelled may come still
+    settled = job.state in (JobState.COMPLETED, JobState.FAILED)
+    table = wiring.replay_tables.find(job.id, job.counts.done) if settled else None
+    return wiring.verdicts.replay(job.id, rule) if table is None else table.counts(rule)
