@@ -1,0 +1,115 @@
+"""The client against the application on a real socket; and that it brings nothing of the system along."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from support.page_server import Site, site_with
+from support.screened_jobs import Shot, photo_bytes
+
+from jobs.domain.access import DEFAULT_PROJECT, Scope
+from jobs.errors import ErrorCode
+from nclscreen.client import ApiError, ApiUnreachable, Client
+
+IMAGES = 1203
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    data = photo_bytes()
+    shots = [Shot(key=f"{i:04d} ä.jpg", score=i / IMAGES, data=data, keep_heatmap=i > 1190) for i in range(IMAGES)]
+    shots.append(Shot(key="broken.jpg", code=ErrorCode.CORRUPT))
+    with site_with(tmp_path_factory.mktemp("client"), shots) as found:
+        yield found
+
+
+@pytest.fixture
+def client(site: Site) -> Iterator[Client]:
+    with Client(site.url) as found:
+        yield found
+
+
+def test_verdicts_come_page_by_page(site: Site, client: Client) -> None:
+    job = client.job(site.job.job.id)
+    assert (job.state, job.is_over, job.counts["total"]) == ("completed", True, IMAGES + 1)
+    everything = list(client.verdicts(job=job.id))
+    assert len(everything) == IMAGES + 1
+    flagged = list(client.verdicts(job=job.id, flagged=True, min_score=0.9))
+    assert [each.score for each in flagged] == sorted((each.score or 0 for each in flagged), reverse=True)
+    assert flagged[0].key == f"{IMAGES - 1:04d} ä.jpg"
+    assert [each.error_code for each in client.verdicts(job=job.id, failed=True)] == ["corrupt"]
+    assert [each.id for each in client.jobs(state="completed")] == [job.id]
+
+
+def test_reviews_pictures_and_exports(site: Site, client: Client, tmp_path: Path) -> None:
+    (worst,) = client.verdicts(job=site.job.job.id, flagged=True, min_score=0.999)
+    written = client.review(worst.ref, "confirmed", note="two suns", severity=4)
+    assert (written.number, written.decision, written.note) == (1, "confirmed", "two suns")
+    assert client.verdict(worst.ref).review == "confirmed"
+    assert client.undo_review(worst.ref).decision is None
+    assert [each.number for each in client.reviews(worst.ref)] == [1, 2]
+    assert client.picture(worst.ref, "overlay", side=64).startswith(b"\xff\xd8")
+    assert client.picture(worst.ref, "heatmap").startswith(b"\x89PNG")
+    out = tmp_path / "verdicts.parquet"
+    size = client.export(out, kind="parquet", job=site.job.job.id)
+    assert size == out.stat().st_size
+    assert pq.read_table(out).num_rows == IMAGES + 1
+
+
+def test_a_job_is_submitted_once_and_told_what_to_do(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(photo_bytes())
+    made = client.submit(str(tmp_path), token="monday", threshold=0.8, tags=["weekly"])
+    assert client.submit(str(tmp_path), token="monday", threshold=0.8, tags=["weekly"]).id == made.id
+    assert client.tell(made.id, "cancel").state in ("cancelling", "cancelled")
+    heard: list[str] = []
+    assert client.wait(made.id, every_s=0.01, told=lambda job: heard.append(job.state)).is_over
+
+
+def test_refusals_say_why(client: Client, tmp_path: Path) -> None:
+    with pytest.raises(ApiError) as refused:
+        client.job("0000000000000000")
+    assert (refused.value.status, refused.value.kind) == (404, "job-not-found")
+    with pytest.raises(ApiError) as wrong:
+        client.submit(str(tmp_path), threshold=2)
+    assert (wrong.value.status, wrong.value.kind) == (422, "invalid-request")
+    with pytest.raises(ApiError):
+        list(client.verdicts(colour="red", flagged=True))
+    with pytest.raises(ValueError, match="JOB/NUMBER"):
+        client.verdict("17")
+    with pytest.raises(ApiError):
+        client.export(tmp_path / "x.csv", kind="csv", job="nobody")
+    assert list(tmp_path.iterdir()) == [], "no half of a file"
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    with Client("http://127.0.0.1:1", timeout_s=0.5) as client:
+        client._pool.connection_pool_kw["retries"] = False
+        with pytest.raises(ApiUnreachable, match="does not answer"):
+            client.job("x")
+
+
+def test_a_key_is_shown(site: Site) -> None:
+    key, text = site.wiring.keys.create(DEFAULT_PROJECT, "ann", [Scope.READ])
+    try:
+        with Client(site.url, text.text) as client:
+            assert client.job(site.job.job.id).is_over
+            with pytest.raises(ApiError) as refused:
+                client.review(f"{site.job.job.id}/0", "unsure")
+            assert refused.value.kind == "scope-missing"
+        with Client(site.url) as nobody, pytest.raises(ApiError) as unknown:
+            nobody.job(site.job.job.id)
+        assert unknown.value.kind == "key-needed"
+    finally:
+        site.wiring.keys.revoke(key.id)
+
+
+def test_it_brings_nothing_of_the_system_along() -> None:
+    names = ("jobs", "ncl_model", "torch", "ray", "numpy", "sqlalchemy", "fastapi")
+    program = f"import sys, nclscreen.client; print([name for name in {names} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=100)
+    assert done.stdout.strip() == "[]"
