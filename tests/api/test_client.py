@@ -109,7 +109,7 @@ def test_a_key_is_shown(site: Site) -> None:
 
 
 def test_it_brings_nothing_of_the_system_along() -> None:
-    names = ("jobs", "ncl_model", "torch", "ray", "numpy", "sqlalchemy", "fastapi")
+    names = ("jobs", "torch", "ray", "numpy", "sqlalchemy", "fastapi")
     program = f"import sys, nclscreen.client; print([name for name in {names} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=100)
     assert done.stdout.strip() == "[]"

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 import urllib3
 from urllib3.util import Retry
 
+from ncl_model.writing import replacing
 from nclscreen.client.errors import ApiError, ApiUnreachable
 from nclscreen.client.records import Job, Review, Verdict, job_of, review_of, verdict_of
 
@@ -103,19 +104,16 @@ class Client:
 
     def export(self, out: Path, *, kind: Literal["csv", "jsonl", "parquet"], **wanted: Any) -> int:
         """Write verdicts to a file, whole or not at all; gives its bytes. Raises ApiError, OSError."""
-        partial = out.with_name(f".{out.name}.partial")
         try:
             with (
                 self._answer("GET", "/v1/verdicts/export", {**wanted, "format": kind}) as answer,
+                replacing(out) as partial,
                 partial.open("wb") as file,
             ):
                 for part in answer.stream(_CHUNK):
                     file.write(part)
-            partial.replace(out)
         except urllib3.exceptions.HTTPError as error:
             raise ApiUnreachable(f"{self._address} broke off: {error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
         return out.stat().st_size
 
     def _list(self, path: str, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
