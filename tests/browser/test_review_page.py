@@ -206,3 +206,11 @@ def test_it_goes_without_scripts(browser: Browser, small: Site) -> None:
         page.locator("#queue a").nth(2).click()
         assert looked_at(page) == "4.jpg"
     assert decisions(small) == {0: "confirmed", 1: "unsure"}
+
+
+def test_where_nothing_was_decided_nothing_is_taken_back(browser: Browser, small: Site) -> None:
+    with watching(browser, small.page("/review?flagged=true")) as page:
+        page.keyboard.press("z")
+        expect(page.locator("#said")).to_have_text("There is nothing to take back")
+        assert page.get_by_role("alert").count() == 0
+    assert decisions(small) == {}

@@ -101,7 +101,8 @@ function extend() {
 // one after the other, so that each knows what was written before it
 function write(item, makeForm) {
   writing = writing.then(async () => {
-    const { action, body } = makeForm();
+    const { action, body } = makeForm() ?? {};
+    if (!action) return announce("There is nothing to take back");
     let answer;
     try {
       answer = await fetch(action, { method: "POST", body, headers: { "HX-Request": "true" }, keepalive: true });
@@ -116,7 +117,8 @@ function write(item, makeForm) {
 }
 
 function failed(item, words) {
-  item.dataset.review = part(item, "panel").querySelector(".verdict .decision")?.classList.contains("decision-none") ? "" : item.dataset.review;
+  const holds = part(item, "panel").querySelector(".verdict .decision").textContent;
+  item.dataset.review = holds === "unreviewed" ? "" : holds;
   if (decided.includes(item)) decided.splice(decided.indexOf(item), 1);
   count();
   show(item);
@@ -151,11 +153,12 @@ function undo() {
   const item = decided.pop() ?? current;
   count();
   show(item);
+  let there = false;
   write(item, () => {
     const form = part(item, "panel").querySelector("form.undo");
-    const body = new URLSearchParams(form ? new FormData(form) : {});
-    return { action: form?.getAttribute("action") ?? "", body };
-  }).then(() => announce("Taken back"));
+    there = form !== null;
+    return form && { action: form.getAttribute("action"), body: new URLSearchParams(new FormData(form)) };
+  }).then(() => there && announce("Taken back"));
 }
 
 function count() {
