@@ -24,7 +24,7 @@ LOSS = LossConfig(mu=0.3, warmup_steps=0, projection=6, centred=True)
 #: of the weights that were shipped, in float32
 FINGERPRINTS = {
     "small 2": "5980b0e64fd0319db92d821ea818a6210e5125cbecac733049b4d2e430764b94",
-    "experts 1": "ed0bcc8bea9de626b7506be41aa4036eea73cf2d000d907bb1ce58056a07e761",
+    "experts 2": "4743092b5ac76fd31dc6342fb9154de7e65d53b1cc2e096a80475c0441d1338e",
 }
 
 

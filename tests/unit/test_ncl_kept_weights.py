@@ -11,7 +11,7 @@ from support.odd_images import encoded, photo
 from ncl_model.architecture.registry import build_network
 from ncl_model.inference.checkpoint import load_checkpoint, shipped_weights
 from ncl_model.inference.predictor import Predictor
-from ncl_model.training.recipe import TrainConfig
+from ncl_model.training.recipe import FORMER_NAMES, TrainConfig
 from ncl_model.training.warm_start import adopt
 
 KEPT = shipped_weights()
@@ -27,11 +27,14 @@ def test_they_are_of_the_recipes_network_and_a_run_can_go_on_from_them() -> None
     assert adopt(build_network(network).state_dict(), KEPT) == (), "nothing of the network is missing in them"
 
 
-def test_their_recipe_is_read_although_fields_had_other_names_then() -> None:
+def test_their_recipe_is_read_also_by_the_names_that_fields_had_before() -> None:
     said = load_checkpoint(KEPT).provenance["recipe"]
     read = TrainConfig.from_dict(said)
-    assert {"batch", "held_out"} <= said.keys()
-    assert (read.batch_size, read.val_fraction, read.crop_size) == (said["batch"], said["held_out"], said["size"])
+    assert (read.batch_size, read.val_fraction) == (said["batch_size"], said["val_fraction"])
+    before = {now: then for then, now in FORMER_NAMES.items()}
+    formerly = {before.get(name, name): value for name, value in said.items()}
+    assert {"batch", "held_out"} <= formerly.keys()
+    assert TrainConfig.from_dict(formerly) == read
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
