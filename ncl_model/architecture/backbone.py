@@ -33,6 +33,8 @@ _SRM = (
 _SRM_DIVISORS = (2.0, 4.0, 12.0)
 #: residuals are clipped to +-8 grey levels, then scaled to about +-2: strong edges must not drown the noise
 _SRM_CLIP = 8.0
+#: pixels to each side that a high-pass map looks at
+FILTER_REACH = 2
 
 
 class Features(NamedTuple):
@@ -56,9 +58,12 @@ class ResidualFilters(nn.Module):
         self.register_buffer("kernels", kernels.unsqueeze(1).repeat(3, 1, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        padded = F.pad(pixels, (2, 2, 2, 2), mode="replicate")
-        maps = F.conv2d(padded, self.kernels, groups=3)
-        return maps.clamp(-_SRM_CLIP, _SRM_CLIP) * (2.0 / _SRM_CLIP)
+        return self.inside(F.pad(pixels, (FILTER_REACH,) * 4, mode="replicate"))
+
+    def inside(self, pixels: Tensor) -> Tensor:
+        """The maps of all pixels but the outermost ``FILTER_REACH``: (B, 3, H + 4, W + 4) to (B, 9, H, W)."""
+        maps = F.conv2d(pixels, self.kernels, groups=3)
+        return maps.clamp_(-_SRM_CLIP, _SRM_CLIP).mul_(2.0 / _SRM_CLIP)
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:

@@ -10,7 +10,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ncl_model.architecture.backbone import Block, conv_bn_relu
 
@@ -24,6 +23,8 @@ _STEPS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20)
 _LUMA = (0.299, 0.587, 0.114)
 #: channels of ``CompressionFeatures``
 FEATURES = BLOCK * BLOCK + _LOWEST * len(_STEPS)
+#: rows of blocks worked on at once on a CPU
+_ROWS = 8
 
 
 class CompressionFeatures(nn.Module):
@@ -50,14 +51,28 @@ class CompressionFeatures(nn.Module):
         self.register_buffer("frequencies", 2 * math.pi / torch.tensor(_STEPS, dtype=torch.float32), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.of_luma((pixels.float() * self.luma).sum(1, keepdim=True))
+        return self.of_luma(self.luma_of(pixels))
+
+    def luma_of(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) RGB to (B, 1, H, W) float32, both in 0-255."""
+        return (pixels.float() * self.luma).sum(1, keepdim=True)
 
     def of_luma(self, luma: Tensor) -> Tensor:
-        """The same of (B, 1, H, W) float32 luma in 0-255."""
-        levels = luma - 128.0
-        coefficients = F.conv2d(levels, self.basis, stride=BLOCK)
-        combs = [torch.cos(coefficients[:, self.lowest] * frequency) for frequency in self.frequencies]
-        return torch.cat([torch.log1p(coefficients.abs()) * 0.5, *combs], dim=1)
+        """The features of (B, 1, H, W) float32 luma in 0-255, channels last."""
+        count, _, height, width = luma.shape
+        rows, columns = height // BLOCK, width // BLOCK
+        features = luma.new_empty((count, rows, columns, FEATURES))
+        # some rows of blocks at a time, so that what lies between stays in a CPU's caches
+        step = _ROWS if luma.device.type == "cpu" else rows
+        for top in range(0, rows, step):
+            below = min(rows, top + step)
+            part = luma[:, 0, top * BLOCK : below * BLOCK, : columns * BLOCK] - 128.0
+            blocks = part.view(count, below - top, BLOCK, columns, BLOCK).transpose(2, 3)
+            coefficients = blocks.reshape(count, below - top, columns, BLOCK * BLOCK) @ self.basis
+            features[:, top:below, :, : BLOCK * BLOCK] = torch.log1p(coefficients.abs()).mul_(0.5)
+            angles = coefficients[..., self.lowest].unsqueeze(-2) * self.frequencies.view(-1, 1)
+            features[:, top:below, :, BLOCK * BLOCK :] = angles.cos_().flatten(-2)
+        return features.permute(0, 3, 1, 2)
 
 
 class CompressionStream(nn.Module):
@@ -80,8 +95,8 @@ class CompressionStream(nn.Module):
 
 
 def _dct_basis() -> Tensor:
-    """(64, 1, 8, 8): the orthonormal two-dimensional DCT-II, rows of frequencies first, as JPEG defines it."""
+    """(64 pixels, 64 frequencies): the orthonormal two-dimensional DCT-II of a block, row by row, as in JPEG."""
     k = torch.arange(BLOCK, dtype=torch.float64)
     rows = torch.cos((2 * k.unsqueeze(0) + 1) * k.unsqueeze(1) * math.pi / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
     rows[0] /= math.sqrt(2)
-    return torch.einsum("ux,vy->uvxy", rows, rows).reshape(-1, 1, BLOCK, BLOCK).float()
+    return torch.einsum("ux,vy->uvxy", rows, rows).reshape(BLOCK * BLOCK, -1).T.contiguous().float()

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from ncl_model.architecture.backbone import Backbone, ResidualFilters, conv_bn_relu
 from ncl_model.architecture.config import CANVAS_MULTIPLE, NclConfig
 from ncl_model.architecture.decoder import RATES, DecoderStage, Pyramid
+from ncl_model.architecture.inputs import prepared
 from ncl_model.architecture.network import ExpertOutput, ImageHead, NclOutput, initialise
 from ncl_model.architecture.relative import Relative, Sizes, valid_cells
 from ncl_model.architecture.traces import Blocks, TraceExpert
@@ -73,14 +74,8 @@ class PixelExpert(nn.Module):
 
     def _prepared(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         """Normalised colours and high-pass maps; the logarithm of the maps' energy by cells of 8 pixels."""
-        with torch.autocast(device_type=pixels.device.type, enabled=False):
-            values = pixels.float()
-            colours = (values - self.mean) / self.std
-            if self.residual is None:
-                return colours, None
-            maps = self.residual(values)
-            energy = torch.log(F.avg_pool2d(maps.square(), _NOISE_CELL) + 1e-4)
-            return torch.cat([colours, maps], dim=1), energy
+        inputs, energy = prepared(pixels, self.mean, self.std, self.residual, _NOISE_CELL)
+        return inputs, None if energy is None else torch.log(energy + 1e-4)
 
 
 class ExpertsNetwork(nn.Module):

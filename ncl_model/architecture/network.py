@@ -16,6 +16,7 @@ from ncl_model.architecture.backbone import Backbone, Features, ResidualFilters
 from ncl_model.architecture.compression import CompressionStream
 from ncl_model.architecture.config import CANVAS_MULTIPLE, NclConfig
 from ncl_model.architecture.decoder import RATES, Decoder, Pyramid
+from ncl_model.architecture.inputs import prepared
 
 #: probability of "tampered" an untrained network starts from; most pixels are authentic
 _PRIOR_LOGIT = -2.0
@@ -136,16 +137,8 @@ class NclNetwork(nn.Module):
         return NclOutput(logits, features.stage1, image)
 
     def prepare(self, pixels: Tensor) -> Tensor:
-        """Normalised RGB and, if configured, the high-pass maps: (B, 3 or 12, H, W) float32.
-
-        Kept in float32 under autocast: residuals of a few grey levels vanish in bfloat16's eight bits.
-        """
-        with torch.autocast(device_type=pixels.device.type, enabled=False):
-            values = pixels.float()
-            colours = (values - self.mean) / self.std
-            if self.residual is None:
-                return colours
-            return torch.cat([colours, self.residual(values)], dim=1)
+        """Normalised RGB and, if configured, the high-pass maps: (B, 3 or 12, H, W) float32."""
+        return prepared(pixels, self.mean, self.std, self.residual)[0]
 
     def _join(self, features: Features, pixels: Tensor) -> Features:
         """The compression stream, where there is one, beside the features of its stride and of the encoder."""

@@ -49,8 +49,10 @@ class TraceExpert(nn.Module):
         """
         height, width = pixels.shape[2:]
         cells = valid_cells(sizes, BLOCK) or [(height // BLOCK, width // BLOCK)] * len(pixels)
+        with torch.autocast(device_type=pixels.device.type, enabled=False):
+            luma = self.features.luma_of(pixels)
         first, second = (
-            self._on(pixels, None if grids is None else grids[:, i], _layer(blocks, i), cells) for i in range(2)
+            self._on(luma, None if grids is None else grids[:, i], _layer(blocks, i), cells) for i in range(2)
         )
         early = self.before(self.both(torch.cat([first, second], dim=1)))
         x = self.after(self.merge(self.relative(early, sizes)))
@@ -63,14 +65,14 @@ class TraceExpert(nn.Module):
         """The convolutions that give logits."""
         return [self.stride8.head, self.stride4.head]
 
-    def _on(self, pixels: Tensor, phases: Tensor | None, blocks: Blocks, cells: Sequence[tuple[int, int]]) -> Tensor:
-        """Narrowed features on one grid per image, (B, channels, H/8, W/8), moved to where they belong."""
-        with torch.autocast(device_type=pixels.device.type, enabled=False):
+    def _on(self, luma: Tensor, phases: Tensor | None, blocks: Blocks, cells: Sequence[tuple[int, int]]) -> Tensor:
+        """Narrowed features of (B, 1, H, W) luma on one grid per image, (B, channels, H/8, W/8), where they belong."""
+        with torch.autocast(device_type=luma.device.type, enabled=False):
             # float32: a coefficient of 300 has steps of 2 in bfloat16, and the combs would be noise
             if blocks is None:
-                features = self.features(pixels if phases is None else on_grid(pixels, phases))
+                features = self.features.of_luma(luma if phases is None else on_grid(luma, phases))
             else:
-                features = torch.cat([self._single(pixels, phases, blocks[i], cells[i], i) for i in range(len(pixels))])
+                features = torch.cat([self._single(luma, phases, blocks[i], cells[i], i) for i in range(len(luma))])
         narrowed: Tensor = self.narrow(features)
         if phases is None:
             return narrowed
@@ -79,14 +81,13 @@ class TraceExpert(nn.Module):
         return moved_back(narrowed, phases)
 
     def _single(
-        self, pixels: Tensor, phases: Tensor | None, blocks: Tensor | None, cells: tuple[int, int], index: int
+        self, luma: Tensor, phases: Tensor | None, blocks: Tensor | None, cells: tuple[int, int], index: int
     ) -> Tensor:
         """(1, FEATURES, H/8, W/8) of one image of the batch, from its blocks where it has some."""
         if blocks is not None:
-            return spread(self.features.of_luma(blocks[None, None].float()), cells, pixels.shape[2:])
-        own = pixels[index : index + 1]
-        features: Tensor = self.features(own if phases is None else on_grid(own, phases[index : index + 1]))
-        return features
+            return spread(self.features.of_luma(blocks[None, None].float()), cells, luma.shape[2:])
+        own = luma[index : index + 1]
+        return self.features.of_luma(own if phases is None else on_grid(own, phases[index : index + 1]))
 
 
 def spread(features: Tensor, cells: tuple[int, int], canvas: Sequence[int]) -> Tensor:

@@ -12,8 +12,8 @@ from ncl_model.copy_move.config import CopyMoveConfig
 from ncl_model.copy_move.geometry import Places, moved, reflection
 from ncl_model.copy_move.keypoints import DESCRIPTOR_LENGTH, Keypoints
 
-#: descriptors compared with all others at once
-_ROWS = 512
+#: descriptors compared with all others at once: the products of so many stay in a processor's caches
+_ROWS = 128
 #: where the numbers of a descriptor (4 rows, 4 columns, 8 directions) go when its patch is reflected at its own axis
 _REFLECTED = np.arange(128).reshape(4, 4, 8)[::-1][:, :, (-np.arange(8)) % 8].ravel()
 
@@ -75,17 +75,37 @@ def _neighbours(points: Keypoints, config: CopyMoveConfig, mirrored: bool) -> It
     if count < config.max_repeats + 2:
         return
     theirs = np.ascontiguousarray((points.descriptors[:, _REFLECTED] if mirrored else points.descriptors).T)
-    x, y = points.places.real.astype(np.float32), points.places.imag.astype(np.float32)
+    near, others = _near(points.places, config.least_shift)
+    products = np.empty((min(count, _ROWS), count), np.float32)
     for begin in range(0, count, _ROWS):
-        rows = slice(begin, begin + _ROWS)
-        products = points.descriptors[rows] @ theirs
-        products[(x[rows, None] - x) ** 2 + (y[rows, None] - y) ** 2 < config.least_shift**2] = -1
-        index, best = _largest(products, config.max_repeats + 1)
+        rows = points.descriptors[begin : begin + _ROWS]
+        part = np.matmul(rows, theirs, out=products[: len(rows)])
+        low, high = np.searchsorted(near, (begin, begin + _ROWS))
+        part[near[low:high] - begin, others[low:high]] = -1
+        index, best = _largest(part, config.max_repeats + 1)
         distances = np.sqrt(np.maximum(2 - 2 * best / DESCRIPTOR_LENGTH**2, 1e-6))
         ratios = distances[:, :-1] / distances[:, -1:]
         good = (ratios < config.max_ratio) & (distances[:, :-1] < config.max_distance) & (best[:, :-1] >= 0)
         row, place = np.nonzero(good)
         yield row + begin, index[row, place], ratios[row, place]
+
+
+def _near(places: Places, least: float) -> tuple[Indices, Indices]:
+    """All pairs of keypoints less than ``least`` pixels apart, in both directions, each with itself too; the first of
+    the two rises."""
+    x, y = places.real.astype(np.float32), places.imag.astype(np.float32)
+    order = np.argsort(x, kind="stable")
+    across = x[order]
+    # candidates are those of a strip, a pixel wider than need be
+    low, high = np.searchsorted(across, across - least - 1), np.searchsorted(across, across + least + 1)
+    counts = high - low
+    first = np.repeat(np.arange(len(x)), counts)
+    second = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts) + low[first]
+    first, second = order[first], order[second]
+    close = (x[first] - x[second]) ** 2 + (y[first] - y[second]) ** 2 < least**2
+    first, second = first[close], second[close]
+    rising = np.argsort(first, kind="stable")
+    return first[rising], second[rising]
 
 
 def _largest(products: NDArray[np.float32], count: int) -> tuple[Indices, Floats]:

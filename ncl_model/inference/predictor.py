@@ -29,6 +29,7 @@ from ncl_model.inference.evidence import Evidence
 from ncl_model.inference.expert_statistics import statistics
 from ncl_model.inference.folding import fold_batch_norms
 from ncl_model.inference.judging import Judgement, judged
+from ncl_model.inference.processor import one_blas_thread
 from ncl_model.inference.scoring import AREA_CUTOFFS, Rule, tampered_areas, to_heatmap
 
 #: images of one canvas shape that ``localize`` sends through the network together
@@ -106,11 +107,12 @@ class Predictor:
     ) -> Self:
         """Load a checkpoint (None: the shipped weights) and build its network.
 
-        ``threads`` sets torch's CPU threads for the whole process. Raises the errors of
-        ``load_checkpoint``, and ValueError for an unknown precision.
+        ``threads`` sets torch's CPU threads for the whole process; numpy gets one, see ``one_blas_thread``. Raises the
+        errors of ``load_checkpoint``, and ValueError for an unknown precision.
         """
         if threads is not None:
             torch.set_num_threads(threads)
+        one_blas_thread()
         path = shipped_weights() if path is None else path
         checkpoint = load_checkpoint(path)
         return cls(checkpoint.build(path), checkpoint, precision, device)

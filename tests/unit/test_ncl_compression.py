@@ -52,6 +52,22 @@ def test_the_transform_keeps_energy() -> None:
     assert torch.allclose(basis @ basis.t(), torch.eye(64), atol=1e-6)
 
 
+@pytest.mark.parametrize("rows", [1, 8, 9, 20])
+def test_features_made_some_rows_at_a_time_are_those_of_a_slow_transform(rows: int) -> None:
+    luma = torch.rand((2, 1, rows * BLOCK, 3 * BLOCK), generator=torch.Generator().manual_seed(rows)) * 255
+    network = CompressionFeatures()
+    features = network.of_luma(luma)
+    assert features.shape == (2, FEATURES, rows, 3)
+    u = np.arange(8)
+    cosines = np.cos((2 * u[None] + 1) * u[:, None] * np.pi / 16) * np.where(u == 0, np.sqrt(1 / 8), 0.5)[:, None]
+    for image, row, column in [(0, 0, 0), (1, rows - 1, 2), (0, rows // 2, 1)]:
+        block = luma[image, 0, row * 8 : row * 8 + 8, column * 8 : column * 8 + 8].double().numpy() - 128
+        coefficients = (cosines @ block @ cosines.T).ravel()
+        slow = [np.log1p(np.abs(coefficients)) / 2]
+        slow += [np.cos(coefficients[network.lowest.numpy()] * float(each)) for each in network.frequencies]
+        np.testing.assert_allclose(features[image, :, row, column].numpy(), np.concatenate(slow), atol=2e-3)
+
+
 @pytest.mark.parametrize(("step_index", "step"), [(4, 6), (7, 10), (10, 16)])
 def test_an_earlier_quantisation_shows_in_its_own_comb(step_index: int, step: int) -> None:
     before = photo()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,14 @@ def test_auto_follows_the_processor_and_a_named_one_stays(
     cpu = torch.device("cpu")
     assert precision_on(recipe(precision="auto"), cpu) == expected
     assert precision_on(recipe(precision="float32"), cpu) == "float32"
+
+
+def test_numpy_multiplies_in_one_thread_and_torch_in_its_own() -> None:
+    """In a process of its own: it is a setting of the whole process."""
+    program = (
+        "import torch, numpy, threadpoolctl as t; from ncl_model.inference.processor import one_blas_thread;"
+        "torch.set_num_threads(2); one_blas_thread();"
+        "print([p['num_threads'] for p in t.threadpool_info() if p['user_api'] == 'blas'], torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[1] 2"

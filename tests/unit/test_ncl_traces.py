@@ -152,7 +152,7 @@ def test_without_grids_blocks_begin_at_the_first_pixel(photograph: Pixels) -> No
 
 def test_features_are_float32_under_autocast(photograph: Pixels) -> None:
     expert, seen = lively(), []
-    expert.features.register_forward_hook(lambda *call: seen.append(call[2]))
+    expert.narrow.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     pixels, grids = pictures(photograph[:64, :64]), torch.tensor([[[3, 5], [0, 0]]])
     with torch.no_grad():
         expert(pixels, None, grids)
