@@ -72,3 +72,5 @@ class Review:
     flagged: bool
     #: of the model
     fingerprint: str
+    #: reviews that were given together have one; None: given alone, or taken back
+    bulk: str | None = None

@@ -41,15 +41,38 @@ class ReviewStore:
         """
         return self._append(found, lambda said: _said_anew(new), expected)
 
-    def undo(self, found: FoundVerdict, reviewer: str, *, expected: int | None = None) -> Review:
+    def add_of_bulk(self, found: FoundVerdict, new: NewReview, bulk: str) -> Review:
+        """Write one of many reviews that are given together.
+
+        Raises ReviewConflict where another decision holds by now than `found` says.
+        """
+
+        def said_together(said: list[Review]) -> dict[str, Any]:
+            if found.review != (said[-1].decision if said else None):
+                raise ReviewConflict(str(found.ref), len(said))
+            return _said_anew(new) | {"bulk": bulk}
+
+        return self._append(found, said_together, None)
+
+    def of_bulk(self, bulk: str) -> Iterator[VerdictRef]:
+        """The images that a bulk of reviews was about, in flat memory."""
+        after = VerdictRef(job_id=JobId(""), ordinal=-1)
+        while chunk := self._bulk_chunk(bulk, after):
+            yield from chunk
+            after = chunk[-1]
+
+    def undo(
+        self, found: FoundVerdict, reviewer: str, *, expected: int | None = None, bulk: str | None = None
+    ) -> Review:
         """Take the last decision back, by a new row: what was said before it holds again.
 
-        Raises NothingToUndo where nothing holds, and ReviewConflict as `add` does.
+        `bulk`: only where the decision that holds is of this bulk. Raises NothingToUndo where no such thing
+        holds, and ReviewConflict as `add` does.
         """
 
         def taken_back(said: list[Review]) -> dict[str, Any]:
             standing = _standing(said)
-            if not standing:
+            if not standing or (bulk is not None and standing[-1].bulk != bulk):
                 raise NothingToUndo(str(found.ref))
             return _said_again(standing[-2] if len(standing) > 1 else None, reviewer) | {"undoes": standing[-1].number}
 
@@ -134,6 +157,13 @@ class ReviewStore:
         with reading(self._engine) as connection:
             return [_review(row) for row in connection.execute(wanted.limit(_CHUNK))]
 
+    def _bulk_chunk(self, bulk: str, after: VerdictRef) -> list[VerdictRef]:
+        place = (reviews.c.job_id, reviews.c.ordinal)
+        wanted = select(*place).where(reviews.c.bulk == bulk, tuple_(*place) > tuple_(after.job_id, after.ordinal))
+        with reading(self._engine) as connection:
+            rows = connection.execute(wanted.order_by(*place).limit(_CHUNK))
+            return [VerdictRef(job_id=JobId(row.job_id), ordinal=row.ordinal) for row in rows]
+
     def _chunk(self, job_id: JobId, after: int) -> list[Review]:
         wanted = select(reviews).where(*_last(job_id), reviews.c.ordinal > after).order_by(reviews.c.ordinal)
         with reading(self._engine) as connection:
@@ -209,4 +239,5 @@ def _review(row: Row[Any]) -> Review:
         score=row.score,
         flagged=row.flagged,
         fingerprint=row.model_fingerprint,
+        bulk=row.bulk,
     )

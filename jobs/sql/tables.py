@@ -306,4 +306,7 @@ reviews = Table(
     Column("score", Double),
     Column("flagged", Boolean, nullable=False),
     Column("model_fingerprint", Text, nullable=False),
+    # reviews that were given together have one
+    Column("bulk", Text),
+    partial_index("ix_reviews_bulk", "bulk", "job_id", "ordinal", where="bulk IS NOT NULL"),
 )

@@ -70,6 +70,7 @@ def review_document(review: Review) -> dict[str, Any]:
         "note": review.note,
         "severity": review.severity,
         "undoes": review.undoes,
+        "bulk": review.bulk,
         "created_at": instant(review.created_at),
         "container": review.container,
         "key": review.key,

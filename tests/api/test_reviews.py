@@ -77,3 +77,29 @@ def test_a_job_s_reviews_in_pages_and_counted(screened: ScreenedJob, client: Tes
     assert client.get("/v1/jobs/0000000000000000/reviews").status_code == 404
     left = client.get("/v1/verdicts", params={"flagged": True, "review": "unreviewed"}).json()
     assert [each["key"] for each in left["data"]] == ["d.jpg"]
+
+
+def test_all_that_pass_a_filter_are_counted_decided_on_and_taken_back(
+    screened: ScreenedJob, client: TestClient
+) -> None:
+    address = "/v1/verdicts/reviews"
+    client.post(place(screened, 0), json={"decision": "rejected", "reviewer": "ann"})
+    asked = {"filter": {"job": screened.job.id, "flagged": True, "review": "unreviewed"}, "decision": "confirmed"}
+    summary = f"/v1/jobs/{screened.job.id}/reviews/summary"
+    assert client.post(address, json=asked).json() == {"count": 2}
+    wrong = client.post(address, json=asked | {"expected_count": 3})
+    assert (wrong.status_code, wrong.json()["type"]) == (409, "urn:nclscreen:problem:count-changed")
+    assert client.get(summary).json()["reviewed"] == 1
+    done = client.post(address, json=asked | {"expected_count": 2}).json()
+    assert (done["written"], done["passed_over"]) == (2, 0)
+    said = client.get(f"/v1/jobs/{screened.job.id}/reviews").json()["data"]
+    bulks = [(each["decision"], each["bulk"]) for each in said]
+    assert bulks == [("rejected", None), ("confirmed", done["bulk"]), ("confirmed", done["bulk"])]
+    client.post(place(screened, 2), json={"decision": "unsure"})  # a later word stands
+    undone = client.post(f"{address}/{done['bulk']}/undo", json={}).json()
+    assert (undone["written"], undone["passed_over"]) == (1, 1)
+    counted = client.get(summary).json()
+    assert (counted["confirmed"], counted["rejected"], counted["unsure"]) == (0, 1, 1)
+    again = client.post(f"{address}/{done['bulk']}/undo", json={})
+    assert (again.status_code, again.json()["type"]) == (409, "urn:nclscreen:problem:nothing-to-undo")
+    assert client.post(address, json=asked | {"filter": {"colour": "red"}}).status_code == 422

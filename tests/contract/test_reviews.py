@@ -191,3 +191,26 @@ def test_reviews_outlive_their_job(bench: Bench, store: ReviewStore, job: JobId)
         bench.store.get(job)
     assert list(store.of_job(job)) == [review]
     assert store.of(review.ref) == [review]
+
+
+def test_a_bulk_passes_over_what_was_decided_meanwhile(bench: Bench, store: ReviewStore, job: JobId) -> None:
+    seen = [image(bench, job, ordinal) for ordinal in range(3)]
+    store.add(seen[1], by(REJECTED))
+    for found in (seen[0], seen[2]):
+        assert store.add_of_bulk(found, by(CONFIRMED), "b1").bulk == "b1"
+    with pytest.raises(ReviewConflict):
+        store.add_of_bulk(seen[1], by(CONFIRMED), "b1")
+    assert [ref.ordinal for ref in store.of_bulk("b1")] == [0, 2]
+    assert list(store.of_bulk("b2")) == []
+    assert holds(store, job) == {0: CONFIRMED, 1: REJECTED, 2: CONFIRMED}
+
+
+def test_a_bulk_is_taken_back_where_it_holds_again(bench: Bench, store: ReviewStore, job: JobId) -> None:
+    store.add_of_bulk(image(bench, job, 0), by(CONFIRMED), "b1")
+    store.add_of_bulk(image(bench, job, 0), by(UNSURE), "b2")
+    with pytest.raises(NothingToUndo):
+        store.undo(image(bench, job, 0), "ann", bulk="b1")
+    store.undo(image(bench, job, 0), "ann", bulk="b2")
+    assert holds(store, job) == {0: CONFIRMED}
+    store.undo(image(bench, job, 0), "ann", bulk="b1")
+    assert holds(store, job) == {}

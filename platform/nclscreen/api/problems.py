@@ -41,6 +41,7 @@ from jobs.sql.errors import DATABASE_AWAY
 from jobs.webhooks.urls import InvalidWebhook
 from ncl_model.errors import ImageUnreadable, NclModelError
 from nclscreen.api.refusals import NotAdmitted, NotAllowed, TooManyRequests
+from nclscreen.services.bulk_reviewing import CountChanged
 from nclscreen.services.comparison_picture import NoPicture
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.stored_heatmaps import HeatmapMissing
@@ -75,6 +76,7 @@ _KNOWN: Sequence[tuple[type[Exception], int, str]] = (
     (AmbiguousImage, 409, "ambiguous-image"),
     (ReviewConflict, 412, "reviewed-meanwhile"),
     (NothingToUndo, 409, "nothing-to-undo"),
+    (CountChanged, 409, "count-changed"),
     (NothingToRetry, 409, "nothing-to-retry"),
     (TokenReused, 409, "idempotency-key-reused"),
     (RequestRefused, 409, "wrong-state"),

@@ -12,9 +12,10 @@ from jobs.domain.access import Caller, Scope
 from nclscreen.api.admission import Asking
 from nclscreen.api.lists import Paged, PageDocument, Strict
 from nclscreen.api.refusals import NotAllowed
-from nclscreen.api.verdicts import VerdictHere
+from nclscreen.api.verdicts import VerdictHere, VerdictsFilter
 from nclscreen.api.wired import Wired
 from nclscreen.documents import review_document
+from nclscreen.services.bulk_reviewing import count_matching, review_all, undo_bulk
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.services.reviewing import ReviewRequest, job_reviews, review, undo_review
 
@@ -30,6 +31,15 @@ class ReviewBody(Strict):
     reviewer: str | None = Field(None, min_length=1, max_length=100, description=_WHO)
     note: str | None = Field(None, min_length=1, max_length=2000)
     severity: int | None = Field(None, ge=1, le=5, description="1 hardly matters, 5 is as bad as can be")
+
+
+class BulkBody(ReviewBody):
+    """What somebody says of all images that pass a filter."""
+
+    filter: VerdictsFilter = Field(description="which verdicts, as in their list")
+    expected_count: int | None = Field(
+        None, ge=0, description="images that pass, as they were counted; none: count them, and write nothing"
+    )
 
 
 class UndoBody(Strict):
@@ -101,3 +111,20 @@ def list_job_reviews(job_id: str, wanted: Annotated[Paged, Query()], wiring: Wir
 def get_summary(job_id: str, wiring: Wired) -> dict[str, Any]:
     """How many images of a job are flagged, how many reviewed, and what holds for them."""
     return job_reviews(wiring, job_id).document
+
+
+@router.post("/verdicts/reviews")
+def create_reviews(body: BulkBody, caller: Asking, wiring: Wired) -> dict[str, Any]:
+    """Count the images that pass a filter, or say of each what it is. `bulk` in the answer takes all of it back."""
+    wanted = body.filter.on(wiring)
+    if body.expected_count is None:
+        return {"count": count_matching(wiring, wanted)}
+    said = body.model_dump(exclude={"filter", "expected_count"})
+    request = ReviewRequest(**said | {"reviewer": reviewer_of(caller, body.reviewer)})
+    return review_all(wiring, wanted, request, body.expected_count).document
+
+
+@router.post("/verdicts/reviews/{bulk}/undo")
+def undo_reviews(bulk: str, body: UndoBody, caller: Asking, wiring: Wired) -> dict[str, Any]:
+    """Take all reviews of a bulk back, where they still hold, by one more review each."""
+    return undo_bulk(wiring, bulk, reviewer_of(caller, body.reviewer)).document

@@ -49,20 +49,24 @@ class JobReviews:
 
 def review(wiring: Wiring, found: FoundVerdict, request: ReviewRequest) -> Review:
     """Write a review. Raises InvalidRequest, ReviewConflict."""
+    return wiring.reviews.add(found, new_review(request), expected=request.expected)
+
+
+def new_review(request: ReviewRequest) -> NewReview:
+    """What is to be written. Raises InvalidRequest."""
     if request.severity is not None and request.severity not in SEVERITIES:
         raise InvalidRequest("severity", f"{request.severity} is not from {SEVERITIES[0]} to {SEVERITIES[-1]}")
-    new = NewReview(
+    return NewReview(
         decision=request.decision,
-        reviewer=_name(request.reviewer),
+        reviewer=reviewer_name(request.reviewer),
         note=checks.short_text("note", request.note, _LONGEST_NOTE),
         severity=request.severity,
     )
-    return wiring.reviews.add(found, new, expected=request.expected)
 
 
 def undo_review(wiring: Wiring, found: FoundVerdict, reviewer: str, expected: int | None = None) -> Review:
     """Take the last decision back. Raises InvalidRequest, NothingToUndo, ReviewConflict."""
-    return wiring.reviews.undo(found, _name(reviewer), expected=expected)
+    return wiring.reviews.undo(found, reviewer_name(reviewer), expected=expected)
 
 
 def job_reviews(wiring: Wiring, job_id: str) -> JobReviews:
@@ -71,5 +75,6 @@ def job_reviews(wiring: Wiring, job_id: str) -> JobReviews:
     return JobReviews(job_id=job.id, decisions=wiring.reviews.counts(job.id), flagged=job.counts.flagged)
 
 
-def _name(reviewer: str) -> str:
+def reviewer_name(reviewer: str) -> str:
+    """As it is kept. Raises InvalidRequest."""
     return checks.short_text("reviewer", reviewer, _LONGEST_NAME) or reviewer
