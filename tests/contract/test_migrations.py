@@ -66,6 +66,7 @@ def test_partial_indexes_are_partial(engine: Engine) -> None:
     }
     assert found == {
         "ix_jobs_turn",
+        "ix_reviews_bulk",
         "ix_shards_queued",
         "ix_shards_leased",
         "ix_verdicts_case",
