@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -41,18 +42,16 @@ class ReviewStore:
         """
         return self._append(found, lambda said: _said_anew(new), expected)
 
-    def add_of_bulk(self, found: FoundVerdict, new: NewReview, bulk: str) -> Review:
-        """Write one of many reviews that are given together.
+    def add_of_bulk(self, found: Sequence[FoundVerdict], new: NewReview, bulk: str) -> int:
+        """Write one review for each of some images, in one transaction; how many were written.
 
-        Raises ReviewConflict where another decision holds by now than `found` says.
+        Passed over are those where another decision holds by now than `found` says.
         """
-
-        def said_together(said: list[Review]) -> dict[str, Any]:
-            if found.review != (said[-1].decision if said else None):
-                raise ReviewConflict(str(found.ref), len(said))
-            return _said_anew(new) | {"bulk": bulk}
-
-        return self._append(found, said_together, None)
+        try:
+            with writing(self._engine) as connection:
+                return self._write_together(connection, found, _said_anew(new) | {"bulk": bulk})
+        except IntegrityError:  # somebody wrote one of the same numbers: the others one by one
+            return sum(self._write_alone(each, new, bulk) for each in found)
 
     def of_bulk(self, bulk: str) -> Iterator[VerdictRef]:
         """The images that a bulk of reviews was about, in flat memory."""
@@ -144,6 +143,34 @@ class ReviewStore:
         connection.execute(update(verdicts).where(*of_verdict).values(review=row["decision"]))
         return _all(connection, found.ref)[-1]
 
+    def _write_together(self, connection: Connection, found: Sequence[FoundVerdict], said: dict[str, Any]) -> int:
+        before: dict[VerdictRef, list[Review]] = defaultdict(list)
+        places = [(each.ref.job_id, each.ref.ordinal) for each in found]
+        wanted = select(reviews).where(tuple_(reviews.c.job_id, reviews.c.ordinal).in_(places))
+        for row in connection.execute(wanted.order_by(reviews.c.number)):
+            before[(review := _review(row)).ref].append(review)
+        holding = [each for each in found if each.review == _holds(before[each.ref])]
+        if not holding:
+            return 0
+        now = connection.scalar(select(self._clock()))
+        rows = [_looked_at(each) | said | {"number": len(before[each.ref]) + 1, "created_at": now} for each in holding]
+        connection.execute(insert(reviews), rows)
+        decided = tuple_(verdicts.c.job_id, verdicts.c.ordinal).in_([(row["job_id"], row["ordinal"]) for row in rows])
+        connection.execute(update(verdicts).where(decided).values(review=said["decision"]))
+        return len(rows)
+
+    def _write_alone(self, found: FoundVerdict, new: NewReview, bulk: str) -> bool:
+        def said_together(said: list[Review]) -> dict[str, Any]:
+            if found.review != _holds(said):
+                raise ReviewConflict(str(found.ref), len(said))
+            return _said_anew(new) | {"bulk": bulk}
+
+        try:
+            self._append(found, said_together, None)
+        except ReviewConflict:
+            return False
+        return True
+
     def _standing_chunk(self, project: ProjectName, after: tuple[str, int]) -> list[Review]:
         of_project: ColumnElement[bool] = jobs.c.project == project
         if project == DEFAULT_PROJECT:
@@ -181,6 +208,10 @@ def _said_again(before: Review | None, reviewer: str) -> dict[str, Any]:
         return {"decision": None, "reviewer": reviewer}
     again = NewReview(decision=before.decision, reviewer=reviewer, note=before.note, severity=before.severity)
     return _said_anew(again)
+
+
+def _holds(said: list[Review]) -> Decision | None:
+    return said[-1].decision if said else None
 
 
 def _standing(said: list[Review]) -> list[Review]:

@@ -119,3 +119,31 @@ def test_settings_are_heeded(screened: ScreenedJob, client: TestClient) -> None:
     assert said["reviewer"] == "Ann Ödön"
     client.post("/settings", data={"name": ""})
     assert "careful" not in without_templates(client.get(review).text).split("<dialog")[0]
+
+
+def test_all_that_pass_are_decided_on_and_taken_back(screened: ScreenedJob, client: TestClient) -> None:
+    job = screened.job.id
+    gallery = client.get(f"/jobs/{job}/gallery?flagged=true&review=unreviewed").text
+    link = re.search(rf"href=\"(/jobs/{job}/decide[^\"]*)\"", gallery)
+    assert link
+    page = client.get(html.unescape(link[1])).text
+    assert "<h1>Decide on 3 images at once</h1>" in page
+    fields = form(page, "/decide") | {"decision": "rejected", "note": "a <b>scan</b>"}
+    client.post(f"/v1/jobs/{job}/verdicts/0/reviews", json={"decision": "unsure"})
+    refused = client.post(f"/jobs/{job}/decide", data=fields)
+    assert refused.status_code == 409
+    assert "2 images pass this filter, not 3" in refused.text
+    done = client.post(f"/jobs/{job}/decide", data=fields | {"expected_count": "2"})
+    assert "<h1>2 images rejected</h1>" in done.text
+    said = client.get(f"/v1/jobs/{job}/reviews").json()["data"]
+    assert [(each["decision"], each["note"]) for each in said][1:] == [("rejected", "a <b>scan</b>")] * 2
+    undone = client.post(f"/jobs/{job}/decide/undo", data=form(done.text, "/decide/undo"))
+    assert "<h1>2 images taken back</h1>" in undone.text
+    assert len(client.get(f"/v1/jobs/{job}/reviews").json()["data"]) == 1
+
+
+def test_nothing_is_decided_where_nothing_passes(screened: ScreenedJob, client: TestClient) -> None:
+    page = client.get(f"/jobs/{screened.job.id}/decide?prefix=<none>")
+    assert "No image passes these filters" in page.text
+    assert "&lt;none&gt;" in page.text
+    assert client.post(f"/jobs/{screened.job.id}/decide", data={"decision": "rejected"}).status_code == 422

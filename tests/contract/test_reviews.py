@@ -196,18 +196,42 @@ def test_reviews_outlive_their_job(bench: Bench, store: ReviewStore, job: JobId)
 def test_a_bulk_passes_over_what_was_decided_meanwhile(bench: Bench, store: ReviewStore, job: JobId) -> None:
     seen = [image(bench, job, ordinal) for ordinal in range(3)]
     store.add(seen[1], by(REJECTED))
-    for found in (seen[0], seen[2]):
-        assert store.add_of_bulk(found, by(CONFIRMED), "b1").bulk == "b1"
-    with pytest.raises(ReviewConflict):
-        store.add_of_bulk(seen[1], by(CONFIRMED), "b1")
+    assert store.add_of_bulk(seen, by(CONFIRMED), "b1") == 2
+    assert store.add_of_bulk(seen[1:2], by(CONFIRMED), "b1") == 0
     assert [ref.ordinal for ref in store.of_bulk("b1")] == [0, 2]
     assert list(store.of_bulk("b2")) == []
     assert holds(store, job) == {0: CONFIRMED, 1: REJECTED, 2: CONFIRMED}
+    assert {each.bulk for each in store.of(seen[0].ref)} == {"b1"}
+
+
+def test_bulks_and_single_reviews_at_once_keep_every_word(bench: Bench, store: ReviewStore, job: JobId) -> None:
+    """Numbers collide; nothing is lost, nothing written over, and each verdict says what its last review says."""
+    seen = [image(bench, job, ordinal) for ordinal in range(5)]
+    barrier = Barrier(4)
+
+    def bulk(name: str) -> int:
+        barrier.wait()
+        return store.add_of_bulk(seen, by(CONFIRMED), name)
+
+    def single() -> int:
+        barrier.wait()
+        return sum(1 for each in reversed(seen) if store.add(each, by(REJECTED)))
+
+    with ThreadPoolExecutor(4) as pool:
+        bulks = [pool.submit(bulk, name) for name in ("b1", "b2")]
+        singles = [pool.submit(single) for _ in range(2)]
+        written = sum(each.result() for each in bulks)
+        assert [each.result() for each in singles] == [5, 5]
+    said = [store.of(each.ref) for each in seen]
+    assert sum(map(len, said)) == 10 + written
+    for found, reviews in zip(seen, said, strict=True):
+        assert [each.number for each in reviews] == list(range(1, len(reviews) + 1))
+        assert image(bench, job, found.verdict.ordinal).review == reviews[-1].decision
 
 
 def test_a_bulk_is_taken_back_where_it_holds_again(bench: Bench, store: ReviewStore, job: JobId) -> None:
-    store.add_of_bulk(image(bench, job, 0), by(CONFIRMED), "b1")
-    store.add_of_bulk(image(bench, job, 0), by(UNSURE), "b2")
+    store.add_of_bulk([image(bench, job, 0)], by(CONFIRMED), "b1")
+    store.add_of_bulk([image(bench, job, 0)], by(UNSURE), "b2")
     with pytest.raises(NothingToUndo):
         store.undo(image(bench, job, 0), "ann", bulk="b1")
     store.undo(image(bench, job, 0), "ann", bulk="b2")

@@ -88,3 +88,18 @@ def test_flagged_images_that_nobody_reviewed_yet(job: JobId, capsys: pytest.Capt
     found = document(capsys, "flagged", "--review", "confirmed")
     assert [each["ordinal"] for each in found["images"]] == [2]
     assert run(["export", "--review", "confirmed", "--format", "jsonl", "--out", "-"]) == 0
+
+
+def test_all_that_pass_are_counted_decided_on_and_taken_back(job: JobId, capsys: pytest.CaptureFixture[str]) -> None:
+    assert document(capsys, "review-all", job, "--min-score", "0.5") == {"count": 2}
+    assert run(["review-all", job, "rejected", "--min-score", "0.5"]) == 2
+    assert "2 images pass: say --yes" in " ".join(capsys.readouterr().err.split())
+    assert document(capsys, "reviews", job)["reviewed"] == 0
+    done = document(capsys, "review-all", job, "rejected", "--min-score", "0.5", "--note", "scans", "--yes")
+    assert (done["written"], done["passed_over"]) == (2, 0)
+    assert [each["note"] for each in document(capsys, "reviews", job)["reviews"]] == ["scans", "scans"]
+    assert run(["review-all", job, "--undo", done["bulk"]]) == 0
+    assert capsys.readouterr().out == "2 images taken back\n"
+    assert document(capsys, "reviews", job)["reviewed"] == 0
+    assert run(["review-all", job, "confirmed", "--undo", done["bulk"]]) == 2
+    assert run(["review-all", job, "--undo", done["bulk"]]) != 0

@@ -77,6 +77,7 @@ def build_app() -> typer.Typer:
         replay,
         retry,
         review,
+        review_all,
         runs,
         schedules,
         score,
@@ -137,6 +138,11 @@ def build_app() -> typer.Typer:
             review.review,
             "Examples:\n\n  nclscreen review 1m7yxf33cw6dnp0t/17 confirmed --note 'the shadow' --severity 4\n\n"
             "  nclscreen review 1m7yxf33cw6dnp0t/17 --undo",
+        ),
+        (
+            review_all.review_all,
+            "Examples:\n\n  nclscreen review-all 1m7yxf33cw6dnp0t rejected --flagged --prefix scans/\n\n"
+            "  nclscreen review-all 1m7yxf33cw6dnp0t --undo 5e0b6c1f9a2d4783",
         ),
         (review.reviews, "Example:\n\n  nclscreen reviews 1m7yxf33cw6dnp0t"),
         (

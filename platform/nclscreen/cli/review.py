@@ -37,7 +37,7 @@ def review(
         raise typer.BadParameter("say what it is, too: confirmed, rejected or unsure")
     wiring = wire()
     _, found = named_image(wiring, image, job_id)
-    name = reviewer if reviewer is not None else _you()
+    name = reviewer if reviewer is not None else you()
     if undo:
         undo_review(wiring, found, name)
     elif decision is not None:
@@ -78,7 +78,8 @@ def _line(review: Review) -> str:
     return f"{said}{severity} by {visible_text(review.reviewer)}{note}"
 
 
-def _you() -> str:
+def you() -> str:
+    """The name of whoever runs this."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as in containers

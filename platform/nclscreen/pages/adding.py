@@ -6,7 +6,21 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from jobs.domain.access import Scope
 from nclscreen.api.admission import needs
-from nclscreen.pages import assets, gallery, image, job, jobs, keys, models, review, settings, sign_in, steering, submit
+from nclscreen.pages import (
+    assets,
+    bulk,
+    gallery,
+    image,
+    job,
+    jobs,
+    keys,
+    models,
+    review,
+    settings,
+    sign_in,
+    steering,
+    submit,
+)
 
 #: each with the scope that whatever changes something needs; looking needs `read`
 ROUTERS: tuple[tuple[APIRouter, Scope], ...] = (
@@ -17,6 +31,7 @@ ROUTERS: tuple[tuple[APIRouter, Scope], ...] = (
     (jobs.router, Scope.SUBMIT),
     (job.router, Scope.SUBMIT),
     (gallery.router, Scope.REVIEW),
+    (bulk.router, Scope.REVIEW),
     (review.router, Scope.REVIEW),
     (image.router, Scope.REVIEW),
     (steering.router, Scope.SUBMIT),  # behind all: its last part is any word

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from jobs.sql.migrations.operations import create_index
 
-revision = "0031"
-down_revision = "0030"
+revision = "0024"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
