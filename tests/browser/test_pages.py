@@ -33,11 +33,27 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield found
 
 
-ALL = ("/jobs", "/models", "/keys", "/jobs/new", "", "/gallery", "/decide", "/review", "/images/0", "/settings", "/sign-in")
+ALL = (
+    "/jobs",
+    "/models",
+    "/keys",
+    "/jobs/new",
+    "",
+    "/gallery",
+    "/decide",
+    "/review",
+    "/images/0",
+    "/settings",
+    "/sign-in",
+)
 
 
 def address(site: Site, path: str) -> str:
-    return site.page(path) if path == "" or path in ("/gallery", "/decide", "/review", "/images/0") else f"{site.url}{path}"
+    return (
+        site.page(path)
+        if path == "" or path in ("/gallery", "/decide", "/review", "/images/0")
+        else f"{site.url}{path}"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
