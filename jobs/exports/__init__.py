@@ -1,6 +1,7 @@
-"""Verdicts as files for other programs: CSV, JSON Lines, Parquet. Written as they are read, in flat memory."""
+"""Verdicts as files for other programs. Written as they are read, in flat memory."""
 
 from jobs.exports.columns import COLUMNS, Column
-from jobs.exports.formats import ExportFormat, encoded
+from jobs.exports.formats import ExportFormat, MaskFormat, encoded, encoded_masks
+from jobs.exports.masks import Masked, masked_verdicts
 
-__all__ = ["COLUMNS", "Column", "ExportFormat", "encoded"]
+__all__ = ["COLUMNS", "Column", "ExportFormat", "MaskFormat", "Masked", "encoded", "encoded_masks", "masked_verdicts"]

@@ -10,7 +10,10 @@ from enum import StrEnum
 from itertools import chain
 
 from jobs.batches import batches
+from jobs.exports.coco import coco_file
 from jobs.exports.columns import COLUMNS, Cell, row
+from jobs.exports.mask_archive import mask_archive
+from jobs.exports.masks import Masked
 from jobs.exports.parquet import parquet_file
 from jobs.spreadsheet import safe_cell
 from jobs.verdicts import FoundVerdict
@@ -20,17 +23,41 @@ _BATCH = 500
 
 
 class ExportFormat(StrEnum):
-    """A kind of file; the value is its ending."""
+    """A kind of file with a row for each verdict; the value is its ending."""
 
     CSV = "csv"
     JSONL = "jsonl"
     PARQUET = "parquet"
 
     @property
+    def ending(self) -> str:
+        return self.value
+
+    @property
     def media_type(self) -> str:
         return {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}.get(
             self.value, "application/vnd.apache.parquet"
         )
+
+
+class MaskFormat(StrEnum):
+    """A kind of file that says where images look tampered."""
+
+    COCO = "coco"
+    MASKS = "masks"
+
+    @property
+    def ending(self) -> str:
+        return {"coco": "json", "masks": "zip"}[self.value]
+
+    @property
+    def media_type(self) -> str:
+        return f"application/{self.ending}"
+
+
+def encoded_masks(masked: Iterable[Masked], kind: MaskFormat) -> Iterator[bytes]:
+    """The file piece by piece, as the masks come."""
+    return coco_file(masked) if kind is MaskFormat.COCO else mask_archive(masked)
 
 
 def encoded(found: Iterable[FoundVerdict], kind: ExportFormat) -> Iterator[bytes]:

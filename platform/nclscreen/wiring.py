@@ -47,11 +47,15 @@ from nclscreen.catalog.snapshot_archive import SnapshotArchive
 from nclscreen.hosting.applications import HostingOptions, ServeApps
 from nclscreen.hosting.model_host import ModelHost
 from nclscreen.hosting.ray_connection import RayOptions
+from nclscreen.hosting.relayed_scorer import RelayedScorer
 from nclscreen.hosting.scorer import ServeScorer
 from nclscreen.hosting.screener_plan import ScreenerPlan
 from nclscreen.settings import Settings
 from nclscreen.stores import Stores
 from nclscreen.surroundings import load_settings, make_folder, make_private_file
+
+#: how long somebody waits for the verdict of one photograph
+LIVE_S = 60.0
 
 
 class DatabaseUnusable(JobsError):
@@ -238,15 +242,25 @@ class Wiring(Stores):
         """Decodes what is looked at or scored in this process."""
         return GuardedDecoder(replace(self.decoding_limits, workers=1))
 
+    def hosted_scorer(self, *, attempts: int = 4, timeout_s: float = 300.0) -> ServeScorer:
+        """Asks the hosted models of the cluster this process is connected to."""
+        return ServeScorer(
+            {self.model.fingerprint: self.model.checkpoint.config},
+            decoding=self.decoding_limits,
+            database=self.database,
+            attempts=attempts,
+            timeout_s=timeout_s,
+        )
+
+    def relayed_scorer(self) -> RelayedScorer:
+        """Asks those of the cluster that the settings name, without a connection of this process's own."""
+        return RelayedScorer(self.ray_options(), self.hosted_scorer(attempts=1, timeout_s=LIVE_S), timeout_s=LIVE_S)
+
     def screener_plan(self) -> ScreenerPlan:
         """What the screening workers build."""
         self._make_home()
         return ScreenerPlan(
-            scorer=ServeScorer(
-                {self.model.fingerprint: self.model.checkpoint.config},
-                decoding=self.decoding_limits,
-                database=self.database,
-            ),
+            scorer=self.hosted_scorer(),
             s3=self.settings.s3,
             heatmaps_uri=self.settings.effective_heatmaps_uri,
             heatmaps=self.settings.heatmaps,

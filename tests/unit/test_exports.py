@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from support.builders import FINGERPRINT, MODEL, entry, scored
@@ -124,3 +125,10 @@ def test_the_documentation_has_every_column_and_every_format() -> None:
         assert f"| `{column.name}` | {column.kind.__name__} | {column.about} |" in text
     for kind in ExportFormat:
         assert f"| `{kind}` |" in text
+
+
+def test_duckdb_reads_parquet(some: list[FoundVerdict], tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.parquet"
+    path.write_bytes(b"".join(encoded(some, ExportFormat.PARQUET)))
+    counted = duckdb.sql(f"SELECT count(*), max(score), count(error_code) FROM '{path}'").fetchone()
+    assert counted == (2, 1 / 3, 1)

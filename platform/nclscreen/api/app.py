@@ -6,11 +6,12 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from jobs.domain.access import Scope
 from nclscreen import __version__
-from nclscreen.api import health, jobs, keys, models, pictures, reviews, schedules, sessions, verdicts
+from nclscreen.api import health, jobs, keys, models, pictures, reviews, schedules, scoring, sessions, verdicts
 from nclscreen.api.admission import Admission, needs
 from nclscreen.api.audit import Audited
 from nclscreen.api.problems import add_problem_handlers
 from nclscreen.api.same_origin import SameOrigin
+from nclscreen.services.live_scoring import HostedScorer, LiveScoring, NoScorer
 from nclscreen.wiring import Wiring
 
 #: bytes of a request's body; the largest is a submission
@@ -32,13 +33,16 @@ _ROUTERS: tuple[tuple[APIRouter, Scope], ...] = (
     (sessions.router, Scope.READ),
     (models.router, Scope.ADMIN),
     (schedules.router, Scope.ADMIN),
+    (scoring.router, Scope.SUBMIT),
 )
 
 
-def create_app(wiring: Wiring, *, open_without_keys: bool = True) -> FastAPI:
-    """An ASGI application on this database and these storages. Needs no Ray.
+def create_app(
+    wiring: Wiring, *, open_without_keys: bool = True, scorer: HostedScorer | None = None
+) -> FastAPI:
+    """An ASGI application on this database and these storages. Needs no Ray, except for scoring a photograph at once.
 
-    `open_without_keys`: everybody may everything as long as there is no key; for addresses of this machine alone.
+    `scorer`: asks the hosted model; None: nobody can. `open_without_keys`: everybody may everything as long as there is no key; for addresses of this machine alone.
     """
     app = FastAPI(
         title="nclscreen",
@@ -49,6 +53,7 @@ def create_app(wiring: Wiring, *, open_without_keys: bool = True) -> FastAPI:
         max_body_size=_LARGEST_BODY,
     )
     app.state.admission = Admission(wiring, open_without_keys=open_without_keys)
+    app.state.scoring = LiveScoring(scorer or NoScorer())
     add_problem_handlers(app)
     app.include_router(health.router)
     for router, writing in _ROUTERS:

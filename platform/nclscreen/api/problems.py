@@ -22,6 +22,7 @@ from jobs.errors import (
     InvalidSource,
     JobNotFound,
     JobsError,
+    ModelFailed,
     ModelUnavailable,
     NotAwaitingConfirmation,
     NothingToRetry,
@@ -44,6 +45,7 @@ from nclscreen.api.refusals import NotAdmitted, NotAllowed, TooManyRequests
 from nclscreen.services.bulk_reviewing import CountChanged
 from nclscreen.services.comparison_picture import NoPicture
 from nclscreen.services.errors import InvalidRequest
+from nclscreen.services.live_scoring import ScoringBusy
 from nclscreen.stored_heatmaps import HeatmapMissing
 
 logger = logging.getLogger(__name__)
@@ -88,7 +90,9 @@ _KNOWN: Sequence[tuple[type[Exception], int, str]] = (
     (InvalidWebhook, 422, "invalid-request"),
     (InvalidRequest, 422, "invalid-request"),
     (ImageUnreadable, 422, "image-unreadable"),
+    (ScoringBusy, 429, "scoring-busy"),
     (ModelUnavailable, 503, "model-away"),
+    (ModelFailed, 502, "model-failed"),
     (ObjectNotFound, 404, "object-not-found"),
     (AccessDenied, 502, "storage-refused"),
     (StorageUnavailable, 503, "storage-away"),
@@ -143,7 +147,7 @@ async def _told(request: Request, error: Exception) -> Response:
         return picture
     status, kind = known_problem(error)
     members: dict[str, Any] = {"field": error.field} if isinstance(error, InvalidRequest) else {}
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | ScoringBusy):
         members["retry_after_s"] = error.retry_after_s
     return problem_response(status, kind, str(error), **members)
 

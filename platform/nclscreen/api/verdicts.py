@@ -11,7 +11,7 @@ from pydantic import Field
 from jobs.domain import ReviewState, VerdictRef
 from jobs.domain.signals import SignalKind
 from jobs.errors import ErrorCode
-from jobs.exports import ExportFormat
+from jobs.exports import ExportFormat, MaskFormat
 from jobs.verdicts import FoundVerdict, VerdictFilter
 from nclscreen.api.lists import Paged, PageDocument, Strict
 from nclscreen.api.wired import Wired
@@ -67,7 +67,8 @@ class VerdictsWanted(VerdictsFilter, Paged):
 class ExportWanted(VerdictsFilter):
     """A file of verdicts."""
 
-    format: ExportFormat = Field(description="the kind of file")
+    format: ExportFormat | MaskFormat = Field(description="the kind of file")
+    cutoff: float = Field(0.5, ge=0.01, le=1, description="coco and masks: probability from which a pixel looks tampered")
 
 
 @router.get("/verdicts")
@@ -79,13 +80,17 @@ def list_verdicts(wanted: Annotated[VerdictsWanted, Query()], wiring: Wired) -> 
 
 @router.get("/verdicts/export")
 def export_verdicts(wanted: Annotated[ExportWanted, Query()], wiring: Wired) -> StreamingResponse:
-    """The same as one file, as it is read: CSV, JSON Lines or Parquet. An answer that breaks off is no whole file."""
+    """The same as one file, as it is read: CSV, JSON Lines or Parquet; COCO or a ZIP of PNG masks say where.
+
+    An answer that breaks off is no whole file.
+    """
+    ending = wanted.format.ending
     return StreamingResponse(
-        iter(Export(wiring, wanted.on(wiring), wanted.format)),
+        iter(Export(wiring, wanted.on(wiring), wanted.format, wanted.cutoff)),
         media_type=wanted.format.media_type,
         headers={
             "Cache-Control": "no-store",
-            "Content-Disposition": f'attachment; filename="verdicts.{wanted.format}"',
+            "Content-Disposition": f'attachment; filename="verdicts.{ending}"',
             "X-Content-Type-Options": "nosniff",
         },
     )

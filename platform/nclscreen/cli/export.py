@@ -41,7 +41,7 @@ def export(
         str | None, typer.Option("--job", metavar="ID", help="Of this job; else flagged images of all jobs.")
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="csv, jsonl or parquet; else by FILE's ending.")
+        str | None, typer.Option("--format", metavar="FORMAT", help="csv, jsonl, parquet, coco or masks; else by FILE's ending.")
     ] = None,
     flagged: Annotated[
         bool | None, typer.Option("--flagged/--not-flagged", help="Only images that were flagged, or were not.")
@@ -59,10 +59,14 @@ def export(
     case: OfCase = None,
     signal: Signal = None,
     model: Model = None,
+    cutoff: Annotated[
+        float, typer.Option(min=0.01, max=1, help="coco and masks: probability from which a pixel looks tampered.")
+    ] = 0.5,
     as_json: Json = False,
 ) -> None:
     """Write verdicts into a file: CSV for spreadsheets, JSON Lines, or Parquet for DuckDB and pandas.
 
+    Where images look tampered goes into COCO (.json) for annotation tools, or into a ZIP of PNG masks (.zip).
     A job's come in the order of its manifest, flagged ones highest score first. A job may run meanwhile. FILE appears
     whole or not at all.
     """
@@ -87,7 +91,7 @@ def export(
         case=case,
         signal=signal,
     )
-    written = Export(wiring, wanted, chosen, _told_now_and_then())
+    written = Export(wiring, wanted, chosen, cutoff, _told_now_and_then())
     if aside:
         stream = unmasked(sys.stdout).buffer
         stream.writelines(written)

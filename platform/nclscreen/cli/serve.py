@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nclscreen.cli import output
-from nclscreen.wiring import Wiring, wire
+from nclscreen.wiring import LIVE_S, Wiring, wire
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from nclscreen.services.live_scoring import HostedScorer
 
 Host = Annotated[
     str, typer.Option(help="Address to listen on; 0.0.0.0 is every address of this machine, and takes an API key.")
@@ -32,12 +34,17 @@ def serve(host: Host = "127.0.0.1", port: Port = 8080) -> None:
             f"serving {shown_address(listening)} for people, /v1 for programs (/openapi.json); stop with Ctrl-C"
         )
         _tell_of_keys(wiring)
-        answer(_app(wiring, host), listening)
+        relayed = wiring.relayed_scorer() if wiring.settings.ray_address is not None else None
+        try:
+            answer(_app(wiring, host, relayed), listening)
+        finally:
+            if relayed is not None:
+                relayed.close()
 
 
 @contextmanager
 def served(wiring: Wiring, host: str, port: int | None) -> Iterator[None]:
-    """The same beside something else, while the block runs; None for no port. A taken port is told, and no obstacle."""
+    """The same beside a running session, while the block runs; None for no port. A taken port is told, and no obstacle."""
     from nclscreen.api.server import AddressRefused, listening_socket, serving, shown_address
 
     if port is None:
@@ -49,18 +56,19 @@ def served(wiring: Wiring, host: str, port: int | None) -> Iterator[None]:
         output.err.print(f"note: no pages and no API from here: {error}", markup=False)
         yield
         return
-    with listening, serving(_app(wiring, host), listening):
+    scorer = wiring.hosted_scorer(attempts=1, timeout_s=LIVE_S)
+    with listening, serving(_app(wiring, host, scorer), listening):
         output.err.print(f"pages {shown_address(listening)}, API /v1")
         _tell_of_keys(wiring)
         yield
 
 
-def _app(wiring: Wiring, host: str) -> FastAPI:
+def _app(wiring: Wiring, host: str, scorer: HostedScorer | None) -> FastAPI:
     from nclscreen.api import create_app
     from nclscreen.api.server import is_loopback
     from nclscreen.pages import add_pages
 
-    app = create_app(wiring, open_without_keys=is_loopback(host))
+    app = create_app(wiring, open_without_keys=is_loopback(host), scorer=scorer)
     add_pages(app)
     return app
 

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 #: images that a CPU replica scores at once: each needs memory of its own, some hundred megabytes at 1024 pixels
 _MOST_STREAMS = 4
-#: what follows from a forward pass is done beside the next ones, by so many threads
+#: what follows from a forward pass of a GPU is done beside the next one, by so many threads
 _FINISHERS = 4
 #: an ill replica takes so many seconds for each answer: one that fails fast looks idle, and would get all the traffic
 ILL_PAUSE_S = 2.0
@@ -52,7 +52,8 @@ class Localizer:
 
     On a CPU the images of a batch are spread over streams, each with its share of the threads. Threads that work on
     one image wait for each other after every layer, and lose much when decoding takes a core away; streams do not.
-    Scores, areas and heatmaps are made from the maps beside the next forward pass.
+    A GPU computes the next maps while scores, areas, copied regions and heatmaps are made from these. On a CPU further
+    threads would only take the cores from each other, so a stream does both for its image.
     """
 
     def __init__(self, version: ModelVersion) -> None:
@@ -123,6 +124,8 @@ class Localizer:
         if self._illness is not None:
             return Reply(fingerprint=predictor.fingerprint)
         try:
+            if not streams.whole_batches:
+                return await loop.run_in_executor(streams.pool, _asked, predictor, batch, valid_sizes, blocks)
             answer = await loop.run_in_executor(streams.pool, predictor.ask, batch, valid_sizes, blocks)
             return await loop.run_in_executor(streams.finishing, _finished, predictor, answer, batch, valid_sizes)
         except Exception as error:  # noqa: BLE001 - the batch's fault, unless the device does nothing else, either
@@ -140,6 +143,15 @@ def _computes(predictor: Any) -> bool:
     except Exception:  # noqa: BLE001
         return False
     return True
+
+
+def _asked(
+    predictor: Any,
+    batch: NDArray[np.uint8],
+    valid_sizes: Sequence[tuple[int, int]],
+    blocks: Sequence[NativeBlocks | None],
+) -> Reply:
+    return _finished(predictor, predictor.ask(batch, valid_sizes, blocks), batch, valid_sizes)
 
 
 def _finished(predictor: Any, answer: Any, batch: NDArray[np.uint8], valid_sizes: Sequence[tuple[int, int]]) -> Reply:

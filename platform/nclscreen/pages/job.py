@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from jobs.domain import Job
 from jobs.domain.states import FINAL, JobState
 from jobs.error_codes import NOTES
-from jobs.exports import ExportFormat
+from jobs.exports import ExportFormat, MaskFormat
 from nclscreen.api.jobs import ReplayRule
 from nclscreen.api.wired import Wired
 from nclscreen.html_parts.histogram import histogram
@@ -46,7 +46,8 @@ def get_job(job_id: str, rule: Annotated[RuleAsked, Query()], wiring: Wired, pag
         reviews=job_reviews(wiring, job_id),
         actions=actions(view.job),
         explanations=NOTES,
-        formats=list(ExportFormat),
+        formats=[*ExportFormat, *MaskFormat],
+        row_formats=list(ExportFormat),
     )
 
 

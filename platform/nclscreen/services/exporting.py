@@ -6,12 +6,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.errors import JobsError
-from jobs.exports import ExportFormat, encoded
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.domain import Verdict
+from jobs.errors import JobsError, ObjectNotFound
+from jobs.exports import ExportFormat, MaskFormat, encoded, encoded_masks, masked_verdicts
 from jobs.verdicts import FoundVerdict, VerdictFilter
 from ncl_model.writing import replacing
 from nclscreen.services.errors import InvalidRequest
+from nclscreen.stored_heatmaps import HeatmapMissing, heatmap_reader
 from nclscreen.wiring import Wiring
+
+#: any kind of file
+AnyFormat = ExportFormat | MaskFormat
+#: formats by the endings of files
+_BY_ENDING: dict[str, AnyFormat] = {kind.value: kind for kind in ExportFormat} | {
+    kind.ending: kind for kind in MaskFormat
+}
+_BY_NAME: dict[str, AnyFormat] = {kind.value: kind for kind in (*ExportFormat, *MaskFormat)}
 
 
 class ExportUnwritable(JobsError):
@@ -29,14 +42,18 @@ class Export:
 
     wiring: Wiring
     wanted: VerdictFilter
-    kind: ExportFormat
-    #: called with the rows so far, after each
+    kind: AnyFormat
+    #: probability from which a pixel is in a mask
+    cutoff: float = 0.5
+    #: called with the verdicts so far, after each
     progress: Callable[[int], None] = lambda rows: None
     rows: int = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        """Piece by piece; what is not read to its end is no whole file."""
-        return encoded(self._counted(), self.kind)
+        """Piece by piece; what is not read to its end is no whole file. Masks: raises StorageError."""
+        if isinstance(self.kind, ExportFormat):
+            return encoded(self._counted(), self.kind)
+        return encoded_masks(masked_verdicts(self._counted(), self._heatmap, self.cutoff), self.kind)
 
     def write_to(self, path: Path) -> None:
         """The file appears whole or not at all. Raises ExportUnwritable."""
@@ -47,6 +64,12 @@ class Export:
         except OSError as error:
             raise ExportUnwritable(path, error.strerror or str(error)) from error
 
+    def _heatmap(self, verdict: Verdict) -> NDArray[np.uint8] | None:
+        try:
+            return heatmap_reader(self.wiring.open_storage)(verdict)
+        except (HeatmapMissing, ObjectNotFound):
+            return None
+
     def _counted(self) -> Iterator[FoundVerdict]:
         for found in self.wiring.verdicts.stream(self.wanted):
             yield found
@@ -54,10 +77,13 @@ class Export:
             self.progress(self.rows)
 
 
-def export_format(field: str, said: str | None, path: Path | None) -> ExportFormat:
+def export_format(field: str, said: str | None, path: Path | None) -> AnyFormat:
     """The format that was named, or that the ending of the file means. Raises InvalidRequest of `field`."""
-    ending = said if said is not None else "" if path is None else path.suffix.removeprefix(".").lower()
-    if ending not in set(ExportFormat):
-        wrong = f"{ending!r} is none; write one of" if ending else "say which:"
-        raise InvalidRequest(field, f"{wrong} {', '.join(ExportFormat)}")
-    return ExportFormat(ending)
+    if said is not None:
+        known, kind = _BY_NAME, said
+    else:
+        known, kind = _BY_ENDING, "" if path is None else path.suffix.removeprefix(".").lower()
+    if kind not in known:
+        wrong = f"{kind!r} is none; write one of" if kind else "say which:"
+        raise InvalidRequest(field, f"{wrong} {', '.join(_BY_NAME)}")
+    return known[kind]

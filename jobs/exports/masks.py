@@ -1,0 +1,65 @@
+"""Heatmaps as masks at the photograph's own size, read some ahead of whoever writes them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from jobs.domain import Verdict
+from jobs.verdicts import FoundVerdict
+
+#: gives the heatmap of a verdict, (h, w) uint8 with 255 = probability 1; None where there is none any more
+ReadHeatmap = Callable[[Verdict], NDArray[np.uint8] | None]
+
+#: storages are asked for so many heatmaps at once; they are small, and enlarged one at a time
+_READ_AT_ONCE, _AHEAD = 4, 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class Masked:
+    """A scored verdict and where its image looks tampered."""
+
+    found: FoundVerdict
+    #: (height, width) bool of the upright photograph; None where no heatmap is there
+    mask: NDArray[np.bool_] | None
+
+
+def masked_verdicts(found: Iterable[FoundVerdict], read: ReadHeatmap, cutoff: float) -> Iterator[Masked]:
+    """The verdicts that have a score, in their order; a pixel is in the mask whose probability is `cutoff` or more.
+
+    What `read` raises ends it.
+    """
+    scored = (each for each in found if each.verdict.score is not None)
+    pool = ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="heatmaps")
+    try:
+        ahead: deque[tuple[FoundVerdict, Future[NDArray[np.uint8] | None]]] = deque()
+        while True:
+            wanted = islice(scored, _AHEAD - len(ahead))
+            ahead.extend((each, pool.submit(read, each.verdict)) for each in wanted)
+            if not ahead:
+                return
+            first, heatmap = ahead.popleft()
+            yield Masked(found=first, mask=_mask(first.verdict, heatmap.result(), cutoff))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def binary_mask(heatmap: NDArray[np.uint8], size: tuple[int, int], cutoff: float) -> NDArray[np.bool_]:
+    """A heatmap, (h, w) uint8, enlarged to (width, height) between its pixels, from the probability `cutoff` on."""
+    grey = Image.fromarray(heatmap)
+    if grey.size != size:
+        grey = grey.resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(grey) >= np.ceil(cutoff * 255)
+
+
+def _mask(verdict: Verdict, heatmap: NDArray[np.uint8] | None, cutoff: float) -> NDArray[np.bool_] | None:
+    if heatmap is None or verdict.width is None or verdict.height is None:
+        return None
+    return binary_mask(heatmap, (verdict.width, verdict.height), cutoff)
