@@ -1,10 +1,10 @@
 """Images a second of a replica, as screening workers ask it, against the bare forward pass on the same device.
 
-The replica is called without Ray: batches of the demo's photographs in one shape, as many under way as Serve gives it at
-once, and answers with scores, areas and heatmaps. "network" is the bare forward pass on the same images, in the same
-threads; "judged" is that and what else makes up a verdict's evidence, the search for copied regions, so the least that a
-replica must compute. "in turn" is what a replica did that made areas and heatmaps before the next forward pass. All take
-turns within each round; the aim is 0.95 of "judged". "by computing" compares CPU seconds, which other programs move less.
+The replica is called without Ray: batches of the demo's photographs in one shape, as many under way as Serve gives it
+at once, and answers with scores, areas and heatmaps. "network" is the bare forward pass on the same images, in the same
+threads; "judged" is that and the search for copied regions, so the least that a verdict takes. "in turn" makes areas
+and heatmaps before the next forward pass. All take turns within each round; the aim is 0.95 of "judged". "by computing"
+compares CPU seconds, which other programs move less.
 Run: python benchmarks/replica.py [--device cuda] [--side 512] [--images 48] [--weights FILE] [--json]
 """
 

@@ -31,6 +31,8 @@ def job_document(job: Job) -> dict[str, Any]:
         "model": {"name": job.model.name, "fingerprint": job.model.fingerprint},
         "threshold": job.threshold,
         "policy": job.policy,
+        "heatmaps_from": job.threshold if job.heatmaps_from is None else job.heatmaps_from,
+        "reflagging": None if job.reflag_to is None else {"threshold": job.reflag_to},
         "found": {
             "seen": found.seen,
             "bytes": found.bytes,

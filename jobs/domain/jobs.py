@@ -104,6 +104,10 @@ class Job:
     project: ProjectName = DEFAULT_PROJECT
     #: how the threshold was asked for, when it was by a false-positive rate: plain JSON types
     policy: dict[str, Any] | None = None
+    #: heatmaps are kept from this score on; None: from the threshold
+    heatmaps_from: float | None = None
+    #: the threshold to which it is being moved
+    reflag_to: float | None = None
     options: JobOptions = JobOptions()
     counts: Counts = field(default_factory=Counts)
     found: Preparing = Preparing()
@@ -133,6 +137,8 @@ class NewJob:
     model: ModelRef
     threshold: float
     policy: dict[str, Any] | None = None
+    #: keep heatmaps from this score on, below the threshold; None: from the threshold
+    heatmaps_from: float | None = None
     options: JobOptions = JobOptions()
     #: who may see it; a store of one project takes its own
     project: ProjectName = DEFAULT_PROJECT

@@ -31,6 +31,8 @@ class Lease:
     expires_at: float
     model: ModelRef
     threshold: float
+    #: heatmaps are kept from this score on; None: from the threshold
+    heatmaps_from: float | None = None
     #: what others have screened is not known to it
     project: ProjectName = DEFAULT_PROJECT
     #: score all images anew, whatever is known of them

@@ -22,6 +22,8 @@ class WorkKind(StrEnum):
     WEBHOOK = "webhook"
     #: remove a job that is over, with its verdicts; subject: the job's id
     DELETION = "deletion"
+    #: rewrite the verdicts that cross another threshold; subject: the job's id
+    REFLAGGING = "reflagging"
     #: begin what is due; subject: schedule and due time
     TICK = "tick"
     #: retrain a model, step by step; subject: the run's id

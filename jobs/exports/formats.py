@@ -48,11 +48,11 @@ class MaskFormat(StrEnum):
 
     @property
     def ending(self) -> str:
-        return {"coco": "json", "masks": "zip"}[self.value]
+        return {"coco": "json", "masks": "tar"}[self.value]
 
     @property
     def media_type(self) -> str:
-        return f"application/{self.ending}"
+        return {"coco": "application/json", "masks": "application/x-tar"}[self.value]
 
 
 def encoded_masks(masked: Iterable[Masked], kind: MaskFormat) -> Iterator[bytes]:

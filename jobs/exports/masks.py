@@ -56,7 +56,8 @@ def binary_mask(heatmap: NDArray[np.uint8], size: tuple[int, int], cutoff: float
     grey = Image.fromarray(heatmap)
     if grey.size != size:
         grey = grey.resize(size, Image.Resampling.BILINEAR)
-    return np.asarray(grey) >= np.ceil(cutoff * 255)
+    inside: NDArray[np.bool_] = np.asarray(grey) >= np.ceil(cutoff * 255)
+    return inside
 
 
 def _mask(verdict: Verdict, heatmap: NDArray[np.uint8] | None, cutoff: float) -> NDArray[np.bool_] | None:

@@ -49,7 +49,8 @@ class Deletions(JobTable):
             job = job_from_row(self._locked(connection, job_id))
             if job.state is not JobState.DELETING:
                 _check(connection, job)
-                withdraw(connection, WorkKind.COMPLETION_REPORT, job.id)
+                for kind in (WorkKind.COMPLETION_REPORT, WorkKind.REFLAGGING):
+                    withdraw(connection, kind, job.id)
                 move_job(connection, job.id, job.state, JobState.DELETING, self._clock)
             if not is_under_way(connection, WorkKind.DELETION, job.id):
                 enqueue(connection, WorkKind.DELETION, job.id, job_id=job.id)

@@ -6,10 +6,11 @@ from jobs.lifecycle.deletions import Deletions
 from jobs.lifecycle.estimates import Estimates
 from jobs.lifecycle.lookups import JobLookups
 from jobs.lifecycle.preparation_leases import PreparationLeases
+from jobs.lifecycle.reflagging import Reflagging
 from jobs.lifecycle.retries import Retries
 from jobs.lifecycle.submissions import Submissions
 from jobs.lifecycle.verbs import JobVerbs
 
 
-class JobStore(Submissions, PreparationLeases, JobVerbs, JobLookups, Retries, Deletions, Estimates):
+class JobStore(Submissions, PreparationLeases, JobVerbs, JobLookups, Retries, Deletions, Reflagging, Estimates):
     """The jobs of one database."""

@@ -91,6 +91,7 @@ def retry_request(
         model=model or job.model,
         threshold=threshold,
         policy=policy,
+        heatmaps_from=job.heatmaps_from if model is None and threshold == job.threshold else None,
         options=options,
         project=job.project,
     )

@@ -91,6 +91,7 @@ class Submissions(JobTable):
             "threshold": new.threshold,
             "project": self._owner(new),
             "policy": new.policy,
+            "heatmaps_from": new.heatmaps_from,
             "token": self._token(new),
             "request_digest": digest,
             "reads_frozen": True,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jobs.domain import ImageRef
+from jobs.domain import ImageRef, Verdict
+from jobs.domain.verdicts import failed_verdict
+from jobs.errors import ErrorCode
 from jobs.ports import ScoredImage
 from jobs.screening.shard_run import ShardRun
 from ncl_model.imaging.decoding import DecodedImage
@@ -41,6 +43,10 @@ class DecodedItem:
     @property
     def wanted(self) -> bool:
         return not self.run.over
+
+    def model_error(self, message: str) -> Verdict:
+        """Its verdict where the model has none."""
+        return failed_verdict(self.entry, self.ordinal, self.fingerprint, ErrorCode.MODEL_ERROR, message)
 
     def deliver(self, result: ScoredImage | Exception | None) -> None:
         self._finish(self, result)

@@ -64,6 +64,11 @@ def is_flagged(known: Verdict, lease: Lease) -> bool:
     return known.score is not None and known.score >= lease.threshold
 
 
+def deserves_heatmap(score: float, lease: Lease) -> bool:
+    """Whether an image of this score is flagged, or nearly."""
+    return score >= (lease.threshold if lease.heatmaps_from is None else min(lease.threshold, lease.heatmaps_from))
+
+
 def taken_over(known: Verdict, lease: Lease, ordinal: int, entry: ImageRef, map_uri: str | None) -> Verdict:
     """The verdict of an earlier job as one of this job; of the same version it knows the ETag, whatever a list says."""
     same_version = entry.version_id not in _NO_VERSION and entry.version_id == known.version_id

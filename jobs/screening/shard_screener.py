@@ -29,7 +29,7 @@ from jobs.progress import progress_to
 from jobs.screening.batching import Batcher
 from jobs.screening.decoded_item import DecodedItem
 from jobs.screening.limits import ScreeningLimits
-from jobs.screening.reuse import is_flagged, taken_over
+from jobs.screening.reuse import deserves_heatmap, taken_over
 from jobs.screening.shard_run import ShardAbandoned, ShardRun
 from jobs.signals import read_signals
 from jobs.storage import OpenStorage
@@ -71,7 +71,7 @@ class ShardScreener:
         keep_heatmap: KeepHeatmap,
         limits: ScreeningLimits,
     ) -> None:
-        """`keep_heatmap` says, given whether an image is flagged, if its heatmap is kept."""
+        """`keep_heatmap` says, given whether an image is flagged or nearly, if its heatmap is kept."""
         self._open_storage = open_storage
         self._scorer = scorer
         self._heatmaps = heatmaps
@@ -279,7 +279,7 @@ class ShardScreener:
         """What is known, as this job's verdict; None where the image must be scored, if only for its heatmap."""
         if known is None:
             return None
-        if not self._keep_heatmap(is_flagged(known, run.lease)):
+        if not self._keep_heatmap(known.score is not None and deserves_heatmap(known.score, run.lease)):
             return taken_over(known, run.lease, ordinal, entry, None)
         if known.map_uri is None or not self._serves(known.map_uri):
             return None
@@ -302,7 +302,7 @@ class ShardScreener:
     def _finish(self, item: DecodedItem, result: ScoredImage | Exception | None) -> None:
         try:
             if isinstance(result, ModelFailed):
-                item.run.add(_model_error(item, str(result)))
+                item.run.add(item.model_error(str(result)))
             elif isinstance(result, Exception):
                 item.run.fail(result)
             elif result is not None and item.wanted:
@@ -316,9 +316,13 @@ class ShardScreener:
     def _verdict(self, item: DecodedItem, scored: ScoredImage) -> Verdict:
         lease = item.run.lease
         if not all(0 <= value <= 1 for value in (scored.score, *scored.tampered_areas)):  # NaN is not, either
-            return _model_error(item, f"the model gave no score between 0 and 1, but {scored.score}")
+            return item.model_error(f"the model gave no score between 0 and 1, but {scored.score}")
         flagged = scored.score >= lease.threshold
-        map_uri = self._save(lease, item.ordinal, scored) if self._keep_heatmap(flagged) else None
+        map_uri = (
+            self._save(lease, item.ordinal, scored)
+            if self._keep_heatmap(deserves_heatmap(scored.score, lease))
+            else None
+        )
         return Verdict(
             ordinal=item.ordinal,
             container=item.entry.container,
@@ -343,7 +347,3 @@ class ShardScreener:
             return self._heatmaps.save(lease, ordinal, scored.heatmap)
         except StorageUnavailable as error:
             raise HeatmapsUnavailable(error.uri, error.reason) from error
-
-
-def _model_error(item: DecodedItem, message: str) -> Verdict:
-    return failed_verdict(item.entry, item.ordinal, item.fingerprint, ErrorCode.MODEL_ERROR, message)

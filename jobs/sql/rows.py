@@ -122,6 +122,8 @@ def job_from_row(row: Row[Any]) -> Job:
         threshold=row.threshold,
         project=ProjectName(row.project),
         policy=row.policy,
+        heatmaps_from=row.heatmaps_from,
+        reflag_to=row.reflag_to,
         options=_options_from_row(row),
         counts=Counts(total=row.total, scored=row.scored, flagged=row.flagged, reused=row.reused, failed=row.failed),
         found=Preparing(seen=row.seen, bytes=row.bytes, unsized=row.unsized, bad_lines=row.bad_lines),

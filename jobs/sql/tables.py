@@ -69,6 +69,11 @@ jobs = Table(
     Column("skip_bad_lines", Boolean, nullable=False, server_default=false()),
     # how the threshold was asked for, when it was by a false-positive rate
     Column("policy", JSON(none_as_null=True)),
+    # heatmaps of near misses are kept from this score on
+    Column("heatmaps_from", Double),
+    # the threshold to which the job is being moved, and how that was asked for
+    Column("reflag_to", Double),
+    Column("reflag_policy", JSON(none_as_null=True)),
     # the submitter's own word for this request, and what the request was: the same again makes no second job
     Column("token", String(128)),
     Column("request_digest", String(64)),

@@ -87,30 +87,34 @@ class ReplayTables:
         self._load = load
         self._most = most_images
         self._lock = threading.Lock()
-        self._tables: OrderedDict[JobId, ReplayTable] = OrderedDict()
-        self._loading: set[JobId] = set()
+        self._tables: OrderedDict[tuple[JobId, float], ReplayTable] = OrderedDict()
+        self._loading: set[tuple[JobId, float]] = set()
 
-    def find(self, job_id: JobId, images: int) -> ReplayTable | None:
-        """The table of a job that is over; None where it is not read yet: that is begun now, in the background."""
+    def find(self, job_id: JobId, threshold: float, images: int) -> ReplayTable | None:
+        """The table of a job that is over; None where it is not read yet: that is begun now, in the background.
+
+        `threshold`: the job's; with another one, other images are flagged.
+        """
+        wanted = (job_id, threshold)
         with self._lock:
-            if (found := self._tables.get(job_id)) is not None:
-                self._tables.move_to_end(job_id)
+            if (found := self._tables.get(wanted)) is not None:
+                self._tables.move_to_end(wanted)
                 return found
-            if images > self._most or job_id in self._loading:
+            if images > self._most or wanted in self._loading:
                 return None
-            self._loading.add(job_id)
-        threading.Thread(target=self._read, args=(job_id,), name="replay", daemon=True).start()
+            self._loading.add(wanted)
+        threading.Thread(target=self._read, args=wanted, name="replay", daemon=True).start()
         return None
 
-    def _read(self, job_id: JobId) -> None:
+    def _read(self, job_id: JobId, threshold: float) -> None:
         try:
             table = self._load(job_id)
             with self._lock:
-                self._tables[job_id] = table
+                self._tables[job_id, threshold] = table
                 while sum(len(each.scores) for each in self._tables.values()) > self._most:
                     self._tables.popitem(last=False)
         except Exception as error:  # noqa: BLE001 - SQL answers instead, and it is tried again
             logger.info("the verdicts of job %s are not read into memory: %s", job_id, error)
         finally:
             with self._lock:
-                self._loading.discard(job_id)
+                self._loading.discard((job_id, threshold))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TextClause, and_, text, tuple_
+from sqlalchemy import ColumnElement, Select, TextClause, and_, func, select, text, tuple_
 
 from jobs.domain import ReviewState
 from jobs.domain.pages import Place
@@ -26,6 +26,12 @@ def page_statement(wanted: VerdictFilter, after: Place | None, limit: int) -> Se
         conditions.append(place < tuple_(*after) if wanted.ranked else place > tuple_(*after))
     directed = [column.desc() for column in order] if wanted.ranked else order
     return joined().where(*conditions).order_by(*directed).limit(limit)
+
+
+def count_statement(wanted: VerdictFilter) -> Select[int]:
+    """How many pass the filter."""
+    of_jobs = verdicts.join(jobs, jobs.c.id == verdicts.c.job_id)
+    return select(func.count()).select_from(of_jobs).where(*_conditions(wanted))
 
 
 def place_kinds(wanted: VerdictFilter) -> tuple[type, ...]:

@@ -20,6 +20,7 @@ from jobs.verdicts.finding import find_image
 from jobs.verdicts.listing import Listing
 from jobs.verdicts.replay import Replay, Replayed, replay
 from jobs.verdicts.rows import FoundVerdict, found_from_row, joined
+from jobs.verdicts.statements import count_statement
 from jobs.verdicts.summaries import error_counts, score_histogram, untestable_counts
 
 
@@ -33,8 +34,12 @@ class VerdictStore:
 
     def listing(self, wanted: VerdictFilter, limit: int | None = None, cursor: str | None = None) -> Listing:
         """Verdicts that pass the filter, all or so many, in flat memory. Raises InvalidCursor."""
-        of_project = wanted if self._project is None else replace(wanted, project=self._project)
-        return Listing(self._engine, of_project, limit, cursor)
+        return Listing(self._engine, self._of_project(wanted), limit, cursor)
+
+    def count(self, wanted: VerdictFilter) -> int:
+        """How many pass the filter: all of them are looked at."""
+        with reading(self._engine) as connection:
+            return connection.execute(count_statement(self._of_project(wanted))).scalar_one()
 
     def stream(self, wanted: VerdictFilter, limit: int | None = None) -> Iterator[FoundVerdict]:
         """The same from the beginning, for those who ask for no rest."""
@@ -44,6 +49,9 @@ class VerdictStore:
         """The same as one page, and the cursor of the next one. Raises InvalidCursor."""
         listing = self.listing(wanted, limit, cursor)
         return Page(items=tuple(listing), next_cursor=listing.next_cursor)
+
+    def _of_project(self, wanted: VerdictFilter) -> VerdictFilter:
+        return wanted if self._project is None else replace(wanted, project=self._project)
 
     def of_job(self, job_id: JobId) -> Iterator[FoundVerdict]:
         """Every verdict of a job, in manifest order."""

@@ -46,6 +46,12 @@ class Settings(BaseSettings):
     heatmaps: Literal["flagged", "all", "none"] = Field(
         default="flagged", description="whose heatmaps are kept: `flagged`, `all` or `none`"
     )
+    near_misses: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="`flagged` keeps heatmaps below the threshold, too: of so large a share of authentic photographs",
+    )
     heatmaps_uri: str | None = Field(
         default=None, description="where heatmaps are kept: a folder or `s3://bucket/prefix`; unset: the home folder"
     )

@@ -29,6 +29,7 @@ from jobs.leased_work.leases import WorkLeases
 from jobs.leased_work.task import WorkTask
 from jobs.lifecycle.deleter import Deleter
 from jobs.lifecycle.deletions import Deleted
+from jobs.lifecycle.reflagger import Reflagger
 from jobs.masking import masked
 from jobs.outage import reason
 from jobs.ports import ShardRunner
@@ -117,6 +118,10 @@ class Wiring(Stores):
         """What new jobs are pinned to: the champion, else the installed model. Raises WeightsNotFound."""
         return self._champions.model(self.registry.champion())
 
+    def model_of(self, fingerprint: str) -> InstalledModel:
+        """A version that is installed here or registered. Raises WeightsNotFound."""
+        return self.model if fingerprint == self.model.fingerprint else self._champions.model(fingerprint)
+
     def weights_of(self, fingerprint: str) -> Path:
         """A file of this machine with a version's weights. Raises WeightsNotFound."""
         return self._champions.model(fingerprint).weights
@@ -163,7 +168,7 @@ class Wiring(Stores):
         more: Sequence[MaintenanceTask] = (),
     ) -> Dispatcher:
         """`more`: slow work beside that of the job layer."""
-        deletions = [self.deleting(None)] if only_job is None else []
+        on_request = [self.deleting(None), self.reflagging(None)] if only_job is None else []
         return Dispatcher(
             store=self.jobs,
             queue=WorkQueue(self.engine, worker_name()),
@@ -179,7 +184,7 @@ class Wiring(Stores):
                 only_job=only_job,
             ),
             held_work=self.held_work,
-            maintenance=[self.preparing(only_job), *self._maintenance(only_job), *deletions, *more],
+            maintenance=[self.preparing(only_job), *self._maintenance(only_job), *on_request, *more],
         )
 
     @cached_property
@@ -200,6 +205,10 @@ class Wiring(Stores):
     def deleting(self, only: JobId | None, told: Callable[[Deleted], None] = lambda some: None) -> WorkTask:
         """Removes jobs, that one or all for which it was asked; `told` hears what each transaction removed."""
         return WorkTask(Deleter(self.jobs, told), self.held_work, only=only)
+
+    def reflagging(self, only: JobId | None, told: Callable[[int], None] = lambda rows: None) -> WorkTask:
+        """Gives jobs another threshold; `only` and `told` as in `deleting`, told of rows that were rewritten."""
+        return WorkTask(Reflagger(self.jobs, told), self.held_work, only=only)
 
     def _maintenance(self, only: JobId | None) -> list[MaintenanceTask]:
         return [self._report_writing(only), self._webhook_sender(only)]

@@ -32,6 +32,8 @@ def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
     found = Wiring(Settings())
     yield found
     found.engine.dispose()
+    if "decoder" in vars(found):
+        found.decoder.close()
 
 
 @pytest.fixture

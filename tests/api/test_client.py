@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +61,22 @@ def test_reviews_pictures_and_exports(site: Site, client: Client, tmp_path: Path
     size = client.export(out, kind="parquet", job=site.job.job.id)
     assert size == out.stat().st_size
     assert pq.read_table(out).num_rows == IMAGES + 1
+
+
+def test_counting_masks_and_another_threshold(site: Site, client: Client, tmp_path: Path) -> None:
+    job_id = site.job.job.id
+    flagged = client.count(job=job_id, flagged=True)
+    assert flagged == len(list(client.verdicts(job=job_id, flagged=True)))
+    assert client.count(job=job_id) == IMAGES + 1
+    client.export(tmp_path / "regions.json", kind="coco", job=job_id, min_score=0.999, flagged=True)
+    assert len(json.loads((tmp_path / "regions.json").read_bytes())["images"]) == 1
+    asked = client.reflag(job_id, threshold=0.25)
+    assert asked.id == job_id
+    assert site.wiring.reflagging(None).step(threading.Event())
+    assert client.count(job=job_id, flagged=True) == client.count(job=job_id, min_score=0.25) > flagged
+    with pytest.raises(ApiError) as away:
+        client.score(photo_bytes())  # no cluster here
+    assert (away.value.status, away.value.kind) == (503, "model-away")
 
 
 def test_a_job_is_submitted_once_and_told_what_to_do(client: Client, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,26 @@ def test_what_another_rule_would_flag(screened: ScreenedJob, client: TestClient)
     assert client.get(address, params={"cutoff": 0.33}).status_code == 422
     assert client.get(address, params={"threshold": 2}).status_code == 422
     assert client.get("/v1/jobs/0000000000000000/replay").status_code == 404
+
+
+def test_a_job_that_is_over_gets_another_threshold(screened: ScreenedJob, client: TestClient, wiring: Wiring) -> None:
+    address = f"/v1/jobs/{screened.job.id}/threshold"
+    asked = client.post(address, json={"threshold": 0.6})
+    assert asked.status_code == 202, asked.text
+    assert (asked.json()["threshold"], asked.json()["reflagging"]) == (0.5, {"threshold": 0.6})
+    assert wiring.reflagging(None).step(threading.Event())
+    job = client.get(f"/v1/jobs/{screened.job.id}").json()
+    assert (job["threshold"], job["reflagging"], job["counts"]["flagged"]) == (0.6, None, 2)
+    flagged = client.get("/v1/verdicts", params={"job": screened.job.id, "flagged": True}).json()["data"]
+    assert [each["key"] for each in flagged] == ["a.jpg", "<script>.jpg"]
+    for wrong in ({}, {"threshold": 2}, {"threshold": 0.5, "max_fpr": 0.1}, {"score": 0.5}):
+        assert client.post(address, json=wrong).status_code == 422, wrong
+
+
+def test_a_job_that_runs_keeps_its_threshold(client: TestClient, folder: Path) -> None:
+    made = submitted(client, folder)
+    answer = client.post(f"/v1/jobs/{made['id']}/threshold", json={"threshold": 0.6})
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:nclscreen:problem:wrong-state")
 
 
 def test_cases_over_http(wiring: Wiring, client: TestClient) -> None:

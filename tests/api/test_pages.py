@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from importlib.resources import files
 from pathlib import Path
 
@@ -164,6 +165,23 @@ def test_another_threshold_is_counted_without_scripts(screened: ScreenedJob, cli
     assert client.get(f"/jobs/{screened.job.id}", params={"cutoff": "0.33"}).status_code == 422
 
 
+def test_another_threshold_becomes_the_jobs(screened: ScreenedJob, client: TestClient, wiring: Wiring) -> None:
+    path = f"/jobs/{screened.job.id}"
+    assert "Flag from here on" not in client.get(path).text
+    page = client.get(path, params={"threshold": "0.8"}).text
+    assert re.search(r'<button form="reflag" name="threshold" value="0\.8">', page)
+    assert client.get(f"{path}/replay", params={"threshold": "0.8"}).text.count('form="reflag"') == 1
+    assert "Flag from here on" not in client.get(path, params={"threshold": "0.8", "min_area": "0.1"}).text
+    assert client.post(f"{path}/threshold", data={"threshold": "0.8"}, follow_redirects=False).status_code == 303
+    assert "Reflagging: from 0.800 on instead of 0.500" in client.get(path).text
+    part = client.get(f"{path}/progress", params={"reflagging": True})
+    assert ("hx-get" in part.text, "HX-Refresh" in part.headers) == (True, False)
+    assert wiring.reflagging(None).step(threading.Event())
+    part = client.get(f"{path}/progress", params={"reflagging": True})
+    assert ("hx-get" in part.text, part.headers.get("HX-Refresh")) == (False, "true")
+    assert "flagged from 0.800 on" in client.get(path).text
+
+
 def test_errors_are_pages(screened: ScreenedJob, client: TestClient) -> None:
     answer = client.get("/jobs/0000000000000000")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
@@ -209,7 +227,7 @@ def test_buttons_steer_a_job_and_the_page_shows_those_that_make_sense(
     address = f"/jobs/{job_id}"
 
     def buttons() -> set[str]:
-        return set(re.findall(rf"action=\"{address}/(\w+)\"", client.get(address).text)) - {"priority"}
+        return set(re.findall(rf"action=\"{address}/(\w+)\"", client.get(address).text)) - {"priority", "threshold"}
 
     assert buttons() == {"pause", "cancel"}
     for verb, state, following in (

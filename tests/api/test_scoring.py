@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
+from support.local_scorer import LocalScorer
 from support.odd_images import encoded, photo
 
 from jobs.domain.access import DEFAULT_PROJECT, Scope
@@ -26,22 +27,6 @@ from nclscreen.services.live_scoring import LiveScoring
 from nclscreen.wiring import Wiring
 
 PHOTO = encoded(photo(seed=3), "PNG")
-
-
-class LocalScorer:
-    """The model itself, in this process, in place of a hosted one."""
-
-    def __init__(self, wiring: Wiring) -> None:
-        self._predictor = wiring.model.predictor()
-
-    def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
-        assert fingerprint == self._predictor.fingerprint
-        return [
-            ScoredImage(
-                score=each.score, tampered_areas=each.tampered_areas, heatmap=each.heatmap, evidence=each.evidence
-            )
-            for each in self._predictor.localize(images)
-        ]
 
 
 class Raising:

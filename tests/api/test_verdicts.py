@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -119,7 +120,44 @@ def test_an_export_is_the_list_as_one_file(screened: ScreenedJob, client: TestCl
     assert [json.loads(line)["key"] for line in answer.text.splitlines()] == keys(client, job=job)
     table = client.get("/v1/verdicts/export", params={"flagged": True, "format": "parquet", "min_score": 0.6})
     assert pq.read_table(io.BytesIO(table.content)).column("key").to_pylist() == ["a.jpg", "<script>.jpg"]
+    regions = client.get("/v1/verdicts/export", params={"job": job, "format": "coco", "cutoff": 0.2})
+    assert regions.headers["Content-Disposition"] == 'attachment; filename="verdicts.json"'
+    heatmaps = {image["file_name"]: image["heatmap"] for image in regions.json()["images"]}
+    assert heatmaps == {"a.jpg": True, "b.jpg": True, "<script>.jpg": True, "d.jpg": False}  # broken.jpg has no score
+    masks = client.get("/v1/verdicts/export", params={"job": job, "format": "masks"})
+    with tarfile.open(fileobj=io.BytesIO(masks.content)) as archive:
+        assert archive.getnames() == [*(f"masks/{job}/00000000{n}.png" for n in range(3)), "index.csv"]
+    assert client.get("/v1/verdicts/export", params={"job": job, "format": "coco", "cutoff": 2}).status_code == 422
     assert client.get("/v1/verdicts/export", params={"job": job}).status_code == 422
     assert client.get("/v1/verdicts/export", params={"job": job, "format": "csv", "limit": 2}).status_code == 422
     assert client.get("/v1/verdicts/export", params={"job": "0" * 16, "format": "csv"}).status_code == 404
     assert client.get("/v1/verdicts/export", params={"flagged": False, "format": "csv"}).status_code == 422
+
+
+def test_how_many_pass_is_told_when_it_is_asked(screened: ScreenedJob, client: TestClient) -> None:
+    asked = {"job": screened.job.id, "flagged": True, "limit": 1}
+    assert client.get("/v1/verdicts", params=asked).json()["count"] is None
+    counted = client.get("/v1/verdicts", params=asked | {"count": "exact"}).json()
+    assert (counted["count"], len(counted["data"])) == (3, 1)
+    behind = client.get("/v1/verdicts", params=asked | {"count": "exact", "cursor": counted["next"]}).json()
+    assert behind["count"] == 3  # of all pages
+    assert client.get("/v1/verdicts", params=asked | {"count": "about"}).status_code == 422
+
+
+def test_a_region_has_the_photograph_s_own_pixels(screened: ScreenedJob, client: TestClient) -> None:
+    address = f"/v1/jobs/{screened.job.id}/verdicts/0/region"
+    with Image.open(screened.folder / "a.jpg") as file:
+        whole = file.convert("RGB")
+    box = {"x": 7, "y": 11, "width": 40, "height": 30}
+    answer = client.get(address, params=box)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png"), answer.text
+    with Image.open(io.BytesIO(answer.content)) as part:
+        assert part.tobytes() == whole.crop((7, 11, 47, 41)).tobytes()
+    assert client.get(address, params=box, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+    edge = client.get(address, params={"x": whole.width - 5, "y": 0})
+    with Image.open(io.BytesIO(edge.content)) as part:
+        assert part.size == (5, min(512, whole.height))
+    outside = client.get(address, params={"x": whole.width, "y": 0})
+    assert (outside.status_code, f"{whole.width} x {whole.height}" in outside.json()["detail"]) == (422, True)
+    assert client.get(address, params=box | {"width": 5000}).status_code == 422
+    assert client.get(address).status_code == 422

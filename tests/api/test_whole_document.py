@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance
+from support.local_scorer import LocalScorer
 from support.screened_jobs import MODEL, photo_bytes
 from support.tiny_model import save_tiny_model
 
@@ -47,6 +48,7 @@ def wiring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wiring]:
         screened(found, ProjectName(name), folder / name)
     yield found
     found.engine.dispose()
+    found.decoder.close()
     patch.undo()
 
 
@@ -87,7 +89,7 @@ def screened(wiring: Wiring, project: ProjectName, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def operations(wiring: Wiring) -> list[Any]:
-    schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(wiring))
+    schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(wiring, scorer=LocalScorer(wiring)))
     found = [each.ok() for each in schema.get_all_operations()]
     assert len(found) > 40
     return [each for each in found if not each.path.endswith(_ENDLESS)]

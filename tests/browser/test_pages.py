@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from support.screened_jobs import Shot, photo_bytes
 
 from jobs.errors import ErrorCode
 from jobs.shards.work_queue import WorkQueue
+from nclscreen.services.reflagging import ReflagRequest, reflag_job
 
 pytestmark = pytest.mark.browser
 
@@ -97,6 +99,21 @@ def test_the_threshold_is_dragged_on_the_histogram(browser: Browser, site: Site)
         expect(would).to_have_text("73")
         page.locator("#threshold").fill("2")
         expect(would).to_have_text("73")  # no threshold: nothing is asked
+
+
+def test_the_threshold_that_was_tried_becomes_the_jobs(browser: Browser, site: Site) -> None:
+    job_id = site.job.job.id
+    try:
+        with watching(browser, site.page()) as page:
+            page.locator("#threshold").fill("0.7")
+            page.get_by_text("Flag from here on").click()
+            page.get_by_role("button", name="Flag from 0.700 on").click()
+            expect(page.get_by_text("Reflagging: from 0.700 on instead of 0.500")).to_be_visible()
+            assert site.wiring.reflagging(None).step(threading.Event())
+            expect(page.get_by_text("flagged from 0.700 on")).to_be_visible()  # by itself
+            expect(page.get_by_text("Reflagging:")).to_have_count(0)
+    finally:
+        reflag_job(site.wiring, ReflagRequest(job_id=job_id, threshold=0.5))
 
 
 def test_the_gallery_loads_what_is_looked_at(browser: Browser, site: Site) -> None:

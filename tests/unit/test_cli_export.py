@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -26,8 +28,8 @@ def job(wiring: Wiring) -> JobId:
     queue = WorkQueue(wiring.engine, "tests")
     (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT], job_id=found)
     verdicts: list[Verdict] = [
-        scored(0, images[0], 0.1),
-        scored(1, images[1], 0.9),
+        replace(scored(0, images[0], 0.1), map_uri=None),
+        replace(scored(1, images[1], 0.9), map_uri=None),
         failed_verdict(images[2], 2, FINGERPRINT, ErrorCode.CORRUPT, "cut off"),
     ]
     queue.finish(lease, verdicts)
@@ -97,3 +99,17 @@ def test_unknown_jobs_and_orders_that_are_none_are_refused(
     assert run(["export", "--not-flagged", "--out", str(tmp_path / "a.csv")]) == 2
     assert "only the flagged ones" in capsys.readouterr().err
     assert list(tmp_path.glob("*.csv")) == []
+
+
+def test_masks_and_regions_go_by_the_ending_too(
+    job: JobId, wiring: Wiring, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    regions, masks = tmp_path / "regions.coco.json", tmp_path / "masks.tar"
+    assert run(["export", "--job", job, "--out", str(regions)]) == 0
+    # nobody kept the heatmaps of these: they are said to be missing, and are no empty regions
+    assert [image["heatmap"] for image in json.loads(regions.read_text())["images"]] == [False, False]
+    assert run(["export", "--job", job, "--out", str(masks), "--cutoff", "0.3"]) == 0
+    with tarfile.open(masks) as archive:
+        assert archive.getnames() == ["index.csv"]
+    assert run(["export", "--job", job, "--out", str(masks), "--cutoff", "0"]) == 2
+    assert "cutoff" in capsys.readouterr().err

@@ -130,5 +130,5 @@ def test_the_documentation_has_every_column_and_every_format() -> None:
 def test_duckdb_reads_parquet(some: list[FoundVerdict], tmp_path: Path) -> None:
     path = tmp_path / "verdicts.parquet"
     path.write_bytes(b"".join(encoded(some, ExportFormat.PARQUET)))
-    counted = duckdb.sql(f"SELECT count(*), max(score), count(error_code) FROM '{path}'").fetchone()
-    assert counted == (2, 1 / 3, 1)
+    counted = duckdb.sql(f"SELECT count(*), max(score), count(error_code) FROM '{path}'").fetchall()
+    assert counted == [(2, 1 / 3, 1)]

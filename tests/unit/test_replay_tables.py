@@ -38,22 +38,22 @@ class Loading:
 
 def read(tables: ReplayTables, job_id: JobId, images: int = 10) -> ReplayTable | None:
     """Ask, and ask again once it is read."""
-    tables.find(job_id, images)
+    tables.find(job_id, 0.5, images)
     for thread in threading.enumerate():
         if thread.name == "replay":
             thread.join(30)
-    return tables.find(job_id, images)
+    return tables.find(job_id, 0.5, images)
 
 
 def test_who_asks_first_does_not_wait_and_nobody_reads_twice() -> None:
     load = Loading()
     tables = ReplayTables(load)
-    assert tables.find(A, 10) is None
-    assert tables.find(A, 10) is None
+    assert tables.find(A, 0.5, 10) is None
+    assert tables.find(A, 0.5, 10) is None
     load.go.set()
     found = read(tables, A)
     assert found is not None
-    assert tables.find(A, 10) is found
+    assert tables.find(A, 0.5, 10) is found
     assert load.asked == [A]
 
 
@@ -63,12 +63,12 @@ def test_the_last_ones_are_kept() -> None:
     tables = ReplayTables(load, most_images=20)
     assert read(tables, A) is not None
     assert read(tables, B) is not None
-    assert tables.find(A, 10) is not None, "asked about again"
+    assert tables.find(A, 0.5, 10) is not None, "asked about again"
     assert read(tables, C) is not None
-    assert tables.find(A, 10) is not None
+    assert tables.find(A, 0.5, 10) is not None
     assert load.asked == [A, B, C]
-    assert tables.find(B, 10) is None
-    assert tables.find(JobId("huge"), 21) is None
+    assert tables.find(B, 0.5, 10) is None
+    assert tables.find(JobId("huge"), 0.5, 21) is None
     assert "huge" not in load.asked
 
 

@@ -37,12 +37,11 @@ _ROUTERS: tuple[tuple[APIRouter, Scope], ...] = (
 )
 
 
-def create_app(
-    wiring: Wiring, *, open_without_keys: bool = True, scorer: HostedScorer | None = None
-) -> FastAPI:
-    """An ASGI application on this database and these storages. Needs no Ray, except for scoring a photograph at once.
+def create_app(wiring: Wiring, *, open_without_keys: bool = True, scorer: HostedScorer | None = None) -> FastAPI:
+    """An ASGI application on this database and these storages. Needs no Ray, except to score a photograph at once.
 
-    `scorer`: asks the hosted model; None: nobody can. `open_without_keys`: everybody may everything as long as there is no key; for addresses of this machine alone.
+    `open_without_keys`: everybody may everything as long as there is no key; for addresses of this machine alone.
+    `scorer`: asks the hosted model; None: nobody can.
     """
     app = FastAPI(
         title="nclscreen",

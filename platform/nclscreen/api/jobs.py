@@ -21,6 +21,7 @@ from nclscreen.api.wired import Wired
 from nclscreen.documents import case_document, job_document
 from nclscreen.services.estimates import estimate
 from nclscreen.services.job_view import job_view, jobs_waiting, models_waited_for
+from nclscreen.services.reflagging import ReflagRequest, begin_reflagging
 from nclscreen.services.replaying import ReplayRequest, replay
 from nclscreen.services.retrying import RetryRequest, retry
 from nclscreen.services.submission import submit
@@ -71,6 +72,13 @@ class CasesWanted(Paged):
     flagged: bool | None = Field(None, description="with a flagged image, or without")
     unreviewed: bool | None = Field(None, description="with a flagged image that nobody has reviewed, or without")
     sort: Literal["score", "name"] = "score"
+
+
+class ThresholdBody(Strict):
+    """From when on the job is to flag: one of both."""
+
+    threshold: float | None = Field(None, ge=0, le=1)
+    max_fpr: float | None = Field(None, gt=0, lt=1, description="the largest share of false alarms")
 
 
 class RetryBody(Strict):
@@ -183,6 +191,15 @@ def retry_job(job_id: str, body: RetryBody, wiring: Wired, response: Response) -
         raise NothingToRetry(found.earlier_id)
     response.headers["Location"] = f"/v1/jobs/{found.job_id}"
     return job_document(wiring.jobs.get(found.job_id))
+
+
+@router.post("/{job_id}/threshold", status_code=202)
+def reflag_job(job_id: str, body: ThresholdBody, wiring: Wired) -> dict[str, Any]:
+    """Flag from another score on in a job that is over: a dispatcher rewrites the verdicts that cross it.
+
+    Nothing is scored. `reflagging` says to which threshold it is being moved; until then the job has the old one.
+    """
+    return job_document(begin_reflagging(wiring, ReflagRequest(job_id=job_id, **body.model_dump())))
 
 
 @router.delete("/{job_id}", status_code=202)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import StreamingResponse
@@ -63,24 +63,41 @@ class VerdictsFilter(Strict):
 class VerdictsWanted(VerdictsFilter, Paged):
     """A page of verdicts."""
 
+    count: Literal["none", "exact"] = Field("none", description="exact: how many pass the filter; looks at all of them")
+
+
+class VerdictsPage(PageDocument):
+    """The same, as it is answered."""
+
+    #: of all pages; null where it was not asked for
+    count: int | None = None
+
 
 class ExportWanted(VerdictsFilter):
     """A file of verdicts."""
 
     format: ExportFormat | MaskFormat = Field(description="the kind of file")
-    cutoff: float = Field(0.5, ge=0.01, le=1, description="coco and masks: probability from which a pixel looks tampered")
+    cutoff: float = Field(
+        0.5, ge=0.01, le=1, description="coco and masks: probability from which a pixel looks tampered"
+    )
 
 
 @router.get("/verdicts")
-def list_verdicts(wanted: Annotated[VerdictsWanted, Query()], wiring: Wired) -> PageDocument:
+def list_verdicts(wanted: Annotated[VerdictsWanted, Query()], wiring: Wired) -> VerdictsPage:
     """Verdicts, also of jobs that run."""
-    page = wiring.verdicts.page(wanted.on(wiring), wanted.limit, wanted.cursor)
-    return PageDocument.of([verdict_document(found) for found in page.items], page.next_cursor)
+    asked = wanted.on(wiring)
+    page = wiring.verdicts.page(asked, wanted.limit, wanted.cursor)
+    return VerdictsPage(
+        data=[verdict_document(found) for found in page.items],
+        has_more=page.next_cursor is not None,
+        next=page.next_cursor,
+        count=wiring.verdicts.count(asked) if wanted.count == "exact" else None,
+    )
 
 
 @router.get("/verdicts/export")
 def export_verdicts(wanted: Annotated[ExportWanted, Query()], wiring: Wired) -> StreamingResponse:
-    """The same as one file, as it is read: CSV, JSON Lines or Parquet; COCO or a ZIP of PNG masks say where.
+    """The same as one file, as it is read: CSV, JSON Lines or Parquet; COCO or a TAR of PNG masks say where.
 
     An answer that breaks off is no whole file.
     """

@@ -73,6 +73,7 @@ def build_app() -> typer.Typer:
         keys,
         models,
         query,
+        reflag,
         release,
         replay,
         retry,
@@ -117,6 +118,11 @@ def build_app() -> typer.Typer:
         (control.resume, "Example:\n\n  nclscreen resume 1m7yxf33cw6dnp0t"),
         (control.prioritize, "Example:\n\n  nclscreen prioritize 1m7yxf33cw6dnp0t 10"),
         (retry.retry, "Example:\n\n  nclscreen retry 1m7yxf33cw6dnp0t --code timeout --code not_found"),
+        (
+            reflag.reflag,
+            "Examples:\n\n  nclscreen reflag 1m7yxf33cw6dnp0t --threshold 0.9\n\n"
+            "  nclscreen reflag 1m7yxf33cw6dnp0t --max-fpr 0.02 --yes",
+        ),
         (control.cancel, "Example:\n\n  nclscreen cancel 1m7yxf33cw6dnp0t"),
         (delete.delete, "Example:\n\n  nclscreen delete 1m7yxf33cw6dnp0t"),
         (

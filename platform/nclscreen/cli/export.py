@@ -41,7 +41,8 @@ def export(
         str | None, typer.Option("--job", metavar="ID", help="Of this job; else flagged images of all jobs.")
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="csv, jsonl, parquet, coco or masks; else by FILE's ending.")
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="csv, jsonl, parquet, coco or masks; else by FILE's ending."),
     ] = None,
     flagged: Annotated[
         bool | None, typer.Option("--flagged/--not-flagged", help="Only images that were flagged, or were not.")
@@ -66,7 +67,7 @@ def export(
 ) -> None:
     """Write verdicts into a file: CSV for spreadsheets, JSON Lines, or Parquet for DuckDB and pandas.
 
-    Where images look tampered goes into COCO (.json) for annotation tools, or into a ZIP of PNG masks (.zip).
+    Where images look tampered goes into COCO (.json) for annotation tools, or into a TAR of PNG masks (.tar).
     A job's come in the order of its manifest, flagged ones highest score first. A job may run meanwhile. FILE appears
     whole or not at all.
     """

@@ -44,7 +44,10 @@ def serve(host: Host = "127.0.0.1", port: Port = 8080) -> None:
 
 @contextmanager
 def served(wiring: Wiring, host: str, port: int | None) -> Iterator[None]:
-    """The same beside a running session, while the block runs; None for no port. A taken port is told, and no obstacle."""
+    """The same beside a running session, while the block runs; None for no port.
+
+    A taken port is told, and no obstacle.
+    """
     from nclscreen.api.server import AddressRefused, listening_socket, serving, shown_address
 
     if port is None:

@@ -17,6 +17,7 @@ from nclscreen.client.errors import ApiError, ApiUnreachable
 from nclscreen.client.records import Job, Review, Verdict, job_of, review_of, verdict_of
 
 Decision = Literal["confirmed", "rejected", "unsure"]
+ExportKind = Literal["csv", "jsonl", "parquet", "coco", "masks"]
 Picture = Literal["photograph", "heatmap", "overlay", "thumbnail"]
 
 _PAGE = 500
@@ -79,6 +80,21 @@ class Client:
         """Verdicts, as many as there are, page by page: `job`, `flagged`, `min_score`, `prefix`, `case`, `review`."""
         return map(verdict_of, self._list("/v1/verdicts", wanted))
 
+    def count(self, **wanted: Any) -> int:
+        """How many verdicts pass the same filters."""
+        found: int = self._get("/v1/verdicts", {**wanted, "limit": 1, "count": "exact"})["count"]
+        return found
+
+    def score(self, photograph: bytes, **asked: Any) -> dict[str, Any]:
+        """Score a file's bytes at once: `threshold`, `max_fpr`, `heatmap`. Raises ApiError (429, 503: come again)."""
+        with self._answer("POST", "/v1/score", asked, content=photograph) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
+
+    def reflag(self, job_id: str, *, threshold: float | None = None, max_fpr: float | None = None) -> Job:
+        """Have a job that is over flag from another score on. Raises ApiError."""
+        return job_of(self._post(f"/v1/jobs/{quote(job_id)}/threshold", {"threshold": threshold, "max_fpr": max_fpr}))
+
     def verdict(self, ref: str) -> Verdict:
         """One verdict, by its reference "JOB/17". Raises ApiError (404)."""
         return verdict_of(self._get(_place(ref)))
@@ -102,7 +118,7 @@ class Client:
         """All that was said of an image, the first word first."""
         return [review_of(each) for each in self._get(f"{_place(ref)}/reviews")["data"]]
 
-    def export(self, out: Path, *, kind: Literal["csv", "jsonl", "parquet"], **wanted: Any) -> int:
+    def export(self, out: Path, *, kind: ExportKind, **wanted: Any) -> int:
         """Write verdicts to a file, whole or not at all; gives its bytes. Raises ApiError, OSError."""
         try:
             with (
@@ -140,12 +156,15 @@ class Client:
         asked: dict[str, Any] | None = None,
         *,
         body: Any = None,
+        content: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> urllib3.BaseHTTPResponse:
         """An answer that is no refusal, to be read. Raises ApiError, ApiUnreachable."""
         fields = [(name, _word(value)) for name, value in (asked or {}).items() if value is not None]
         url = f"{self._address}{path}" + (f"?{urlencode(fields)}" if fields else "")
         sent, said = self._headers | (headers or {}), {} if body is None else {"json": body}
+        if content is not None:
+            said = {"body": content}
         try:
             answer = self._pool.request(method, url, headers=sent, **said, preload_content=False, redirect=False)
             if answer.status < 400:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import re
 import socket
 import threading
 import time
@@ -28,6 +29,8 @@ from nclscreen.hosting.scorer import ServeScorer
 _START_S = 30.0
 #: how often the cluster's head is asked whether it is there, while somebody waits, and how long it may take
 _LOOK_EVERY_S, _LOOK_S = 0.5, 1.0
+#: an address that can be asked; "auto" cannot
+_PLACE = re.compile(r"[\w.\-\[\]:]+:[0-9]+")
 
 
 class RelayedScorer:
@@ -53,6 +56,9 @@ class RelayedScorer:
                 self._line = None
 
     def _connected(self) -> _Line:
+        place = self._options.address or ""
+        if _PLACE.fullmatch(place) and not _answers(place):  # starting would take long to find out
+            raise ModelUnavailable(f"no cluster answers at {place}")
         with self._lock:  # one starts it, the others wait for it
             if self._line is None or not self._line.alive:
                 self._line = _Line(self._options, self._scorer, self._at_once)

@@ -52,14 +52,16 @@ def get_job(job_id: str, rule: Annotated[RuleAsked, Query()], wiring: Wired, pag
 
 
 @router.get("/progress")
-def get_progress(job_id: str, wiring: Wired, pages: Drawn, state: JobState | None = None) -> Response:
+def get_progress(
+    job_id: str, wiring: Wired, pages: Drawn, state: JobState | None = None, reflagging: bool = False
+) -> Response:
     """How far it is, as a part of the page that asks for itself again while the job goes on.
 
-    `state`: the one that the page shows; in another one, more of the page is old.
+    `state`, `reflagging`: what the page shows; when that has changed, more of the page is old.
     """
     view = job_view(wiring, job_id)
     response = pages.draw("parts/progress", **_progress(wiring, view.job, view.waits_for))
-    if state not in (None, view.job.state):
+    if state not in (None, view.job.state) or (reflagging and view.job.reflag_to is None):
         response.headers["HX-Refresh"] = "true"
     return response
 
@@ -67,7 +69,8 @@ def get_progress(job_id: str, wiring: Wired, pages: Drawn, state: JobState | Non
 @router.get("/replay")
 def get_replay(job_id: str, rule: Annotated[RuleAsked, Query()], wiring: Wired, pages: Drawn) -> Response:
     """What another rule would flag, as a part of the page."""
-    return pages.draw("parts/replayed", replayed=_replayed(wiring, job_id, rule))
+    replayed = _replayed(wiring, job_id, rule)
+    return pages.draw("parts/replayed", replayed=replayed, over=replayed.job.state in FINAL)
 
 
 def _replayed(wiring: Wiring, job_id: str, rule: RuleAsked) -> ReplayView:
@@ -82,4 +85,5 @@ def _progress(wiring: Wiring, job: Job, waits_for: str | None) -> dict[str, Any]
         "waits_for": waits_for,
         "estimate": estimate(wiring, job) if asks else None,
         "over": job.state in FINAL,
+        "reflagging_failed": None if job.reflag_to is None else wiring.jobs.reflagging_failed(job.id),
     }

@@ -12,6 +12,7 @@ from nclscreen.api.lists import Strict
 from nclscreen.api.wired import Wired
 from nclscreen.pages.drawing import see
 from nclscreen.pages.routes import PageRoute
+from nclscreen.services.reflagging import ReflagRequest, begin_reflagging
 from nclscreen.services.retrying import RetryRequest, retry
 from nclscreen.services.submission_request import LARGEST_PRIORITY
 
@@ -22,6 +23,12 @@ class PriorityForm(Strict):
     """Where in the queue."""
 
     priority: int = Field(ge=-LARGEST_PRIORITY, le=LARGEST_PRIORITY)
+
+
+class ThresholdForm(Strict):
+    """From which score on it is to flag."""
+
+    threshold: float = Field(ge=0, le=1)
 
 
 @router.post("/confirm")
@@ -56,6 +63,12 @@ def retry_job(job_id: str, wiring: Wired) -> Response:
     if found.job_id is None:
         raise NothingToRetry(found.earlier_id)
     return _seen(found.job_id)
+
+
+@router.post("/threshold")
+def reflag_job(job_id: str, form: Annotated[ThresholdForm, Form()], wiring: Wired) -> Response:
+    """Have a dispatcher rewrite the verdicts that cross another threshold."""
+    return _seen(begin_reflagging(wiring, ReflagRequest(job_id=job_id, threshold=form.threshold)).id)
 
 
 @router.post("/delete")

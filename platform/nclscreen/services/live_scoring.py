@@ -39,7 +39,7 @@ class NoScorer:
     def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
         """Raises ModelUnavailable."""
         raise ModelUnavailable(
-            "no model can be asked from here: ask where 'nclscreen up' runs, or set NCLSCREEN_RAY_ADDRESS to its cluster"
+            "no model can be asked from here: ask where 'nclscreen up' runs, or set NCLSCREEN_RAY_ADDRESS"
         )
 
 
@@ -51,7 +51,10 @@ class LiveScoring:
         self._places = threading.BoundedSemaphore(at_once)
 
     def score(self, wiring: Wiring, data: bytes, rule: FlagRule) -> ScoredNow:
-        """`data`: a file's bytes. Raises ScoringBusy, ImageUnreadable, ModelUnavailable, ModelFailed, WeightsNotFound."""
+        """`data`: a file's bytes.
+
+        Raises ScoringBusy, ImageUnreadable, ModelUnavailable, ModelFailed, WeightsNotFound.
+        """
         if not self._places.acquire(blocking=False):
             raise ScoringBusy("as many photographs are being scored as may be at once; ask again, or submit a job")
         try:

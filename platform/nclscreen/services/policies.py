@@ -42,6 +42,18 @@ def flag_rule(model: InstalledModel, threshold: float | None, max_fpr: float | N
     return FlagRule(threshold=policy.threshold if policy else model.threshold(threshold), policy=policy)
 
 
+def heatmaps_from(model: InstalledModel, threshold: float, share: float) -> float | None:
+    """The score from which heatmaps are kept: those of flagged images, and of so large a share of authentic ones.
+
+    `share` in [0, 1], of near misses. None where that is the threshold, or the model is not calibrated.
+    """
+    if share == 0 or model.calibration is None:
+        return None
+    rate = min(1.0, model.calibration.rate(threshold) + share)
+    near = model.calibration.suggested(rate)
+    return near if near < threshold else None
+
+
 def policy_document(policy: Policy | None) -> dict[str, Any] | None:
     """As JSON types."""
     return None if policy is None else dataclasses.asdict(policy)

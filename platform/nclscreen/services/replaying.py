@@ -54,6 +54,6 @@ def replay(wiring: Wiring, request: ReplayRequest) -> ReplayView:
 def _counted(wiring: Wiring, job: Job, rule: Replay) -> Replayed:
     """From memory where the job is over and was asked about before, else from SQL: the same counts."""
     # rows of a job that is being deleted go, and those of one that was cancelled may come still
-    settled = job.state in (JobState.COMPLETED, JobState.FAILED)
-    table = wiring.replay_tables.find(job.id, job.counts.done) if settled else None
+    settled = job.state in (JobState.COMPLETED, JobState.FAILED) and job.reflag_to is None
+    table = wiring.replay_tables.find(job.id, job.threshold, job.counts.done) if settled else None
     return wiring.verdicts.replay(job.id, rule) if table is None else table.counts(rule)

@@ -15,7 +15,7 @@ from nclscreen.services import checks
 from nclscreen.services.destinations import check_receiver, check_report_place
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.services.filters import make_filters
-from nclscreen.services.policies import flag_rule
+from nclscreen.services.policies import flag_rule, heatmaps_from
 from nclscreen.services.submission_request import LARGEST_PRIORITY, SubmissionRequest
 from nclscreen.wiring import Wiring
 
@@ -62,6 +62,7 @@ def submit(wiring: Wiring, request: SubmissionRequest) -> Submission:
             model=model.ref,
             threshold=rule.threshold,
             policy=rule.policy_document,
+            heatmaps_from=heatmaps_from(model, rule.threshold, wiring.settings.near_misses),
             options=options,
             token=token,
             relative=relative,
