@@ -42,6 +42,8 @@ class NewReview:
     note: str | None = None
     #: one of `SEVERITIES`
     severity: int | None = None
+    #: a second look, by somebody who has not seen what was said before
+    blind: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,3 +76,31 @@ class Review:
     fingerprint: str
     #: reviews that were given together have one; None: given alone, or taken back
     bulk: str | None = None
+    #: by somebody who had not seen what was said before
+    blind: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReviewLease:
+    """An image that somebody looks at: queues of others pass over it until the lease runs out."""
+
+    ref: VerdictRef
+    #: one person at one desk: a browser, or a program by its key
+    holder: str
+    #: as others see him
+    name: str
+    #: seconds since the epoch
+    expires_at: float
+
+
+class SecondLook(StrEnum):
+    """Where an image stands between two people who decide without knowing of each other."""
+
+    #: one has decided, another is to do so
+    WANTED = "wanted"
+    #: both say the same
+    AGREED = "agreed"
+    #: they do not, and nobody has settled it
+    CONFLICT = "conflict"
+    #: they did not, and a third decision holds
+    SETTLED = "settled"

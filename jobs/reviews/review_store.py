@@ -7,15 +7,19 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Engine, exists, func, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from jobs.domain import Decision, ImageKey, JobId, NewReview, Review, VerdictRef
+from jobs.domain import Decision, JobId, NewReview, Review, VerdictRef
 from jobs.domain.access import DEFAULT_PROJECT, ProjectName
 from jobs.domain.pages import Page, decode_cursor, encode_cursor, filter_digest
+from jobs.domain.reviews import SecondLook
 from jobs.errors import NothingToUndo, ReviewConflict
+from jobs.reviews.errors import NoSecondLook
+from jobs.reviews.review_rows import looked_at, review_from_row
+from jobs.reviews.second_look import is_drawn, pair_of, second_look, standing
 from jobs.sql.database import reading, writing
-from jobs.sql.rows import Clock, database_clock
+from jobs.sql.rows import Clock, database_clock, hash_key
 from jobs.sql.tables import jobs, reviews, verdicts
 from jobs.verdicts import FoundVerdict
 
@@ -38,9 +42,16 @@ class ReviewStore:
         """Write a review of this verdict.
 
         `expected`: the number of the last review its writer has seen, 0 for none; None: whatever was said meanwhile.
-        Raises ReviewConflict when another one has come in between.
+        Raises ReviewConflict when another one has come in between, and NoSecondLook for a blind one of an image of
+        which nobody, or this reviewer, or a second one has decided already.
         """
-        return self._append(found, lambda said: _said_anew(new), expected)
+
+        def said_now(said: list[Review]) -> dict[str, Any]:
+            if new.blind and not _may_look_again(said, new.reviewer):
+                raise NoSecondLook(str(found.ref), new.reviewer)
+            return _said_anew(new)
+
+        return self._append(found, said_now, expected)
 
     def add_of_bulk(self, found: Sequence[FoundVerdict], new: NewReview, bulk: str) -> int:
         """Write one review for each of some images, in one transaction; how many were written.
@@ -70,10 +81,10 @@ class ReviewStore:
         """
 
         def taken_back(said: list[Review]) -> dict[str, Any]:
-            standing = _standing(said)
-            if not standing or (bulk is not None and standing[-1].bulk != bulk):
+            stands = standing(said)
+            if not stands or (bulk is not None and stands[-1].bulk != bulk):
                 raise NothingToUndo(str(found.ref))
-            return _said_again(standing[-2] if len(standing) > 1 else None, reviewer) | {"undoes": standing[-1].number}
+            return _said_again(stands[-2] if len(stands) > 1 else None, reviewer) | {"undoes": stands[-1].number}
 
         return self._append(found, taken_back, expected)
 
@@ -88,7 +99,7 @@ class ReviewStore:
         wanted = select(reviews).where(reviews.c.job_id == job_id, reviews.c.ordinal.in_(found))
         with reading(self._engine) as connection:
             for row in connection.execute(wanted.order_by(reviews.c.ordinal, reviews.c.number)):
-                found[row.ordinal].append(_review(row))
+                found[row.ordinal].append(review_from_row(row))
         return found
 
     def of_job(self, job_id: JobId, after: int = -1) -> Iterator[Review]:
@@ -137,27 +148,36 @@ class ReviewStore:
         before = _all(connection, found.ref)
         if expected is not None and expected != len(before):
             raise ReviewConflict(str(found.ref), len(before))
-        row = _looked_at(found) | make(before) | {"number": len(before) + 1, "created_at": self._clock()}
+        row = looked_at(found) | make(before) | {"number": len(before) + 1, "created_at": self._clock()}
         connection.execute(insert(reviews).values(**row))
         of_verdict = (verdicts.c.job_id == found.job_id, verdicts.c.ordinal == found.verdict.ordinal)
-        connection.execute(update(verdicts).where(*of_verdict).values(review=row["decision"]))
-        return _all(connection, found.ref)[-1]
+        said = _all(connection, found.ref)
+        state = second_look(said, drawn=is_drawn(hash_key(row["key"]), _share(connection, found.job_id)))
+        connection.execute(update(verdicts).where(*of_verdict).values(review=row["decision"], second_look=state))
+        return said[-1]
 
     def _write_together(self, connection: Connection, found: Sequence[FoundVerdict], said: dict[str, Any]) -> int:
-        before: dict[VerdictRef, list[Review]] = defaultdict(list)
-        places = [(each.ref.job_id, each.ref.ordinal) for each in found]
-        wanted = select(reviews).where(tuple_(reviews.c.job_id, reviews.c.ordinal).in_(places))
-        for row in connection.execute(wanted.order_by(reviews.c.number)):
-            before[(review := _review(row)).ref].append(review)
+        before = _of_places(connection, [(each.ref.job_id, each.ref.ordinal) for each in found])
         holding = [each for each in found if each.review == _holds(before[each.ref])]
         if not holding:
             return 0
         now = connection.scalar(select(self._clock()))
-        rows = [_looked_at(each) | said | {"number": len(before[each.ref]) + 1, "created_at": now} for each in holding]
+        rows = [looked_at(each) | said | {"number": len(before[each.ref]) + 1, "created_at": now} for each in holding]
         connection.execute(insert(reviews), rows)
-        decided = tuple_(verdicts.c.job_id, verdicts.c.ordinal).in_([(row["job_id"], row["ordinal"]) for row in rows])
-        connection.execute(update(verdicts).where(decided).values(review=said["decision"]))
+        for state, places in self._states(connection, [each.ref for each in holding]).items():
+            decided = tuple_(verdicts.c.job_id, verdicts.c.ordinal).in_(places)
+            connection.execute(update(verdicts).where(decided).values(review=said["decision"], second_look=state))
         return len(rows)
+
+    @staticmethod
+    def _states(connection: Connection, refs: Sequence[VerdictRef]) -> dict[SecondLook | None, list[tuple[str, int]]]:
+        """Where these images stand now, as (job, ordinal) by state."""
+        shares = {job_id: _share(connection, job_id) for job_id in {ref.job_id for ref in refs}}
+        found: dict[SecondLook | None, list[tuple[str, int]]] = defaultdict(list)
+        for ref, said in _of_places(connection, [(ref.job_id, ref.ordinal) for ref in refs]).items():
+            drawn = is_drawn(hash_key(said[0].key), shares[ref.job_id])
+            found[second_look(said, drawn=drawn)].append((ref.job_id, ref.ordinal))
+        return found
 
     def _write_alone(self, found: FoundVerdict, new: NewReview, bulk: str) -> bool:
         def said_together(said: list[Review]) -> dict[str, Any]:
@@ -182,7 +202,7 @@ class ReviewStore:
             .order_by(reviews.c.job_id, reviews.c.ordinal)
         )
         with reading(self._engine) as connection:
-            return [_review(row) for row in connection.execute(wanted.limit(_CHUNK))]
+            return [review_from_row(row) for row in connection.execute(wanted.limit(_CHUNK))]
 
     def _bulk_chunk(self, bulk: str, after: VerdictRef) -> list[VerdictRef]:
         place = (reviews.c.job_id, reviews.c.ordinal)
@@ -194,18 +214,18 @@ class ReviewStore:
     def _chunk(self, job_id: JobId, after: int) -> list[Review]:
         wanted = select(reviews).where(*_last(job_id), reviews.c.ordinal > after).order_by(reviews.c.ordinal)
         with reading(self._engine) as connection:
-            return [_review(row) for row in connection.execute(wanted.limit(_CHUNK))]
+            return [review_from_row(row) for row in connection.execute(wanted.limit(_CHUNK))]
 
 
 def _said_anew(new: NewReview) -> dict[str, Any]:
     said = {"reviewer": new.reviewer, "note": new.note, "severity": new.severity}
-    return {"decision": new.decision.value, "undoes": None, **said}
+    return {"decision": new.decision.value, "undoes": None, "blind": new.blind, **said}
 
 
 def _said_again(before: Review | None, reviewer: str) -> dict[str, Any]:
     """What was said before, in the name of whoever goes back to it; nothing where it was the first word."""
     if before is None or before.decision is None:
-        return {"decision": None, "reviewer": reviewer}
+        return {"decision": None, "reviewer": reviewer, "blind": False}
     again = NewReview(decision=before.decision, reviewer=reviewer, note=before.note, severity=before.severity)
     return _said_anew(again)
 
@@ -214,17 +234,29 @@ def _holds(said: list[Review]) -> Decision | None:
     return said[-1].decision if said else None
 
 
-def _standing(said: list[Review]) -> list[Review]:
-    """The decisions that hold or would hold again, the one that holds last."""
-    standing: list[Review] = []
-    for review in said:
-        standing = [*standing, review] if review.undoes is None else standing[:-1]
-    return standing
-
-
 def _all(connection: Connection, ref: VerdictRef) -> list[Review]:
     wanted = select(reviews).where(reviews.c.job_id == ref.job_id, reviews.c.ordinal == ref.ordinal)
-    return [_review(row) for row in connection.execute(wanted.order_by(reviews.c.number))]
+    return [review_from_row(row) for row in connection.execute(wanted.order_by(reviews.c.number))]
+
+
+def _of_places(connection: Connection, places: Sequence[tuple[str, int]]) -> dict[VerdictRef, list[Review]]:
+    """All reviews of some images, the first one first; none where nobody has said anything."""
+    found: dict[VerdictRef, list[Review]] = defaultdict(list)
+    wanted = select(reviews).where(tuple_(reviews.c.job_id, reviews.c.ordinal).in_(places))
+    for row in connection.execute(wanted.order_by(reviews.c.number)):
+        found[(review := review_from_row(row)).ref].append(review)
+    return found
+
+
+def _share(connection: Connection, job_id: JobId) -> float:
+    """Of a job's reviewed images that get a second look."""
+    return float(connection.scalar(select(jobs.c.second_look).where(jobs.c.id == job_id)) or 0.0)
+
+
+def _may_look_again(said: list[Review], reviewer: str) -> bool:
+    """Whether one person has decided on it, and he is another one."""
+    stands = standing(said)
+    return bool(stands) and pair_of(said) is None and reviewer not in {review.reviewer for review in stands}
 
 
 def _last(job_id: JobId) -> list[ColumnElement[bool]]:
@@ -236,39 +268,3 @@ def _is_last() -> ColumnElement[bool]:
     later = reviews.alias("later")
     of_verdict = (later.c.job_id == reviews.c.job_id, later.c.ordinal == reviews.c.ordinal)
     return ~exists().where(*of_verdict, later.c.number > reviews.c.number)
-
-
-def _looked_at(found: FoundVerdict) -> dict[str, Any]:
-    verdict = found.verdict
-    return {
-        "job_id": found.job_id,
-        "ordinal": verdict.ordinal,
-        "container": verdict.container,
-        "key": verdict.key,
-        "version_id": verdict.version_id,
-        "sha256": verdict.sha256,
-        "score": verdict.score,
-        "flagged": verdict.flagged,
-        "model_fingerprint": verdict.fingerprint,
-    }
-
-
-def _review(row: Row[Any]) -> Review:
-    return Review(
-        ref=VerdictRef(job_id=JobId(row.job_id), ordinal=row.ordinal),
-        number=row.number,
-        decision=None if row.decision is None else Decision(row.decision),
-        reviewer=row.reviewer,
-        note=row.note,
-        severity=row.severity,
-        undoes=row.undoes,
-        created_at=row.created_at,
-        container=row.container,
-        key=ImageKey(row.key),
-        version_id=row.version_id,
-        sha256=row.sha256,
-        score=row.score,
-        flagged=row.flagged,
-        fingerprint=row.model_fingerprint,
-        bulk=row.bulk,
-    )

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from jobs.domain.states import ShardState
 from jobs.sql import access_tables as _access_tables  # noqa: F401 - whoever knows these tables knows those
 from jobs.sql import model_tables as _model_tables  # noqa: F401
+from jobs.sql import review_tables as _review_tables  # noqa: F401
 from jobs.sql.metadata import RowId, partial_index
 from jobs.sql.metadata import metadata as metadata  # noqa: PLC0414 - for others: with every table in it
 
@@ -100,6 +101,8 @@ jobs = Table(
     Column("project", Text, nullable=False, server_default="default"),
     # where its images and its report may be; null = anywhere
     Column("places", JSON(none_as_null=True)),
+    # share of its reviewed images on which a second person decides, too
+    Column("second_look", Double, nullable=False, server_default="0"),
     Index("ix_jobs_state", "state"),
     # the order in which jobs are listed: all, and those of one project
     Index("ix_jobs_created_at_id", "created_at", "id"),
@@ -271,6 +274,8 @@ verdicts = Table(
     Column("case_name", Text),
     # JSON: what the file says of itself; null where it says nothing
     Column("signals", Text),
+    # where it stands between two people who decide on it; written with their reviews
+    Column("second_look", Text),
     Index("ix_verdicts_job_id_key_hash", "job_id", "key_hash"),
     # what may be taken over by later jobs of the same model: equal bytes have equal sizes
     partial_index(
@@ -285,6 +290,7 @@ verdicts = Table(
     partial_index("ix_verdicts_reviewed", "job_id", "review", "score", "ordinal", where="review IS NOT NULL"),
     partial_index("ix_verdicts_case", "job_id", "case_name", "ordinal", where="case_name IS NOT NULL"),
     partial_index("ix_verdicts_signals", "job_id", "ordinal", where="signals IS NOT NULL"),
+    partial_index("ix_verdicts_second_look", "job_id", "second_look", "ordinal", where="second_look IS NOT NULL"),
     partial_index("ix_verdicts_failed", "job_id", "ordinal", where="error_code IS NOT NULL"),
 )
 
@@ -313,5 +319,7 @@ reviews = Table(
     Column("model_fingerprint", Text, nullable=False),
     # reviews that were given together have one
     Column("bulk", Text),
+    # by somebody who had not seen what was said before
+    Column("blind", Boolean, nullable=False, server_default=false()),
     partial_index("ix_reviews_bulk", "bulk", "job_id", "ordinal", where="bulk IS NOT NULL"),
 )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from jobs.domain import JobId, ReviewState
 from jobs.domain.access import ProjectName
 from jobs.domain.pages import filter_digest
+from jobs.domain.reviews import SecondLook
 from jobs.domain.signals import SignalKind
 from jobs.errors import ErrorCode, InvalidFilter
 
@@ -16,7 +17,8 @@ class VerdictFilter:
     """Verdicts that pass every part that is set.
 
     Flagged ones come ranked, highest score first, of one job or of all; any others are of one job and come in the order
-    of its manifest. Raises InvalidFilter for parts that no order serves.
+    of its manifest. Those of an audit come in the random order in which they were drawn.
+    Raises InvalidFilter for parts that no order serves.
     """
 
     job_id: JobId | None = None
@@ -42,17 +44,25 @@ class VerdictFilter:
     case: str | None = None
     #: whose file says this of itself
     signal: SignalKind | None = None
+    #: drawn for this audit of the job, by its number
+    audit: int | None = None
+    #: where the image stands between two people who decide on it
+    second_look: SecondLook | None = None
+    #: nobody of this name has said anything of it
+    not_by: str | None = None
     #: of jobs of this project
     project: ProjectName | None = None
 
     def __post_init__(self) -> None:
+        if self.audit is not None and self.job_id is None:
+            raise InvalidFilter("an audit is of one job: say of which")
         if not self.ranked and self.job_id is None:
             raise InvalidFilter("verdicts of all jobs are listed by score, and only the flagged ones")
 
     @property
     def ranked(self) -> bool:
         """Whether they come by score, and not in the order of a manifest."""
-        return self.flagged is True
+        return self.flagged is True and self.audit is None
 
     @property
     def digest(self) -> str:

@@ -24,6 +24,8 @@ class FoundVerdict:
     verdict: Verdict
     #: the decision that holds; None where there is none
     review: Decision | None = None
+    #: its place in the audit that was asked for; None where none was
+    audit_place: int | None = None
 
     @property
     def ref(self) -> VerdictRef:
@@ -43,4 +45,5 @@ def found_from_row(row: Row[Any]) -> FoundVerdict:
         threshold=row.threshold,
         verdict=verdict_from_row(row),
         review=None if row.review is None else Decision(row.review),
+        audit_place=getattr(row, "audit_place", None),
     )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TextClause, and_, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, TextClause, and_, exists, func, select, text, tuple_
 
 from jobs.domain import ReviewState
 from jobs.domain.pages import Place
 from jobs.sql.matching import begins_with, is_text, model_is
-from jobs.sql.tables import jobs, verdicts
+from jobs.sql.review_tables import audit_images
+from jobs.sql.tables import jobs, reviews, verdicts
 from jobs.stored_text import storable
 from jobs.verdicts.filters import VerdictFilter
 from jobs.verdicts.rows import FoundVerdict, joined
 
 _Condition = ColumnElement[bool] | TextClause
+
+_OF_IMAGE = and_(audit_images.c.job_id == verdicts.c.job_id, audit_images.c.ordinal == verdicts.c.ordinal)
 
 
 def page_statement(wanted: VerdictFilter, after: Place | None, limit: int) -> Select[Any]:
@@ -25,13 +28,19 @@ def page_statement(wanted: VerdictFilter, after: Place | None, limit: int) -> Se
         place = tuple_(*order)
         conditions.append(place < tuple_(*after) if wanted.ranked else place > tuple_(*after))
     directed = [column.desc() for column in order] if wanted.ranked else order
-    return joined().where(*conditions).order_by(*directed).limit(limit)
+    found = joined() if wanted.audit is None else _with_audit(joined())
+    return found.where(*conditions).order_by(*directed).limit(limit)
+
+
+def _with_audit(found: Select[Any]) -> Select[Any]:
+    return found.add_columns(audit_images.c.place.label("audit_place")).join(audit_images, _OF_IMAGE)
 
 
 def count_statement(wanted: VerdictFilter) -> Select[int]:
     """How many pass the filter."""
     of_jobs = verdicts.join(jobs, jobs.c.id == verdicts.c.job_id)
-    return select(func.count()).select_from(of_jobs).where(*_conditions(wanted))
+    counted: Select[int] = select(func.count()).select_from(of_jobs)
+    return (counted if wanted.audit is None else counted.join(audit_images, _OF_IMAGE)).where(*_conditions(wanted))
 
 
 def place_kinds(wanted: VerdictFilter) -> tuple[type, ...]:
@@ -44,6 +53,8 @@ def place_kinds(wanted: VerdictFilter) -> tuple[type, ...]:
 def place_of(wanted: VerdictFilter, found: FoundVerdict) -> Place:
     """Where this verdict is in the order of the filter."""
     verdict = found.verdict
+    if wanted.audit is not None:
+        return (found.audit_place,)
     if not wanted.ranked:
         return (verdict.ordinal,)
     of_job = () if wanted.job_id is not None else (found.job_id,)
@@ -51,6 +62,8 @@ def place_of(wanted: VerdictFilter, found: FoundVerdict) -> Place:
 
 
 def _order(wanted: VerdictFilter) -> list[ColumnElement[Any]]:
+    if wanted.audit is not None:
+        return [audit_images.c.place]
     if not wanted.ranked:
         return [verdicts.c.ordinal]
     of_job = [] if wanted.job_id is not None else [verdicts.c.job_id]
@@ -83,9 +96,27 @@ def _conditions(wanted: VerdictFilter) -> list[_Condition]:
         conditions += [verdicts.c.signals.contains(f'"{wanted.signal}":'), verdicts.c.signals.is_not(None)]
     if wanted.project is not None:
         conditions.append(is_text(jobs.c.project, wanted.project))
+    return conditions + _reviewing(wanted) + _bounds(wanted)
+
+
+def _reviewing(wanted: VerdictFilter) -> list[_Condition]:
+    """What people have to do with it."""
+    conditions: list[_Condition] = []
     if wanted.review is not None:
         conditions.append(_review_is(wanted.review))
-    return conditions + _bounds(wanted)
+    if wanted.audit is not None and wanted.job_id is not None:
+        conditions += [is_text(audit_images.c.job_id, wanted.job_id), audit_images.c.audit == wanted.audit]
+    if wanted.second_look is not None:
+        state = verdicts.c.second_look
+        conditions += [state == wanted.second_look.value, state.is_not(None)]  # as the partial index says it
+    if wanted.not_by is not None:
+        conditions.append(~_has_spoken(wanted.not_by))
+    return conditions
+
+
+def _has_spoken(reviewer: str) -> ColumnElement[bool]:
+    of_image = and_(reviews.c.job_id == verdicts.c.job_id, reviews.c.ordinal == verdicts.c.ordinal)
+    return exists().where(of_image, is_text(reviews.c.reviewer, reviewer))
 
 
 def _review_is(state: ReviewState) -> _Condition:

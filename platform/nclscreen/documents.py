@@ -71,6 +71,7 @@ def review_document(review: Review) -> dict[str, Any]:
         "severity": review.severity,
         "undoes": review.undoes,
         "bulk": review.bulk,
+        "blind": review.blind,
         "created_at": instant(review.created_at),
         "container": review.container,
         "key": review.key,

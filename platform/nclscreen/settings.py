@@ -162,6 +162,9 @@ class Settings(BaseSettings):
         default=None, description="the only hosts that webhooks go to, with commas between; unset: any but link-local"
     )
 
+    review_lease_s: float = Field(
+        default=300.0, gt=0, description="seconds after which an image whose reviewer is silent is given to others"
+    )
     api_rate: float = Field(
         default=50.0, gt=0, description="requests a second that one API key may go on making; ten times as many at once"
     )

@@ -12,7 +12,7 @@ from jobs.registry.dispatchers import Dispatchers
 from jobs.registry.hosted_models import HostedModels
 from jobs.registry.model_registry import ModelRegistry
 from jobs.retraining.run_store import RunStore
-from jobs.reviews import ReviewStore
+from jobs.reviews import AuditStore, ReviewLeases, ReviewStore, SecondLooks
 from jobs.schedules.schedule_store import ScheduleStore
 from jobs.verdicts import VerdictStore
 from jobs.verdicts.replay_table import ReplayTable, ReplayTables
@@ -63,6 +63,20 @@ class Stores:
     @cached_property
     def reviews(self) -> ReviewStore:
         return ReviewStore(self.engine)
+
+    @cached_property
+    def review_leases(self) -> ReviewLeases:
+        """Who looks at which image."""
+        raise NotImplementedError
+
+    @cached_property
+    def audits(self) -> AuditStore:
+        """Samples of jobs; whose they are is known by their jobs."""
+        return AuditStore(self.engine)
+
+    @cached_property
+    def second_looks(self) -> SecondLooks:
+        return SecondLooks(self.engine)
 
     @cached_property
     def projects(self) -> ProjectStore:

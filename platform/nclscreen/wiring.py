@@ -34,6 +34,7 @@ from jobs.masking import masked
 from jobs.outage import reason
 from jobs.ports import ShardRunner
 from jobs.preparation.preparer import PREPARATIONS_AT_ONCE, Preparer
+from jobs.reviews import ReviewLeases
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.screening.limits import ScreeningLimits
 from jobs.shards.work_queue import WorkQueue
@@ -192,6 +193,10 @@ class Wiring(Stores):
         """The slow work in the hands of this process."""
         leases = WorkLeases(self.engine)
         return HeldWork(leases, lease_s=self.settings.lease_s, max_silence_s=self.max_silence_s)
+
+    @cached_property
+    def review_leases(self) -> ReviewLeases:
+        return ReviewLeases(self.engine, self.settings.review_lease_s)
 
     @property
     def max_silence_s(self) -> float:

@@ -122,6 +122,8 @@ def test_another_project_s_job_is_not_there(desk: Desk, screened: ScreenedJob) -
 def body_for(path: str) -> dict[str, object] | None:
     if path.endswith("/priority"):
         return {"priority": 1}
+    if path.endswith("/second-looks"):
+        return {"share": 0.5}
     return {"decision": "unsure"} if path.endswith("/reviews") else {}
 
 

@@ -62,6 +62,10 @@ def decisions(site: Site) -> dict[int, str]:
     return {each.ref.ordinal: str(each.decision) for each in site.wiring.reviews.of_job(site.job.job.id)}
 
 
+def holders(site: Site) -> set[str]:
+    return {lease.holder for lease in site.wiring.review_leases.of(site.job.job.id).values()}
+
+
 def written(page: Page) -> None:
     """What was decided has arrived."""
     page.evaluate("writing")
@@ -214,3 +218,71 @@ def test_where_nothing_was_decided_nothing_is_taken_back(browser: Browser, small
         expect(page.locator("#said")).to_have_text("There is nothing to take back")
         assert page.get_by_role("alert").count() == 0
     assert decisions(small) == {}
+
+
+def test_two_people_are_given_different_images(browser: Browser, small: Site) -> None:
+    """Bob's queue goes round what ann looks at, also what she comes to while his page is open."""
+    with watching(browser, small.page(UNREVIEWED)) as ann:
+        assert looked_at(ann) == "0.jpg"
+        with watching(browser, small.page(UNREVIEWED)) as bob:
+            assert looked_at(bob) == "3.jpg"
+            bob.keyboard.press("c")
+            assert looked_at(bob) == "4.jpg"
+            written(bob)
+            bob.evaluate("lease()")
+            for name in ("1.jpg", "2.jpg", "3.jpg", "3.jpg"):
+                ann.keyboard.press("ArrowRight")
+                ann.evaluate("lease()")
+                assert looked_at(ann) == name
+            expect(ann.locator("#said")).to_have_text("This was the last image")
+            assert len(holders(small)) == 2
+            bob.goto(small.page("/images/0"))  # who leaves holds nothing
+            for _ in range(100):
+                if len(holders(small)) == 1:
+                    break
+                ann.wait_for_timeout(50)
+            assert len(holders(small)) == 1
+
+
+def test_a_direct_link_says_who_looks_at_it(browser: Browser, small: Site) -> None:
+    small.wiring.review_leases.take(small.job.job.id, [0, 2], "desk of another", "Ödön <b>")
+    with watching(browser, small.page("/images/0")) as page:
+        expect(page.get_by_role("status").filter(has_text="Ödön <b> is looking at this image")).to_be_visible()
+    with watching(browser, small.page(UNREVIEWED + "&at=0")) as page:
+        expect(page.locator("#held")).to_have_text("Ödön <b> is looking at this image")
+        page.keyboard.press("ArrowRight")
+        assert looked_at(page) == "1.jpg"
+        expect(page.locator("#held")).to_be_hidden()
+        page.keyboard.press("ArrowRight")
+        assert looked_at(page) == "3.jpg"
+
+
+def test_a_sample_is_drawn_and_reviewed(browser: Browser, small: Site) -> None:
+    with watching(browser, small.page()) as page:
+        page.get_by_label("Images", exact=True).fill("10")
+        page.get_by_role("button", name="Draw a sample").click()
+        page.get_by_role("link", name="Review the sample").click()
+        page.wait_for_url("**/review?audit=1*")
+        for _ in range(7):
+            page.keyboard.press("c")
+            written(page)
+        page.goto(small.page())
+        expect(page.get_by_text("0 of 7 images are still unreviewed")).to_be_visible()
+        expect(page.get_by_text("100.0 %").first).to_be_visible()
+
+
+def test_a_second_look_is_blind(browser: Browser, small: Site) -> None:
+    found = small.wiring.verdicts.at(VerdictRef(job_id=small.job.job.id, ordinal=0))
+    small.wiring.second_looks.set_share(small.job.job.id, 1.0)
+    small.wiring.reviews.add(found, NewReview(decision=Decision.REJECTED, reviewer="bob", note="what bob saw"))
+    with watching(browser, small.page("/review?second_look=wanted")) as page:
+        assert looked_at(page) == "0.jpg"
+        expect(page.locator("#panel")).not_to_contain_text("what bob saw")
+        page.keyboard.press("c")
+        written(page)
+        page.keyboard.press("z")
+        written(page)
+        expect(page.locator("#panel")).not_to_contain_text("bob")
+        page.keyboard.press("c")
+        written(page)
+    assert small.wiring.second_looks.counts(small.job.job.id)["conflict"] == 1

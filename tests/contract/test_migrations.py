@@ -70,6 +70,7 @@ def test_partial_indexes_are_partial(engine: Engine) -> None:
         "ix_shards_queued",
         "ix_shards_leased",
         "ix_verdicts_case",
+        "ix_verdicts_second_look",
         "ix_verdicts_signals",
         "ix_verdicts_flagged",
         "ix_verdicts_flagged_of_job",

@@ -69,9 +69,9 @@ def test_the_audit_log_is_shown(wiring: Wiring, capsys: pytest.CaptureFixture[st
     for project in (DEFAULT_PROJECT, ProjectName("lab")):
         caller = Caller(name="ann\x1b", scopes=frozenset({Scope.READ}), project=project)
         wiring.audit_log.add(caller, "pause_job", "/v1/jobs/x/pause", 403)
-    assert run(["audit"]) == 0
+    assert run(["audit-log"]) == 0
     said = capsys.readouterr().out
     assert said.count("pause_job") == 2
     assert "\x1b" not in said
-    (entry,) = document(capsys, "audit", "--project", "lab")
+    (entry,) = document(capsys, "audit-log", "--project", "lab")
     assert (entry["action"], entry["status"]) == ("pause_job", 403)

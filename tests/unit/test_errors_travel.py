@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 #: an argument for each annotation that an error's constructor has
 SAMPLES: dict[str, Any] = {
     "str": "text",
+    "int | None": 3,
     "int": 3,
     "float": 0.5,
     "bool": True,

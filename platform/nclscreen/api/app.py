@@ -6,7 +6,21 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from jobs.domain.access import Scope
 from nclscreen import __version__
-from nclscreen.api import health, jobs, keys, models, pictures, reviews, schedules, scoring, sessions, verdicts
+from nclscreen.api import (
+    audits,
+    health,
+    jobs,
+    keys,
+    models,
+    pictures,
+    review_leases,
+    reviews,
+    schedules,
+    scoring,
+    second_looks,
+    sessions,
+    verdicts,
+)
 from nclscreen.api.admission import Admission, needs
 from nclscreen.api.audit import Audited
 from nclscreen.api.problems import add_problem_handlers
@@ -28,6 +42,9 @@ _ROUTERS: tuple[tuple[APIRouter, Scope], ...] = (
     (jobs.router, Scope.SUBMIT),
     (verdicts.router, Scope.ADMIN),  # nothing there changes anything
     (reviews.router, Scope.REVIEW),  # before the pictures, whose last part may be any word
+    (audits.router, Scope.REVIEW),
+    (second_looks.router, Scope.REVIEW),
+    (review_leases.router, Scope.REVIEW),
     (pictures.router, Scope.ADMIN),
     (keys.router, Scope.ADMIN),
     (sessions.router, Scope.READ),

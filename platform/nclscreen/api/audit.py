@@ -13,6 +13,8 @@ from nclscreen.wiring import Wiring
 logger = logging.getLogger(__name__)
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: operations of which nothing is left in minutes: who looks at which image, asked for again and again
+_PASSING = frozenset({"lease_images", "release_images"})
 
 
 class Audited:
@@ -43,6 +45,8 @@ class Audited:
         if caller is None:
             return
         action = str(getattr(scope.get("endpoint"), "__name__", scope["method"]))
+        if action in _PASSING and status < 400:
+            return
         try:
             self._wiring.audit_log.add(caller, action, scope["path"], status)
         except DATABASE_AWAY:

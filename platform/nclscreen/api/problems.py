@@ -37,6 +37,7 @@ from jobs.errors import (
 )
 from jobs.registry.errors import AliasMoved, AmbiguousVersion, NothingToRollBack, VersionNotFound
 from jobs.retraining.run_store import RunNotFound
+from jobs.reviews.errors import AuditNotFound, NoSecondLook, NothingToAudit
 from jobs.schedules.errors import ScheduleNotFound
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.webhooks.urls import InvalidWebhook
@@ -73,12 +74,15 @@ _KNOWN: Sequence[tuple[type[Exception], int, str]] = (
     (NothingToRollBack, 409, "nothing-to-roll-back"),
     (JobNotFound, 404, "job-not-found"),
     (VerdictNotFound, 404, "verdict-not-found"),
+    (AuditNotFound, 404, "audit-not-found"),
     (HeatmapMissing, 404, "no-heatmap"),
     (NoPicture, 404, "no-picture"),
     (AmbiguousImage, 409, "ambiguous-image"),
     (ReviewConflict, 412, "reviewed-meanwhile"),
+    (NoSecondLook, 409, "no-second-look"),
     (NothingToUndo, 409, "nothing-to-undo"),
     (CountChanged, 409, "count-changed"),
+    (NothingToAudit, 409, "nothing-to-audit"),
     (NothingToRetry, 409, "nothing-to-retry"),
     (TokenReused, 409, "idempotency-key-reused"),
     (RequestRefused, 409, "wrong-state"),

@@ -17,20 +17,26 @@ from nclscreen.api.wired import Wired
 from nclscreen.documents import review_document
 from nclscreen.services.bulk_reviewing import count_matching, review_all, undo_bulk
 from nclscreen.services.errors import InvalidRequest
-from nclscreen.services.reviewing import ReviewRequest, job_reviews, review, undo_review
+from nclscreen.services.reviewing import ReviewRequest, job_reviews, review, reviewer_name, undo_review
 
 router = APIRouter(tags=["reviews"])
 
-_WHO = "who says so; none: the name of the key, and a key may give no other name unless it has the scope admin"
+WHO = "who says so; none: the name of the key, and a key may give no other name unless it has the scope admin"
 
 
 class ReviewBody(Strict):
     """What somebody says of one image."""
 
     decision: Decision = Field(description="confirmed: tampered; rejected: a false alarm; unsure")
-    reviewer: str | None = Field(None, min_length=1, max_length=100, description=_WHO)
+    reviewer: str | None = Field(None, min_length=1, max_length=100, description=WHO)
     note: str | None = Field(None, min_length=1, max_length=2000)
     severity: int | None = Field(None, ge=1, le=5, description="1 hardly matters, 5 is as bad as can be")
+
+
+class OneReviewBody(ReviewBody):
+    """The same, perhaps by somebody who has not seen what others say of it."""
+
+    blind: bool = Field(False, description="a second look, by another person than the first; 409 where none is due")
 
 
 class BulkBody(ReviewBody):
@@ -45,7 +51,7 @@ class BulkBody(ReviewBody):
 class UndoBody(Strict):
     """Who takes it back."""
 
-    reviewer: str | None = Field(None, min_length=1, max_length=100, description=_WHO)
+    reviewer: str | None = Field(None, min_length=1, max_length=100, description=WHO)
 
 
 def reviewer_of(caller: Caller, said: str | None) -> str:
@@ -55,6 +61,11 @@ def reviewer_of(caller: Caller, said: str | None) -> str:
     if said not in (None, caller.name) and not caller.may(Scope.ADMIN):
         raise NotAllowed(f"{caller.name!r} reviews in this name alone, not as {said!r}")
     return said or caller.name
+
+
+def holder_of(caller: Caller, said: str | None) -> str:
+    """As whom a program leases images: one key, and one name. Raises NotAllowed as above, InvalidRequest."""
+    return f"{caller.key_id or '-'} {reviewer_name(reviewer_of(caller, said))}"
 
 
 def _expected(if_match: Annotated[str | None, Header()] = None) -> int | None:
@@ -81,11 +92,11 @@ def list_reviews(found: VerdictHere, wiring: Wired, response: Response) -> dict[
 
 @router.post(_PLACE, status_code=201)
 def create_review(
-    found: VerdictHere, body: ReviewBody, expected: Expected, caller: Asking, wiring: Wired, response: Response
+    found: VerdictHere, body: OneReviewBody, expected: Expected, caller: Asking, wiring: Wired, response: Response
 ) -> Any:
     """Say what an image is. With `If-Match`, only if nobody has said anything since (else 412)."""
     said = body.model_dump() | {"reviewer": reviewer_of(caller, body.reviewer)}
-    written = review(wiring, found, ReviewRequest(**said, expected=expected))
+    written = review(wiring, found, ReviewRequest(**said, expected=expected), holder=holder_of(caller, body.reviewer))
     response.headers["ETag"] = f'"{written.number}"'
     return review_document(written)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -9,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from jobs.domain import ReviewState, VerdictRef
+from jobs.domain.reviews import SecondLook
 from jobs.domain.signals import SignalKind
 from jobs.errors import ErrorCode
 from jobs.exports import ExportFormat, MaskFormat
@@ -51,6 +53,10 @@ class VerdictsFilter(Strict):
     review: ReviewState | None = Field(None, description="the decision that holds, or unreviewed")
     case: str | None = Field(None, description="of this claim, paper or listing")
     signal: SignalKind | None = Field(None, description="whose file says this of itself")
+    second_look: SecondLook | None = Field(None, description="where it stands between two people who decide on it")
+    audit: int | None = Field(
+        None, ge=1, lt=2**63, description="drawn for this audit of the job, in the random order of its sample"
+    )
 
     def on(self, wiring: Wiring) -> VerdictFilter:
         """The filter this means. Raises JobNotFound, InvalidFilter."""
@@ -82,13 +88,19 @@ class ExportWanted(VerdictsFilter):
     )
 
 
+def shown_document(found: FoundVerdict, wanted: VerdictsFilter) -> dict[str, Any]:
+    """A verdict of a list; whoever is to decide without knowing what was said is not told."""
+    blind = wanted.second_look is SecondLook.WANTED
+    return verdict_document(replace(found, review=None) if blind else found)
+
+
 @router.get("/verdicts")
 def list_verdicts(wanted: Annotated[VerdictsWanted, Query()], wiring: Wired) -> VerdictsPage:
     """Verdicts, also of jobs that run."""
     asked = wanted.on(wiring)
     page = wiring.verdicts.page(asked, wanted.limit, wanted.cursor)
     return VerdictsPage(
-        data=[verdict_document(found) for found in page.items],
+        data=[shown_document(found, wanted) for found in page.items],
         has_more=page.next_cursor is not None,
         next=page.next_cursor,
         count=wiring.verdicts.count(asked) if wanted.count == "exact" else None,

@@ -60,6 +60,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 def build_app() -> typer.Typer:
     """The command tree; modules with heavy imports are loaded by the commands themselves."""
     from nclscreen.cli import (
+        audit,
         cases,
         confirming,
         control,
@@ -83,6 +84,7 @@ def build_app() -> typer.Typer:
         schedules,
         score,
         screen,
+        second_looks,
         serve,
         train,
     )
@@ -152,6 +154,15 @@ def build_app() -> typer.Typer:
         ),
         (review.reviews, "Example:\n\n  nclscreen reviews 1m7yxf33cw6dnp0t"),
         (
+            second_looks.second_looks,
+            "Examples:\n\n  nclscreen second-looks 1m7yxf33cw6dnp0t --share 0.2\n\n"
+            "  nclscreen second-looks 1m7yxf33cw6dnp0t",
+        ),
+        (
+            audit.audit,
+            "Examples:\n\n  nclscreen audit 1m7yxf33cw6dnp0t --size 200\n\n  nclscreen audit 1m7yxf33cw6dnp0t",
+        ),
+        (
             replay.replay,
             "Examples:\n\n  nclscreen replay 1m7yxf33cw6dnp0t --threshold 0.9\n\n"
             "  nclscreen replay 1m7yxf33cw6dnp0t --threshold 0.9 --min-area 0.02 --json",
@@ -200,7 +211,7 @@ def build_app() -> typer.Typer:
         (models.register, "Example:\n\n  nclscreen register mine.safetensors"),
         (models.promote, "Example:\n\n  nclscreen promote 4743092b5ac7 --reason 'fewer false alarms on scans'"),
         (models.rollback, "Example:\n\n  nclscreen rollback --reason 'misses copies'"),
-        (keys.audit, "Example:\n\n  nclscreen audit --project desk"),
+        (keys.audit_log, "Example:\n\n  nclscreen audit-log --project desk"),
         (doctor.doctor, "Example:\n\n  nclscreen doctor --source s3://archive"),
         (demo.demo, "Example:\n\n  nclscreen demo --out demo-output"),
     ):

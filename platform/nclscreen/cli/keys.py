@@ -1,4 +1,4 @@
-"""`keys`, `projects`, `audit`: who may come in over HTTP, for what, and what they did."""
+"""`keys`, `projects`, `audit-log`: who may come in over HTTP, for what, and what they did."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def list_projects(as_json: Json = False) -> None:
     output.print_table(("project", "places"), [(each.name, str(each.places)) for each in found])
 
 
-def audit(
+def audit_log(
     project: ProjectOption = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
     as_json: Json = False,

@@ -28,12 +28,15 @@ def review(
     severity: Annotated[int | None, typer.Option(min=1, max=5, help="1 hardly matters, 5 is as bad as can be.")] = None,
     reviewer: Annotated[str | None, typer.Option("--reviewer", metavar="NAME", help="Who says so; else you.")] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Take the last decision back.")] = False,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="A second look: you have not seen what somebody else said of it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Say what you see in an image, or take it back. Nothing is overwritten: the last word holds, the others stay."""
-    if undo and (decision is not None or note is not None or severity is not None):
+    if undo and (decision is not None or note is not None or severity is not None or blind):
         raise typer.BadParameter("--undo takes no decision, note or severity")
-    if decision is None and not undo and (note is not None or severity is not None):
+    if decision is None and not undo and (note is not None or severity is not None or blind):
         raise typer.BadParameter("say what it is, too: confirmed, rejected or unsure")
     wiring = wire()
     _, found = named_image(wiring, image, job_id)
@@ -41,7 +44,8 @@ def review(
     if undo:
         undo_review(wiring, found, name)
     elif decision is not None:
-        written(wiring, found, ReviewRequest(decision=decision, reviewer=name, note=note, severity=severity))
+        request = ReviewRequest(decision=decision, reviewer=name, note=note, severity=severity, blind=blind)
+        written(wiring, found, request)
     said = wiring.reviews.of(found.ref)
     if as_json:
         output.print_json({"ref": str(found.ref), "reviews": [review_document(each) for each in said]})

@@ -8,6 +8,7 @@ from jobs.domain.access import Scope
 from nclscreen.api.admission import needs
 from nclscreen.pages import (
     assets,
+    audit,
     bulk,
     gallery,
     image,
@@ -16,6 +17,7 @@ from nclscreen.pages import (
     keys,
     models,
     review,
+    second_looks,
     settings,
     sign_in,
     steering,
@@ -32,6 +34,8 @@ ROUTERS: tuple[tuple[APIRouter, Scope], ...] = (
     (job.router, Scope.SUBMIT),
     (gallery.router, Scope.REVIEW),
     (bulk.router, Scope.REVIEW),
+    (audit.router, Scope.REVIEW),
+    (second_looks.router, Scope.REVIEW),
     (review.router, Scope.REVIEW),
     (image.router, Scope.REVIEW),
     (steering.router, Scope.SUBMIT),  # behind all: its last part is any word

@@ -43,6 +43,10 @@ class Pages:
         self.caller = caller
         self.settings: PageSettings = page_settings(request)
 
+    def cookie(self, name: str) -> str | None:
+        """What the browser has kept."""
+        return self._request.cookies.get(name)
+
     @property
     def is_part(self) -> bool:
         """Whether a script of ours asks for a part of a page."""

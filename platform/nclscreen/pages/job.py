@@ -19,10 +19,12 @@ from nclscreen.pages.drawing import Drawn
 from nclscreen.pages.job_actions import actions
 from nclscreen.pages.routes import PageRoute
 from nclscreen.pages.wanted import FromForm
+from nclscreen.services.auditing import last_audit
 from nclscreen.services.estimates import estimate
 from nclscreen.services.job_view import job_view
 from nclscreen.services.replaying import ReplayRequest, ReplayView, replay
 from nclscreen.services.reviewing import job_reviews
+from nclscreen.services.second_looking import second_looks
 from nclscreen.wiring import Wiring
 
 router = APIRouter(prefix="/jobs/{job_id}", route_class=PageRoute)
@@ -44,6 +46,8 @@ def get_job(job_id: str, rule: Annotated[RuleAsked, Query()], wiring: Wired, pag
         histogram=histogram(bins, view.job.threshold),
         replayed=_replayed(wiring, job_id, rule),
         reviews=job_reviews(wiring, job_id),
+        audit=last_audit(wiring, view.job),
+        twice=second_looks(wiring, job_id),
         actions=actions(view.job),
         explanations=NOTES,
         formats=[*ExportFormat, *MaskFormat],

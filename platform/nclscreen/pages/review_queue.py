@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.domain import Job
 from nclscreen.pages.shown_verdict import ShownVerdict
+
+#: images behind the one that is looked at which are fetched, and kept from others, before they are asked for
+AHEAD = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +28,8 @@ class ReviewQueue:
 
     job: Job
     items: Sequence[ShownVerdict]
+    #: who else looks at which of them, by ordinal
+    held: Mapping[int, str]
     #: ordinal of the image that was asked for; None: the first
     at: int | None
     #: address of this stretch, of the one behind it, and of the same images as a gallery

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.domain import Review
+from jobs.reviews.second_look import standing
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
 from nclscreen.evidence_text import evidence_of, fired_in, remarks, scores_in_words, sentences
@@ -17,8 +18,12 @@ class ShownVerdict:
     """What the templates need of it."""
 
     found: FoundVerdict
-    #: all of them, the first word first
+    #: all of them, the first word first; of one who is to decide blindly, his own word alone
     reviews: Sequence[Review]
+    #: how many there are
+    number: int
+    #: whoever looks is not to know what others have said
+    blind: bool
     #: share of the image at probability 0.5 or more, in [0, 1]; None without a score
     area: float | None
     #: the evidence that fired, and what else is to be said of it
@@ -45,16 +50,23 @@ class ShownVerdict:
         return self.reviews[-1] if self.reviews and self.reviews[-1].decision is not None else None
 
 
-def shown_verdict(found: FoundVerdict, reviews: Sequence[Review]) -> ShownVerdict:
-    """`reviews`: of this verdict, the first one first."""
+def shown_verdict(found: FoundVerdict, reviews: Sequence[Review], *, blind_for: str | None = None) -> ShownVerdict:
+    """`reviews`: of this verdict, the first one first. `blind_for`: who is to know nothing of them but his own."""
     evidence = evidence_of(found.verdict.evidence)
     kinds = fired_in(found.verdict, found.threshold)
     return ShownVerdict(
         found=found,
-        reviews=reviews,
+        reviews=reviews if blind_for is None else _own(reviews, blind_for),
+        number=len(reviews),
+        blind=blind_for is not None,
         area=tampered_area(found.verdict),
         evidence=sentences(evidence, kinds),
         remarks=remarks(evidence, kinds),
         signals=signal_sentences(found.verdict.signals),
         scores=scores_in_words(evidence),
     )
+
+
+def _own(reviews: Sequence[Review], name: str) -> list[Review]:
+    """The second look that he took and did not take back; a row that takes it back would say what was said before."""
+    return [review for review in standing(reviews) if review.blind and review.reviewer == name]

@@ -29,6 +29,8 @@ class ReviewRequest:
     severity: int | None = None
     #: the number of the last review that was seen, 0 for none; None: whatever was said meanwhile
     expected: int | None = None
+    #: a second look, by somebody who has not seen what was said before
+    blind: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,9 +49,15 @@ class JobReviews:
         return {"job": self.job_id, "flagged": self.flagged, "reviewed": sum(self.decisions.values()), **self.decisions}
 
 
-def review(wiring: Wiring, found: FoundVerdict, request: ReviewRequest) -> Review:
-    """Write a review. Raises InvalidRequest, ReviewConflict."""
-    return wiring.reviews.add(found, new_review(request), expected=request.expected)
+def review(wiring: Wiring, found: FoundVerdict, request: ReviewRequest, *, holder: str | None = None) -> Review:
+    """Write a review; whoever holds the image as `holder` is done with it.
+
+    Raises InvalidRequest, ReviewConflict, NoSecondLook.
+    """
+    written = wiring.reviews.add(found, new_review(request), expected=request.expected)
+    if holder is not None:
+        wiring.review_leases.release(found.job_id, holder, [found.verdict.ordinal])
+    return written
 
 
 def new_review(request: ReviewRequest) -> NewReview:
@@ -61,6 +69,7 @@ def new_review(request: ReviewRequest) -> NewReview:
         reviewer=reviewer_name(request.reviewer),
         note=checks.short_text("note", request.note, _LONGEST_NOTE),
         severity=request.severity,
+        blind=request.blind,
     )
 
 

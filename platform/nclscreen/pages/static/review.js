@@ -4,11 +4,14 @@ const panel = document.getElementById("panel");
 const queue = document.getElementById("queue");
 const keys = document.getElementById("keys");
 const tally = document.getElementById("tally");
-const AHEAD = 2; // images that are fetched before they are asked for
+const held = document.getElementById("held");
+const AHEAD = 2; // images that are fetched, and kept from others, before they are asked for
 const KEPT = 6; // images behind and before this one whose pictures are kept
 let current = queue.querySelector("[aria-current]").closest("li");
 let writing = Promise.resolve();
 let extending = null;
+let leasing = null;
+let moved = 0; // the way on which the present image was come to just now: 0 by its name
 const decided = []; // the last one last
 
 // ---- pictures -------------------------------------------------------------------------------------------------
@@ -29,10 +32,19 @@ function fetched(element) {
   return image;
 }
 
+// the next images that nobody else looks at
+function ahead() {
+  const found = [];
+  for (let item = current.nextElementSibling; item && found.length < AHEAD; item = item.nextElementSibling) {
+    if (!item.dataset.held) found.push(item);
+  }
+  return found;
+}
+
 function preload() {
   const items = [...queue.children];
   const place = items.indexOf(current);
-  for (const item of items.slice(place + 1, place + 1 + AHEAD)) pictures(item);
+  for (const item of ahead()) pictures(item);
   for (const [index, item] of items.entries()) {
     if (Math.abs(index - place) > KEPT) item.pictures = undefined;
   }
@@ -40,7 +52,8 @@ function preload() {
 }
 
 // ---- moving ---------------------------------------------------------------------------------------------------
-function show(item) {
+function show(item, way = 0) {
+  moved = way;
   queue.querySelector("[aria-current]")?.removeAttribute("aria-current");
   current = item;
   const link = item.querySelector("a");
@@ -48,6 +61,7 @@ function show(item) {
   stage.show(pictures(item));
   panel.replaceChildren(part(item, "panel").cloneNode(true));
   history.replaceState(null, "", link.href);
+  tellWhoElse();
   announce(`${item.dataset.review || "unreviewed"}: ${link.textContent.trim()}`);
   // what nobody waits for comes behind the frame in which the image is seen
   requestAnimationFrame(() => setTimeout(settle));
@@ -56,23 +70,32 @@ function show(item) {
 function settle() {
   current.scrollIntoView({ block: "nearest", inline: "center" });
   preload();
+  lease();
 }
 
 async function step(by) {
-  let item = by > 0 ? current.nextElementSibling : current.previousElementSibling;
+  let item = free(by);
   if (!item && by > 0 && queue.dataset.behind) {
     const from = current;
     await extend();
     if (current !== from) return;
-    item = current.nextElementSibling;
+    item = free(by);
   }
-  if (item) show(item);
+  if (item) show(item, by);
   else announce(by > 0 ? "This was the last image" : "This is the first image here");
+}
+
+// the next image that way that nobody else looks at
+function free(by) {
+  let item = current;
+  do item = by > 0 ? item.nextElementSibling : item.previousElementSibling;
+  while (item?.dataset.held);
+  return item;
 }
 
 async function nextUnreviewed() {
   for (let item = current; ; item = item.nextElementSibling) {
-    if (item !== current && !item.dataset.review) return show(item);
+    if (item !== current && !item.dataset.review && !item.dataset.held) return show(item, 1);
     if (!item.nextElementSibling) await extend();
     if (!item.nextElementSibling) return announce("No image behind this one is unreviewed");
   }
@@ -81,7 +104,7 @@ async function nextUnreviewed() {
 // the images behind the last one of the queue
 function extend() {
   if (!queue.dataset.behind) return Promise.resolve();
-  extending ??= fetch(queue.dataset.behind)
+  extending ??= fetch(queue.dataset.behind, { headers: { "HX-Request": "true" } }) // looked at, not sat down at
     .then((answer) => (answer.ok ? answer.text() : Promise.reject(answer.status)))
     .then((text) => {
       const more = new DOMParser().parseFromString(text, "text/html").getElementById("queue");
@@ -95,6 +118,44 @@ function extend() {
     .catch(() => announce("The next images could not be fetched"))
     .finally(() => (extending = null));
   return extending;
+}
+
+// ---- leases ---------------------------------------------------------------------------------------------------
+// The present image and the next ones are kept from others while this page is looked at.
+function lease() {
+  if (!queue.dataset.desk || document.hidden) return Promise.resolve();
+  leasing = (leasing ?? Promise.resolve()).then(leaseOnce).catch(() => {}); // else the lease runs out, no more
+  return leasing;
+}
+
+async function leaseOnce() {
+  const items = [current, ...ahead()];
+  const body = new URLSearchParams({ ordinals: items.map((item) => item.dataset.ordinal).join(",") });
+  const answer = await fetch(`${queue.dataset.desk}/leases`, { method: "POST", body, headers: { "HX-Request": "true" } });
+  if (!answer.ok) return;
+  const { others } = await answer.json();
+  for (const item of items) item.dataset.held = others[item.dataset.ordinal] ?? "";
+  if (items[0] !== current) return;
+  tellWhoElse();
+  const way = moved;
+  moved = 0;
+  if (way && current.dataset.held && !decided.includes(current)) return step(way); // he was a moment faster
+  if (items.slice(1).some((item) => item.dataset.held)) {
+    preload();
+    await leaseOnce();
+  }
+}
+
+function tellWhoElse() {
+  held.hidden = !current.dataset.held;
+  held.textContent = current.dataset.held ? `${current.dataset.held} is looking at this image` : "";
+}
+
+if (queue.dataset.desk) {
+  setInterval(lease, (1000 * queue.dataset.leaseS) / 3);
+  document.addEventListener("visibilitychange", lease);
+  addEventListener("pagehide", () => navigator.sendBeacon(`${queue.dataset.desk}/leave`));
+  addEventListener("pageshow", (event) => event.persisted && lease());
 }
 
 // ---- deciding -------------------------------------------------------------------------------------------------

@@ -1,0 +1,17 @@
+"""second looks: which images two people decide on who do not know of each other"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0028"
+down_revision = "0027"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("jobs", sa.Column("second_look", sa.Double(), server_default="0", nullable=False))
+    op.add_column("reviews", sa.Column("blind", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("verdicts", sa.Column("second_look", sa.Text(), nullable=True))

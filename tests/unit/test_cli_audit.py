@@ -1,0 +1,55 @@
+"""`audit`: a sample is drawn and shown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from support.builders import FINGERPRINT, entry, ready_job, scored
+
+from jobs.domain import JobId
+from jobs.shards.work_queue import WorkQueue
+from nclscreen.cli.app import run
+from nclscreen.wiring import Wiring
+
+
+@pytest.fixture
+def job(wiring: Wiring) -> JobId:
+    images = [entry(f"{i}.jpg") for i in range(20)]
+    found = ready_job(wiring.engine, images, shard_size=20)
+    queue = WorkQueue(wiring.engine, "tests")
+    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT], job_id=found)
+    queue.finish(lease, [scored(i, images[i], i / 20) for i in range(20)])
+    return found
+
+
+def document(capsys: pytest.CaptureFixture[str], *said: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert run([*said, "--json"]) == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_a_sample_is_drawn_and_shown(wiring: Wiring, job: JobId, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", job, "--size", "12"]) == 1
+    assert "wait until it is over" in " ".join(capsys.readouterr().err.split())
+    wiring.jobs.complete(job)
+    assert run(["audit", job]) == 1
+    assert "draw a sample" in capsys.readouterr().err
+    found = document(capsys, "audit", job, "--size", "12", "--seed", "2")
+    assert (found["audit"], found["drawn"], found["unreviewed"]) == (1, 12, 12)
+    for verdict in wiring.verdicts.of_job(job):
+        decision = "confirmed" if verdict.verdict.ordinal > 8 else "rejected"
+        assert run(["review", str(verdict.ref), decision]) == 0
+    assert run(["audit", job]) == 0
+    shown = capsys.readouterr()
+    assert "flagged high" in shown.out
+    assert "100.0 %" in shown.out
+    assert "of all tampered images were missed" in shown.out
+    assert "0 of 12 drawn images are still unreviewed" in shown.err
+    found = document(capsys, "audit", job, "--number", "1")
+    assert found["precision"]["value"] == 1
+    assert 0 < found["precision"]["low"] < 1
+    for said in (["--size", "9"], ["--size", "12", "--number", "1"], ["--number", "0"]):
+        assert run(["audit", job, *said]) == 2
+    assert run(["audit", job, "--number", "7"]) == 1
