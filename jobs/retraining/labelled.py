@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from jobs.domain import Decision, ImageKey, Review
+from jobs.domain import Decision, ImageKey, Review, VerdictRef
 
 #: of the reviewed photographs, those that are kept for judging, by their hash
 _HELD_OUT = 0.3
@@ -42,16 +42,19 @@ class Excluded:
     reason: str
 
 
-def choose(reviews: Iterable[Review], evaluated: Collection[str] = ()) -> tuple[list[LabelledPhoto], list[Excluded]]:
+def choose(
+    reviews: Iterable[Review], evaluated: Collection[str] = (), disputed: Collection[VerdictRef] = ()
+) -> tuple[list[LabelledPhoto], list[Excluded]]:
     """From the reviews that hold: one label for each photograph, and what was left out.
 
-    `evaluated`: sha256 of photographs that models are measured on: learning from one would be leakage.
+    `evaluated`: sha256 of photographs that models are measured on: learning from one would be leakage. `disputed`:
+    images on which two reviewers differ, and which nobody has settled.
     """
     found: dict[str, LabelledPhoto] = {}
     excluded: list[Excluded] = []
     conflicting: set[str] = set()
     for review in reviews:
-        if (reason := _unusable(review, evaluated)) is not None:
+        if (reason := _unusable(review, evaluated, disputed)) is not None:
             excluded.append(Excluded(sha256=review.sha256, key=review.key, reason=reason))
             continue
         photo = _photo(review)
@@ -63,7 +66,9 @@ def choose(reviews: Iterable[Review], evaluated: Collection[str] = ()) -> tuple[
     return [found[sha] for sha in sorted(found)], excluded
 
 
-def _unusable(review: Review, evaluated: Collection[str]) -> str | None:
+def _unusable(review: Review, evaluated: Collection[str], disputed: Collection[VerdictRef]) -> str | None:
+    if review.ref in disputed:
+        return "two reviewers differ, and nobody has settled it"
     if review.decision is None or review.decision is Decision.UNSURE:
         return "nobody is sure"
     if review.sha256 is None:

@@ -118,6 +118,23 @@ class ReviewStore:
             yield from (review for review in chunk if review.decision is not None)
             place = (chunk[-1].ref.job_id, chunk[-1].ref.ordinal)
 
+    def disputed(self, project: ProjectName = DEFAULT_PROJECT) -> set[VerdictRef]:
+        """Images, likewise, on which two people differ who did not know of each other, while nobody has settled it."""
+        found: set[VerdictRef] = set()
+        place: tuple[str, int] = ("", -1)
+        of_image = (reviews.c.job_id, reviews.c.ordinal)
+        twice = select(*of_image).distinct().outerjoin(jobs, jobs.c.id == reviews.c.job_id)
+        twice = twice.where(reviews.c.blind, _of_project(project)).order_by(*of_image).limit(_CHUNK)
+        while True:
+            with reading(self._engine) as connection:
+                some = twice.where(tuple_(*of_image) > tuple_(*place))
+                places = [(row.job_id, row.ordinal) for row in connection.execute(some)]
+                said = _of_places(connection, places)
+            if not places:
+                return found
+            found |= {ref for ref, words in said.items() if second_look(words, drawn=False) is SecondLook.CONFLICT}
+            place = places[-1]
+
     def page(self, job_id: JobId, limit: int = 100, cursor: str | None = None) -> Page[Review]:
         """The same as one page, and the cursor of the next one. Raises InvalidCursor."""
         digest = filter_digest({"reviews": job_id})
@@ -192,13 +209,10 @@ class ReviewStore:
         return True
 
     def _standing_chunk(self, project: ProjectName, after: tuple[str, int]) -> list[Review]:
-        of_project: ColumnElement[bool] = jobs.c.project == project
-        if project == DEFAULT_PROJECT:
-            of_project = or_(of_project, jobs.c.id.is_(None))
         wanted = (
             select(reviews)
             .outerjoin(jobs, jobs.c.id == reviews.c.job_id)
-            .where(of_project, _is_last(), tuple_(reviews.c.job_id, reviews.c.ordinal) > tuple_(*after))
+            .where(_of_project(project), _is_last(), tuple_(reviews.c.job_id, reviews.c.ordinal) > tuple_(*after))
             .order_by(reviews.c.job_id, reviews.c.ordinal)
         )
         with reading(self._engine) as connection:
@@ -246,6 +260,12 @@ def _of_places(connection: Connection, places: Sequence[tuple[str, int]]) -> dic
     for row in connection.execute(wanted.order_by(reviews.c.number)):
         found[(review := review_from_row(row)).ref].append(review)
     return found
+
+
+def _of_project(project: ProjectName) -> ColumnElement[bool]:
+    """Reviews joined with their jobs, if these are there."""
+    of_project: ColumnElement[bool] = jobs.c.project == project
+    return or_(of_project, jobs.c.id.is_(None)) if project == DEFAULT_PROJECT else of_project
 
 
 def _share(connection: Connection, job_id: JobId) -> float:

@@ -47,6 +47,9 @@ def test_a_second_person_decides_blindly_and_a_third_word_settles(screened: Scre
         assert "A second look" in panel(page)
         assert "NOTEOFANN" not in page
         assert "confirmed" not in page.replace('value="confirmed"', "").split("<dialog")[0]
+        gallery = bob.get(f"/jobs/{job}/gallery?second_look=wanted").text
+        assert "decision-confirmed" not in gallery
+        assert "decision-none" in gallery
         typed = fields(page)
         assert (typed["expected"], typed["blind"]) == ("1", "true")
         part = bob.post(

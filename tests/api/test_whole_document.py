@@ -85,6 +85,8 @@ def screened(wiring: Wiring, project: ProjectName, folder: Path) -> None:
     seen.jobs.complete(job_id)
     found = seen.verdicts.at(VerdictRef(job_id=job_id, ordinal=0))
     wiring.reviews.add(found, NewReview(decision=Decision.CONFIRMED, reviewer=mark, note=mark))
+    wiring.audits.draw(seen.jobs.get(job_id), size=10, seed=0, drawn_by=mark)
+    wiring.review_leases.take(job_id, [0], f"desk {mark}", mark)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +146,8 @@ def test_the_marks_would_be_found(wiring: Wiring) -> None:
         f"{place}/verdicts/0",
         f"{place}/verdicts/0/reviews",
         f"{place}/reviews",
+        f"{place}/audit",
+        f"{place}/review-leases",
     ):
         assert SECRET in client.get(path).text, path
     assert client.get(f"{place}/verdicts/0/photograph").status_code == 200

@@ -11,9 +11,11 @@ from sqlalchemy import Connection, Engine, event, func, insert, select
 from support.builders import CONTAINER, FINGERPRINT, entries, entry, lease, ready_job
 
 from jobs.domain import Filters, JobId, ReviewState
+from jobs.domain.reviews import SecondLook
 from jobs.errors import VerdictNotFound
 from jobs.lifecycle.job_filters import JobFilter
 from jobs.lifecycle.job_store import JobStore
+from jobs.reviews import AuditStore, SecondLooks
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.shards.entries import pack_entries
 from jobs.shards.work_queue import WorkQueue
@@ -266,6 +268,30 @@ def test_failures_come_from_their_index(archive: Archive) -> None:
         archive.engine, "verdicts", lambda: list(store.stream(VerdictFilter(job_id=archive.job_id, failed=True)))
     )
     assert "ix_verdicts_failed" in archive.plan(sent, parameters)
+
+
+@pytest.mark.parametrize("page", ["first", "later"])
+def test_a_sample_comes_in_its_own_order(archive: Archive, page: str) -> None:
+    audits = AuditStore(archive.engine)
+    number = audits.draw(JobStore(archive.engine).get(archive.job_id), size=500, seed=0, drawn_by="ann").number
+    store, wanted = VerdictStore(archive.engine), VerdictFilter(job_id=archive.job_id, audit=number)
+    cursor = store.page(wanted, 20).next_cursor if page == "later" else None
+    ((sent, parameters),) = recorded(archive.engine, "verdicts", lambda: store.page(wanted, 20, cursor))
+    plan = archive.plan(sent, parameters)
+    assert re.search(r"pk_audit_images|sqlite_autoindex_audit_images", plan), plan
+    assert "TEMP B-TREE" not in plan, plan
+    assert not re.search(r"^\s*(->)?\s*(Incremental )?Sort |SCAN verdicts|Seq Scan on verdicts", plan, re.M), plan
+
+
+def test_conflicts_come_from_their_index(archive: Archive) -> None:
+    store = VerdictStore(archive.engine)
+    wanted = VerdictFilter(job_id=archive.job_id, second_look=SecondLook.CONFLICT)
+    ((sent, parameters),) = recorded(archive.engine, "verdicts", lambda: store.page(wanted, 20))
+    assert "ix_verdicts_second_look" in archive.plan(sent, parameters)
+    ((sent, parameters),) = recorded(
+        archive.engine, "verdicts", lambda: SecondLooks(archive.engine).counts(archive.job_id)
+    )
+    assert "ix_verdicts_second_look" in archive.plan(sent, parameters)
 
 
 def test_one_image_is_found_by_its_hash(archive: Archive) -> None:

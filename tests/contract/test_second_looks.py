@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import delete
 from support.builders import FINGERPRINT, Bench, entry, ready_job, scored
 
 from jobs.domain import Decision, JobId, NewReview, VerdictRef
+from jobs.domain.access import ProjectName
 from jobs.domain.reviews import SecondLook
 from jobs.reviews import ReviewStore, SecondLooks
 from jobs.reviews.errors import NoSecondLook
 from jobs.reviews.second_look import is_drawn
+from jobs.sql.database import writing
 from jobs.sql.rows import hash_key
+from jobs.sql.tables import jobs
 from jobs.verdicts import FoundVerdict, VerdictFilter, VerdictStore
 
 C, R, U = Decision.CONFIRMED, Decision.REJECTED, Decision.UNSURE
@@ -72,6 +76,25 @@ def test_another_person_is_asked_once(bench: Bench, reviews: ReviewStore, looks:
     reviews.add(image(bench, job, 1), by(R, "cem"))
     assert looks.counts(job) == {"wanted": 2, "agreed": 1, "conflict": 0, "settled": 1}
     assert looks.pairs(job) == {(C, C): 1, (R, C): 1}
+
+
+def test_what_is_disputed_is_known_without_the_job(
+    bench: Bench, reviews: ReviewStore, looks: SecondLooks, job: JobId
+) -> None:
+    assert reviews.disputed() == set()
+    for ordinal, words in enumerate(([C, R], [C, C], [C, R, U], [C, R, U, None], [C], [U, R])):
+        found = image(bench, job, ordinal)
+        for turn, word in enumerate(words):
+            if word is None:
+                reviews.undo(found, "cem")
+            else:
+                reviews.add(found, by(word, ("ann", "bob", "cem")[turn], blind=turn == 1))
+    disputed = {VerdictRef(job_id=job, ordinal=ordinal) for ordinal in (0, 3, 5)}
+    assert reviews.disputed() == disputed
+    assert reviews.disputed(ProjectName("lab")) == set()
+    with writing(bench.engine) as connection:
+        connection.execute(delete(jobs).where(jobs.c.id == job))
+    assert reviews.disputed() == disputed
 
 
 def test_going_back_goes_back_here_too(bench: Bench, reviews: ReviewStore, looks: SecondLooks, job: JobId) -> None:

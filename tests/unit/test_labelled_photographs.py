@@ -45,6 +45,8 @@ def test_what_is_left_out_says_why() -> None:
         ],
         evaluated={"e" * 64},
     )
+    disputed = review("a" * 64, Decision.CONFIRMED)
+    assert choose([disputed], disputed={disputed.ref})[1][0].reason == "two reviewers differ, and nobody has settled it"
     assert [photo.sha256[0] for photo in chosen] == ["a"]
     assert sorted((each.sha256 or "-")[0] + " " + each.reason for each in excluded) == [
         "- its bytes were never scored",

@@ -48,7 +48,7 @@ def take_snapshot(
     if done.exists():
         return _read(done)
     evaluated = _hashes(request.evaluate, going_on)
-    chosen, excluded = choose(wiring.reviews.standing(project), evaluated)
+    chosen, excluded = choose(wiring.reviews.standing(project), evaluated, wiring.reviews.disputed(project))
     kept: list[tuple[LabelledPhoto, str]] = []
     archive = wiring.snapshot_archive
     for photo in chosen:
