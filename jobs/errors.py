@@ -253,11 +253,11 @@ class RequestRefused(JobsError):
 
 
 class NothingToRetry(JobsError):
-    """No image of the job failed in the way that was asked for."""
+    """The job has no image of the kind that was asked for."""
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
-        super().__init__(f"nothing to retry: job {job_id} has no such failed images")
+        super().__init__(f"nothing to retry: job {job_id} has no such images")
 
 
 class LeaseLost(JobsError):

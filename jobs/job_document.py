@@ -53,6 +53,7 @@ def job_document(job: Job) -> dict[str, Any]:
         },
         "error": job.error and masked(job.error),
         "retry_of": options.retry_of,
+        "retry_images": options.retry_images.value if options.retry_of else None,
         "report_uri": job.report_uri,
         "report_error": job.report_error and masked(job.report_error),
         "created_at": instant(job.created_at),

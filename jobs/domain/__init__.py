@@ -2,7 +2,7 @@
 
 from jobs.domain.corpus import IMAGE_SUFFIXES, Filters, ImageRef, ManifestProblem, ObjectInfo
 from jobs.domain.ids import Cursor, ImageKey, JobId, ShardId
-from jobs.domain.jobs import Counts, FailureThreshold, Job, JobOptions, NewJob, Preparing
+from jobs.domain.jobs import Counts, FailureThreshold, Job, JobOptions, NewJob, Preparing, RetryImages
 from jobs.domain.models import ModelDemand, ModelRef
 from jobs.domain.reviews import Decision, NewReview, Review, ReviewState
 from jobs.domain.shards import Lease
@@ -29,6 +29,7 @@ __all__ = [
     "NewReview",
     "ObjectInfo",
     "Preparing",
+    "RetryImages",
     "Review",
     "ReviewState",
     "ShardId",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from jobs.domain.access import DEFAULT_PROJECT, ProjectName
@@ -40,6 +41,16 @@ class FailureThreshold:
     sample: int = 1000
 
 
+class RetryImages(StrEnum):
+    """Which images of an earlier job a new one takes."""
+
+    FAILED = "failed"
+    ALL = "all"
+    FLAGGED = "flagged"
+    #: those of which a decision holds
+    REVIEWED = "reviewed"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobOptions:
     """What a submitter may ask for beside corpus, model and threshold."""
@@ -61,9 +72,11 @@ class JobOptions:
     webhook: str | None = None
     #: s3://bucket/prefix or file:///folder for the completion report
     report: str | None = None
-    #: the job whose failed images this one tries again
+    #: the job whose images this one takes again
     retry_of: JobId | None = None
-    #: error codes of those images; empty = all
+    #: which of them
+    retry_images: RetryImages = RetryImages.FAILED
+    #: error codes of failed ones; empty = all
     retry_codes: tuple[ErrorCode, ...] = ()
     #: go on without the lines of a manifest that name no image, instead of failing
     skip_bad_lines: bool = False

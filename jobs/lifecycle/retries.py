@@ -1,4 +1,4 @@
-"""Trying the failed images of a job again: which they are, and the job that is made of them."""
+"""Images of a job once more, those that failed or others: which they are, and the job that is made of them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, TextClause, func, select, text
 
-from jobs.domain import ImageKey, ImageRef, Job, JobId, ModelRef, NewJob
+from jobs.domain import ImageKey, ImageRef, Job, JobId, ModelRef, NewJob, RetryImages
 from jobs.domain.states import FINAL, JobState
 from jobs.errors import ErrorCode, RequestRefused
 from jobs.lifecycle.job_table import JobTable
@@ -17,27 +17,31 @@ from jobs.sql.database import reading
 from jobs.sql.tables import verdicts
 
 _CHUNK = 500
-_RETRY_NAME = re.compile(r"retry(?: ([0-9]{1,6}))? of (.*)", re.DOTALL)
+_NAME = re.compile(r"(retry|rescreen)(?: ([0-9]{1,6}))? of (.*)", re.DOTALL)
 
 
 class Retries(JobTable):
-    """The failed images of jobs that are over."""
+    """Images of jobs that are over, once more."""
 
-    def count_failed(self, job_id: JobId, codes: Sequence[ErrorCode] = ()) -> int:
-        """Images of the job with one of these error codes; no codes mean all of them."""
+    def count_again(
+        self, job_id: JobId, images: RetryImages = RetryImages.FAILED, codes: Sequence[ErrorCode] = ()
+    ) -> int:
+        """How many they are; `codes`: of failed ones, only those with one of these error codes."""
+        wanted = select(func.count()).select_from(verdicts).where(*_which(job_id, images, codes))
         with reading(self._engine) as connection:
-            found = connection.execute(select(func.count()).select_from(verdicts).where(*_failed(job_id, codes)))
-            return int(found.scalar_one())
+            return int(connection.execute(wanted).scalar_one())
 
-    def failed_images(self, job_id: JobId, codes: Sequence[ErrorCode] = ()) -> Iterator[ImageRef]:
+    def images_again(
+        self, job_id: JobId, images: RetryImages = RetryImages.FAILED, codes: Sequence[ErrorCode] = ()
+    ) -> Iterator[ImageRef]:
         """The same images, in manifest order, streamed.
 
-        Without their ETag and size: what failed may have been mended since, and the old ones would then name bytes
-        that were never screened. A version that was asked for stays.
+        Without their ETag and size: they may have been mended since, and the old ones would then name bytes that were
+        never screened. A version that was asked for stays.
         """
         wanted = (
             select(verdicts.c.container, verdicts.c.key, verdicts.c.version_id, verdicts.c.case_name)
-            .where(*_failed(job_id, codes))
+            .where(*_which(job_id, images, codes))
             .order_by(verdicts.c.ordinal)
         )
         with (
@@ -50,37 +54,48 @@ class Retries(JobTable):
                 )
 
 
-def _failed(job_id: JobId, codes: Sequence[ErrorCode]) -> list[ColumnElement[bool]]:
-    # "is not null" is what the partial index says, so it is said here too
-    conditions = [verdicts.c.job_id == job_id, verdicts.c.error_code.is_not(None)]
-    return [*conditions, verdicts.c.error_code.in_([code.value for code in codes])] if codes else conditions
+def _which(job_id: JobId, images: RetryImages, codes: Sequence[ErrorCode]) -> list[ColumnElement[bool] | TextClause]:
+    of_job = verdicts.c.job_id == job_id
+    if images is RetryImages.ALL:
+        return [of_job]
+    # as the partial indexes say it
+    if images is RetryImages.FLAGGED:
+        return [of_job, text("verdicts.flagged")]
+    if images is RetryImages.REVIEWED:
+        return [of_job, verdicts.c.review.is_not(None)]
+    failed: list[ColumnElement[bool] | TextClause] = [of_job, verdicts.c.error_code.is_not(None)]
+    return [*failed, verdicts.c.error_code.in_([code.value for code in codes])] if codes else failed
 
 
 def retry_request(
     job: Job,
     codes: Sequence[ErrorCode] = (),
     *,
+    images: RetryImages = RetryImages.FAILED,
     model: ModelRef | None = None,
     name: str | None = None,
     threshold: float | None = None,
     policy: dict[str, Any] | None = None,
 ) -> NewJob:
-    """What to submit so that the failed images of `job` are tried again, asked for as `job` was.
+    """What to submit so that the failed images of `job`, or others, are taken again, asked for as `job` was.
 
     `model` is another than the job's, `threshold` another than the job's, with the `policy` it stands for. Raises
-    RequestRefused when the job is not over: its verdicts are still coming. The new job has a name of its own, and never
-    gives up: all its images have failed before.
+    RequestRefused when the job is not over: its verdicts are still coming. The new job has a name of its own; one of
+    failed images never gives up, as all of them have failed before.
     """
+    verb = "retry" if images is RetryImages.FAILED else "rescreen"
     if job.state not in FINAL:
-        raise RequestRefused(job.id, "retry", job.state, "its failures are known when it is over")
+        raise RequestRefused(job.id, verb, job.state, "its verdicts are known when it is over")
     if job.state is JobState.DELETING:
-        raise RequestRefused(job.id, "retry", job.state, "its verdicts are being deleted")
+        raise RequestRefused(job.id, verb, job.state, "its verdicts are being deleted")
+    before = job.options.failure_threshold
     options = replace(
         job.options,
-        name=name or retry_name(job),
+        name=name or retry_name(job, verb),
         confirm=False,
-        failure_threshold=replace(job.options.failure_threshold, ratio=1.0),
+        failure_threshold=replace(before, ratio=1.0) if verb == "retry" else before,
         retry_of=job.id,
+        retry_images=images,
         retry_codes=tuple(dict.fromkeys(codes)),
     )
     if threshold is None:
@@ -97,10 +112,10 @@ def retry_request(
     )
 
 
-def retry_name(job: Job) -> str:
+def retry_name(job: Job, verb: str = "retry") -> str:
     """ "retry of NAME", then "retry 2 of NAME"; a job without a name is known by its id."""
     name = job.options.name or job.id
-    again = _RETRY_NAME.fullmatch(name) if job.options.retry_of else None
-    if again is None:
-        return f"retry of {name}"
-    return f"retry {int(again.group(1) or 1) + 1} of {again.group(2)}"
+    again = _NAME.fullmatch(name) if job.options.retry_of else None
+    if again is None or again.group(1) != verb:
+        return f"{verb} of {name}"
+    return f"{verb} {int(again.group(2) or 1) + 1} of {again.group(3)}"

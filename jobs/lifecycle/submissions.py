@@ -26,7 +26,7 @@ from jobs.stored_text import is_storable
 from jobs.webhooks.urls import check_webhook_url
 
 #: options that came later
-_NEWER = ("trust_etags", "allow_outside", "case_from", "places")
+_NEWER = ("trust_etags", "allow_outside", "case_from", "places", "retry_images")
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 

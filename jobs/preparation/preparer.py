@@ -66,7 +66,7 @@ class Preparer:
     def _freeze(self, preparation: Preparation, hold: Hold, stop: threading.Event) -> None:
         try:
             if (earlier := preparation.job.options.retry_of) is not None:
-                self._freeze_failed(preparation, earlier, hold, stop)
+                self._freeze_again(preparation, earlier, hold, stop)
             else:
                 _Freezing(self._store, preparation, self._open_storage, hold, stop).run()
         except (WorkStopped, WorkLost, StorageUnavailable, *DATABASE_AWAY):
@@ -91,12 +91,13 @@ class Preparer:
             del self._outages[job.id]
             self._store.fail_preparation(preparation, str(error))
 
-    def _freeze_failed(self, preparation: Preparation, earlier: JobId, hold: Hold, stop: threading.Event) -> None:
-        """The corpus is what failed in an earlier job: its verdicts say it, nothing is listed."""
-        failed = self._store.failed_images(earlier, preparation.job.options.retry_codes)
+    def _freeze_again(self, preparation: Preparation, earlier: JobId, hold: Hold, stop: threading.Event) -> None:
+        """The corpus is that of an earlier job, or a part of it: its verdicts say which, nothing is listed."""
+        options = preparation.job.options
+        again = self._store.images_again(earlier, options.retry_images, options.retry_codes)
         images = 0
         roots = Roots(self._open_storage)
-        for shard in cut(map(roots.frozen, failed), shard_sizes()):
+        for shard in cut(map(roots.frozen, again), shard_sizes()):
             hold.check(stop)
             self._store.extend_preparation(preparation, LEASE_S, shard=shard, first_ordinal=images)
             images += len(shard)

@@ -22,6 +22,7 @@ from jobs.domain import (
     JobOptions,
     ModelRef,
     Preparing,
+    RetryImages,
     Verdict,
 )
 from jobs.domain.access import ProjectName
@@ -81,6 +82,7 @@ def options_to_row(options: JobOptions) -> dict[str, Any]:
         "webhook": options.webhook,
         "report_prefix": options.report,
         "retry_of": options.retry_of,
+        "retry_images": None if options.retry_images is RetryImages.FAILED else options.retry_images.value,
         "retry_codes": [code.value for code in options.retry_codes] or None,
         "skip_bad_lines": options.skip_bad_lines,
         "case_from": options.case_from,
@@ -101,6 +103,7 @@ def _options_from_row(row: Row[Any]) -> JobOptions:
         webhook=row.webhook,
         report=row.report_prefix,
         retry_of=row.retry_of,
+        retry_images=RetryImages(row.retry_images or RetryImages.FAILED),
         retry_codes=tuple(ErrorCode(code) for code in row.retry_codes or ()),
         skip_bad_lines=bool(row.skip_bad_lines),
         case_from=row.case_from,

@@ -189,6 +189,19 @@ def test_a_job_that_is_over_gets_another_threshold(screened: ScreenedJob, client
         assert client.post(address, json=wrong).status_code == 422, wrong
 
 
+def test_its_images_are_screened_once_more(screened: ScreenedJob, client: TestClient, wiring: Wiring) -> None:
+    answer = client.post(f"/v1/jobs/{screened.job.id}/rescreen", json={"images": "flagged", "name": "again"})
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert answer.headers["location"] == f"/v1/jobs/{made['id']}"
+    assert (made["retry_of"], made["retry_images"], made["name"]) == (screened.job.id, "flagged", "again")
+    assert made["model"]["fingerprint"] == wiring.model.fingerprint
+    none = client.post(f"/v1/jobs/{screened.job.id}/rescreen", json={"images": "reviewed"})
+    assert (none.status_code, none.json()["type"]) == (409, "urn:nclscreen:problem:nothing-to-retry")
+    assert client.post(f"/v1/jobs/{screened.job.id}/rescreen", json={"images": "failed"}).status_code == 422
+    assert client.post(f"/v1/jobs/{made['id']}/rescreen", json={}).status_code == 409  # it is not over
+
+
 def test_a_job_that_runs_keeps_its_threshold(client: TestClient, folder: Path) -> None:
     made = submitted(client, folder)
     answer = client.post(f"/v1/jobs/{made['id']}/threshold", json={"threshold": 0.6})

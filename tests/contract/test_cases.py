@@ -75,7 +75,7 @@ def test_verdicts_are_found_by_their_case(bench: Bench, job: JobId) -> None:
 
 
 def test_a_retry_keeps_the_cases_of_what_failed(bench: Bench, job: JobId) -> None:
-    (failed,) = bench.store.failed_images(job)
+    (failed,) = bench.store.images_again(job)
     assert (failed.key, failed.case) == ("claims/c/1.jpg", "c")
 
 

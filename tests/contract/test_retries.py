@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 from support.builders import FINGERPRINT, MODEL, Bench, entry, ready_job, results_of, unreadable
 from support.dispatching import prepare
 from support.queueing import claim
 
-from jobs.domain import FailureThreshold, Filters, ImageRef, JobId, JobOptions, ModelRef
+from jobs.domain import FailureThreshold, Filters, ImageRef, JobId, JobOptions, ModelRef, RetryImages
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode, RequestRefused
 from jobs.lifecycle.retries import retry_request
+from jobs.sql.database import writing
+from jobs.sql.tables import verdicts
 
 CODES = [ErrorCode.TIMEOUT, None, ErrorCode.CORRUPT, ErrorCode.TIMEOUT, None]
 OPTIONS = JobOptions(
@@ -47,7 +50,7 @@ def corpus(bench: Bench, job_id: JobId) -> list[ImageRef]:
 )
 def test_the_failed_images_are_the_new_corpus(bench: Bench, codes: tuple[ErrorCode, ...], again: list[int]) -> None:
     earlier = bench.store.get(finished(bench, CODES))
-    assert bench.store.count_failed(earlier.id, codes) == len(again)
+    assert bench.store.count_again(earlier.id, codes=codes) == len(again)
     job_id = bench.store.submit(retry_request(earlier, codes))
     prepare(bench, job_id)
     job = bench.store.get(job_id)
@@ -98,19 +101,19 @@ def test_another_model_and_its_threshold(bench: Bench) -> None:
 
 def test_a_job_that_is_not_over_is_not_retried(bench: Bench) -> None:
     job = bench.store.get(ready_job(bench.engine, [entry("a.png")]))
-    with pytest.raises(RequestRefused, match="which is ready: its failures are known when it is over"):
+    with pytest.raises(RequestRefused, match="which is ready: its verdicts are known when it is over"):
         retry_request(job)
 
 
 def test_a_retry_of_nothing_fails_with_the_reason(bench: Bench) -> None:
     earlier = bench.store.get(finished(bench, [None]))
-    assert bench.store.count_failed(earlier.id) == 0
+    assert bench.store.count_again(earlier.id) == 0
     job_id = bench.store.submit(retry_request(earlier))
     prepare(bench, job_id)
     job = bench.store.get(job_id)
     assert (job.state, job.error) == (
         JobState.FAILED,
-        f"nothing to retry: job {earlier.id} has no such failed images",
+        f"nothing to retry: job {earlier.id} has no such images",
     )
     assert (job.filters, job.model.fingerprint) == (Filters(), FINGERPRINT)
 
@@ -125,3 +128,39 @@ def test_a_retry_bears_a_name_of_its_own_and_never_gives_up(bench: Bench) -> Non
     for name in ("retry of n", "retry 2 of n", "retry 3 of n"):
         job = replace(job, options=retry_request(job).options)
         assert job.options.name == name
+
+
+@pytest.mark.parametrize(
+    ("images", "again"), [(RetryImages.ALL, [0, 1, 2, 3, 4]), (RetryImages.FLAGGED, [4]), (RetryImages.REVIEWED, [1])]
+)
+def test_other_images_are_the_new_corpus_too(bench: Bench, images: RetryImages, again: list[int]) -> None:
+    earlier = bench.store.get(finished(bench, CODES))
+    with writing(bench.engine) as connection:
+        of_job = verdicts.c.job_id == earlier.id
+        connection.execute(update(verdicts).where(of_job).values(flagged=verdicts.c.ordinal == 4))
+        connection.execute(update(verdicts).where(of_job, verdicts.c.ordinal == 1).values(review="rejected"))
+    assert bench.store.count_again(earlier.id, images) == len(again)
+    new = retry_request(earlier, images=images, model=ModelRef(name="memory 2", fingerprint="cd" * 32))
+    job_id = bench.store.submit(new)
+    prepare(bench, job_id)
+    job = bench.store.get(job_id)
+    assert (job.state, job.counts.total, job.model.name) == (JobState.READY, len(again), "memory 2")
+    assert (job.options.retry_of, job.options.retry_images, job.options.name) == (earlier.id, images, "rescreen of n")
+    found = bench.queue().claim(100, 60, fingerprints=["cd" * 32], job_id=job_id)
+    assert [(image.key, image.version_id, image.etag) for lease in found for image in lease.entries] == [
+        (f"{i}/é.png", f"v{i}", None) for i in again
+    ]
+    assert bench.store.get(earlier.id).counts == earlier.counts
+
+
+def test_a_rescreening_is_named_and_gives_up_as_the_job_did(bench: Bench) -> None:
+    earlier = bench.store.get(finished(bench, CODES))
+    careful = replace(earlier, options=replace(earlier.options, failure_threshold=FailureThreshold(ratio=0.1)))
+    first = retry_request(careful, images=RetryImages.ALL)
+    assert (first.options.name, first.options.failure_threshold.ratio) == ("rescreen of n", 0.1)
+    assert retry_request(careful).options.failure_threshold.ratio == 1.0
+    once = replace(careful, options=first.options)
+    assert retry_request(once, images=RetryImages.ALL).options.name == "rescreen 2 of n"
+    assert retry_request(once).options.name == "retry of rescreen of n"
+    with pytest.raises(RequestRefused, match="rescreen"):
+        retry_request(replace(careful, state=JobState.RUNNING), images=RetryImages.FLAGGED)

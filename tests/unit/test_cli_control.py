@@ -188,7 +188,7 @@ def test_a_retry_with_a_model_that_cannot_promise_the_rate_is_refused(
 
 def test_a_retry_of_a_job_that_is_not_over_is_refused(job_id: JobId, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["retry", job_id]) == 1
-    assert "which is ready: its failures are known when it is over" in capsys.readouterr().err
+    assert "which is ready: its verdicts are known when it is over" in capsys.readouterr().err
 
 
 # -- webhooks, as a submitter meets them

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import Field, create_model
 
-from jobs.domain import JobId
+from jobs.domain import JobId, RetryImages
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode, NothingToRetry
 from jobs.lifecycle.job_filters import JobFilter
@@ -23,6 +23,7 @@ from nclscreen.services.estimates import estimate
 from nclscreen.services.job_view import job_view, jobs_waiting, models_waited_for
 from nclscreen.services.reflagging import ReflagRequest, begin_reflagging
 from nclscreen.services.replaying import ReplayRequest, replay
+from nclscreen.services.rescreening import RescreenRequest, rescreen
 from nclscreen.services.retrying import RetryRequest, retry
 from nclscreen.services.submission import submit
 from nclscreen.services.submission_request import LARGEST_PRIORITY, SubmissionRequest
@@ -79,6 +80,15 @@ class ThresholdBody(Strict):
 
     threshold: float | None = Field(None, ge=0, le=1)
     max_fpr: float | None = Field(None, gt=0, lt=1, description="the largest share of false alarms")
+
+
+class RescreenBody(Strict):
+    """Which images, and how they are to be judged."""
+
+    images: RetryImages = RetryImages.ALL
+    threshold: float | None = Field(None, ge=0, le=1, description="none: as the job asked, or as the model suggests")
+    rescore: bool = Field(False, description="score images anew whose verdict by the current model is known")
+    name: str | None = None
 
 
 class RetryBody(Strict):
@@ -191,6 +201,16 @@ def retry_job(job_id: str, body: RetryBody, wiring: Wired, response: Response) -
         raise NothingToRetry(found.earlier_id)
     response.headers["Location"] = f"/v1/jobs/{found.job_id}"
     return job_document(wiring.jobs.get(found.job_id))
+
+
+@router.post("/{job_id}/rescreen", status_code=201)
+def rescreen_job(job_id: str, body: RescreenBody, wiring: Wired, response: Response) -> dict[str, Any]:
+    """Its images once more, by the model that new jobs are pinned to, as a job of their own."""
+    found = rescreen(wiring, RescreenRequest(job_id=job_id, **body.model_dump()))
+    if found.job_id is None:
+        raise NothingToRetry(found.earlier_id)
+    response.headers["Location"] = f"/v1/jobs/{found.job_id}"
+    return job_document(wiring.jobs.get(found.job_id)) | {"notes": list(found.notes)}
 
 
 @router.post("/{job_id}/threshold", status_code=202)

@@ -77,6 +77,7 @@ def build_app() -> typer.Typer:
         reflag,
         release,
         replay,
+        rescreen,
         retry,
         review,
         review_all,
@@ -124,6 +125,11 @@ def build_app() -> typer.Typer:
             reflag.reflag,
             "Examples:\n\n  nclscreen reflag 1m7yxf33cw6dnp0t --threshold 0.9\n\n"
             "  nclscreen reflag 1m7yxf33cw6dnp0t --max-fpr 0.02 --yes",
+        ),
+        (
+            rescreen.rescreen,
+            "Examples:\n\n  nclscreen rescreen 1m7yxf33cw6dnp0t\n\n"
+            "  nclscreen rescreen 1m7yxf33cw6dnp0t --images flagged",
         ),
         (control.cancel, "Example:\n\n  nclscreen cancel 1m7yxf33cw6dnp0t"),
         (delete.delete, "Example:\n\n  nclscreen delete 1m7yxf33cw6dnp0t"),

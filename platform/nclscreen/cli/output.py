@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs.domain import Filters, Job
+from jobs.domain import Filters, Job, RetryImages
 from jobs.domain.states import JobState
 from jobs.masking import masked_document
 from jobs.verdicts import FoundVerdict
@@ -114,7 +114,10 @@ def job_grid(job: Job, errors: dict[str, int], waits_for: str | None = None) -> 
     if job.found.bad_lines:
         rows.append(("bad lines", f"{job.found.bad_lines:,}; see them with: nclscreen job {job.id} --problems"))
     if job.options.retry_of:
-        rows.append(("retry of", job.options.retry_of))
+        which = "" if job.options.retry_images is RetryImages.FAILED else f", its {job.options.retry_images} images"
+        rows.append(("retry of", f"{job.options.retry_of}{which}"))
+    if job.reflag_to is not None:
+        rows.append(("reflagging", f"being moved to threshold {job.reflag_to:.4f}"))
     if job.ignored:
         rows.append(("ignored", f"{job.ignored:,} files left out by the filters"))
     rows += [("submitted", instant(job.created_at) or "")]

@@ -34,6 +34,14 @@ def actions(job: Job) -> list[Action]:
             Action(verb="retry", label="Try failed images again"),
         ),
         (
+            job.state in FINAL - {_S.DELETING} and job.counts.done > 0,
+            Action(
+                verb="rescreen",
+                label="Screen again",
+                warning="All of its images once more, by the current model, as a new job. This one stays as it is.",
+            ),
+        ),
+        (
             _S.CANCELLING in following,
             Action(verb="cancel", label="Cancel", warning="It stops for good; verdicts so far are kept."),
         ),

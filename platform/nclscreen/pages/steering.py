@@ -13,6 +13,7 @@ from nclscreen.api.wired import Wired
 from nclscreen.pages.drawing import see
 from nclscreen.pages.routes import PageRoute
 from nclscreen.services.reflagging import ReflagRequest, begin_reflagging
+from nclscreen.services.rescreening import RescreenRequest, rescreen
 from nclscreen.services.retrying import RetryRequest, retry
 from nclscreen.services.submission_request import LARGEST_PRIORITY
 
@@ -60,6 +61,15 @@ def prioritize_job(job_id: str, form: Annotated[PriorityForm, Form()], wiring: W
 def retry_job(job_id: str, wiring: Wired) -> Response:
     """Its failed images once more, as a job of their own, which is shown."""
     found = retry(wiring, RetryRequest(job_id=job_id))
+    if found.job_id is None:
+        raise NothingToRetry(found.earlier_id)
+    return _seen(found.job_id)
+
+
+@router.post("/rescreen")
+def rescreen_job(job_id: str, wiring: Wired) -> Response:
+    """All of its images once more, by the current model, as a job of their own, which is shown."""
+    found = rescreen(wiring, RescreenRequest(job_id=job_id))
     if found.job_id is None:
         raise NothingToRetry(found.earlier_id)
     return _seen(found.job_id)

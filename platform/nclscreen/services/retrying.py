@@ -45,7 +45,7 @@ def retry(wiring: Wiring, request: RetryRequest) -> Retry:
     earlier = wiring.jobs.get(request.job_id)
     codes = tuple(request.codes)
     new = _new_job(wiring, earlier, codes, request)
-    images = wiring.jobs.count_failed(earlier.id, codes)
+    images = wiring.jobs.count_again(earlier.id, codes=codes)
     job_id = wiring.jobs.submit(new) if images else None
     return Retry(job_id=job_id, earlier_id=earlier.id, images=images)
 

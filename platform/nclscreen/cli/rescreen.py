@@ -1,0 +1,51 @@
+"""`rescreen`: the images of a job once more, by the current model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jobs.domain import RetryImages
+from nclscreen.cli import output
+from nclscreen.cli.query import JobArgument, Json
+from nclscreen.documents import job_document
+from nclscreen.services.rescreening import RescreenRequest
+from nclscreen.services.rescreening import rescreen as screen_again
+from nclscreen.wiring import wire
+
+
+def rescreen(
+    job_id: JobArgument,
+    images: Annotated[
+        RetryImages, typer.Option(help="Which of its images: all, flagged or reviewed ones.")
+    ] = RetryImages.ALL,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Score from which an image is flagged; else as the job asked, or the model."),
+    ] = None,
+    rescore: Annotated[bool, typer.Option("--rescore", help="Score images anew whose verdict is known.")] = False,
+    name: Annotated[str | None, typer.Option(help="The new job's name; else 'rescreen of' the job's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Screen the images of a finished job again, with the model that new jobs get, and print the new job's id.
+
+    Nothing is listed again. The finished job keeps its verdicts; its false-alarm rate is asked of the new model.
+    """
+    wiring = wire()
+    made = screen_again(
+        wiring, RescreenRequest(job_id=job_id, images=images, threshold=threshold, rescore=rescore, name=name)
+    )
+    for note in made.notes:
+        output.err.print(note, markup=False)
+    if made.job_id is None:
+        output.err.print(f"nothing to screen: job {made.earlier_id} has no such image")
+        if as_json:
+            output.print_json({"id": None, "retry_of": made.earlier_id, "images": 0})
+    elif as_json:
+        more = {"retry_of": made.earlier_id, "images": made.images}
+        output.print_json(job_document(wiring.jobs.get(made.job_id)) | more)
+    else:
+        print(made.job_id)  # noqa: T201 - the bare id, for scripts
+        again = f"{made.images:,} images of job {made.earlier_id} again"
+        output.err.print(f"{again}; follow it with: nclscreen watch {made.job_id}")
