@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 
-from jobs.domain import ImageRef, JobId, ManifestProblem, Preparing, Work, WorkKind
+from jobs.domain import ImageRef, JobId, ManifestProblem, Preparing, RetryImages, Work, WorkKind
 from jobs.errors import BadManifestLines, EmptyCorpus, JobsError, NothingToRetry, StorageUnavailable, WorkLost
 from jobs.leased_work.held import LEASE_S, Hold, WorkStopped
 from jobs.lifecycle.job_store import JobStore
@@ -15,6 +15,7 @@ from jobs.outage import STORAGE_MAX_WAIT_S, StorageOutage
 from jobs.preparation.cases import CasePattern
 from jobs.preparation.corpus import Corpus
 from jobs.preparation.roots import Roots
+from jobs.preparation.sampling import sample_of
 from jobs.preparation.shard_plan import cut, shard_sizes
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.storage import OpenStorage
@@ -95,6 +96,9 @@ class Preparer:
         """The corpus is that of an earlier job, or a part of it: its verdicts say which, nothing is listed."""
         options = preparation.job.options
         again = self._store.images_again(earlier, options.retry_images, options.retry_codes)
+        filters = preparation.job.filters
+        if options.retry_images is not RetryImages.FAILED and filters.sample is not None:
+            again = iter(sample_of(again, filters.sample, filters.sample_seed))
         images = 0
         roots = Roots(self._open_storage)
         for shard in cut(map(roots.frozen, again), shard_sizes()):

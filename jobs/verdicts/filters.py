@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 
 from jobs.domain import JobId, ReviewState
 from jobs.domain.access import ProjectName
@@ -10,6 +11,17 @@ from jobs.domain.pages import filter_digest
 from jobs.domain.reviews import SecondLook
 from jobs.domain.signals import SignalKind
 from jobs.errors import ErrorCode, InvalidFilter
+
+
+class Change(StrEnum):
+    """How a verdict differs from that of another job on the same image; both have a score."""
+
+    #: flagged, and not in the other job
+    FLAGGED = "flagged"
+    #: not flagged, and flagged in the other job
+    CLEARED = "cleared"
+    #: changed or not
+    ANY = "any"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,12 +62,17 @@ class VerdictFilter:
     second_look: SecondLook | None = None
     #: nobody of this name has said anything of it
     not_by: str | None = None
+    #: how the verdict differs from that of another job on the image at the same place
+    against: JobId | None = None
+    change: Change | None = None
     #: of jobs of this project
     project: ProjectName | None = None
 
     def __post_init__(self) -> None:
         if self.audit is not None and self.job_id is None:
             raise InvalidFilter("an audit is of one job: say of which")
+        if (self.against is None) != (self.change is None):
+            raise InvalidFilter("a change is against another job: give both, against and change")
         if not self.ranked and self.job_id is None:
             raise InvalidFilter("verdicts of all jobs are listed by score, and only the flagged ones")
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, TextClause, and_, exists, func, select, text, tuple_
 
-from jobs.domain import ReviewState
+from jobs.domain import JobId, ReviewState
 from jobs.domain.pages import Place
 from jobs.sql.matching import begins_with, is_text, model_is
 from jobs.sql.review_tables import audit_images
 from jobs.sql.tables import jobs, reviews, verdicts
 from jobs.stored_text import storable
-from jobs.verdicts.filters import VerdictFilter
+from jobs.verdicts.filters import Change, VerdictFilter
 from jobs.verdicts.rows import FoundVerdict, joined
 
 _Condition = ColumnElement[bool] | TextClause
@@ -96,7 +96,25 @@ def _conditions(wanted: VerdictFilter) -> list[_Condition]:
         conditions += [verdicts.c.signals.contains(f'"{wanted.signal}":'), verdicts.c.signals.is_not(None)]
     if wanted.project is not None:
         conditions.append(is_text(jobs.c.project, wanted.project))
+    if wanted.against is not None and wanted.change is not None:
+        conditions += _changed(wanted.against, wanted.change)
     return conditions + _reviewing(wanted) + _bounds(wanted)
+
+
+def _changed(against: JobId, change: Change) -> list[_Condition]:
+    """The other verdict is looked up by the hash of its key, which an index has."""
+    other = verdicts.alias("other")
+    here, there = verdicts.c.flagged, other.c.flagged
+    how = {Change.FLAGGED: [here, ~there], Change.CLEARED: [~here, there], Change.ANY: []}[change]
+    same_place = and_(
+        is_text(other.c.job_id, against),
+        other.c.key_hash == verdicts.c.key_hash,
+        other.c.key == verdicts.c.key,
+        other.c.container == verdicts.c.container,
+        other.c.score.is_not(None),
+        *how,
+    )
+    return [verdicts.c.score.is_not(None), exists().where(same_place)]
 
 
 def _reviewing(wanted: VerdictFilter) -> list[_Condition]:

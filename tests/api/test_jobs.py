@@ -202,6 +202,19 @@ def test_its_images_are_screened_once_more(screened: ScreenedJob, client: TestCl
     assert client.post(f"/v1/jobs/{made['id']}/rescreen", json={}).status_code == 409  # it is not over
 
 
+def test_what_another_job_said_of_the_same_images(screened: ScreenedJob, client: TestClient) -> None:
+    job_id = screened.job.id
+    assert client.get(f"/v1/jobs/{job_id}/changes").status_code == 422
+    assert client.get(f"/v1/jobs/{job_id}/changes", params={"against": "0" * 16}).status_code == 404
+    again = client.post(f"/v1/jobs/{job_id}/rescreen", json={"sample": 3}).json()
+    found = client.get(f"/v1/jobs/{again['id']}/changes").json()
+    assert (found["against"], found["compared"], found["flagged"], found["cleared"]) == (job_id, 0, 0, 0)
+    listed = {"job": job_id, "against": again["id"], "change": "flagged"}
+    assert client.get("/v1/verdicts", params=listed).json()["data"] == []
+    assert client.get("/v1/verdicts", params=listed | {"against": "0" * 16}).status_code == 404
+    assert client.get("/v1/verdicts", params={"job": job_id, "change": "flagged"}).status_code == 422
+
+
 def test_a_job_that_runs_keeps_its_threshold(client: TestClient, folder: Path) -> None:
     made = submitted(client, folder)
     answer = client.post(f"/v1/jobs/{made['id']}/threshold", json={"threshold": 0.6})

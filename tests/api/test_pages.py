@@ -75,7 +75,7 @@ def test_every_page_is_there_and_forbids_what_is_not_ours(screened: ScreenedJob,
 def test_the_documentation_has_every_page() -> None:
     text = (Path(__file__).parents[2] / "docs" / "pages.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `(/[^`]*)` \|", text, re.MULTILINE))
-    parts = {"/", "/jobs/{id}/progress", "/jobs/{id}/replay"}
+    parts = {"/", "/jobs/{id}/progress", "/jobs/{id}/replay", "/jobs/{id}/changes"}
     shown = {
         route.path.replace("{job_id}", "{id}")
         for router, _ in ROUTERS
@@ -180,6 +180,19 @@ def test_another_threshold_becomes_the_jobs(screened: ScreenedJob, client: TestC
     part = client.get(f"{path}/progress", params={"reflagging": True})
     assert ("hx-get" in part.text, part.headers.get("HX-Refresh")) == (False, "true")
     assert "flagged from 0.800 on" in client.get(path).text
+
+
+def test_a_second_opinion_is_set_against_the_first(screened: ScreenedJob, client: TestClient, wiring: Wiring) -> None:
+    made = client.post(f"/jobs/{screened.job.id}/rescreen", follow_redirects=False).headers["location"]
+    assert "Against job" not in client.get(made).text, "nothing is known yet"
+    wiring.jobs.cancel(made.rpartition("/")[2])
+    page = client.get(made).text
+    assert f'Against job <a href="/jobs/{screened.job.id}">' in page
+    part = client.get(f"{made}/changes").text
+    assert f"/gallery?against={screened.job.id}&amp;change=flagged&amp;flagged=true" in part
+    assert "Of 0 images with a score in both" in part
+    gallery = client.get(f"{made}/gallery", params={"against": screened.job.id, "change": "cleared"})
+    assert (gallery.status_code, "No image passes" in gallery.text) == (200, True)
 
 
 def test_errors_are_pages(screened: ScreenedJob, client: TestClient) -> None:

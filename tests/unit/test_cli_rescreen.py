@@ -66,3 +66,33 @@ def test_the_same_model_takes_verdicts_over_and_says_so(job: JobId, capsys: pyte
     # nothing of it was screened, so its images are none
     assert run(["rescreen", first]) == 0
     assert "has no such image" in capsys.readouterr().err
+
+
+def test_what_it_changed_is_told(job: JobId, wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    images = [entry(f"{number}.jpg") for number in range(4)]
+    other = ready_job(wiring.engine, images, shard_size=4)
+    queue = WorkQueue(wiring.engine, "tests")
+    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT], job_id=other)
+    queue.finish(lease, [scored(i, image, 0.9 if i == 0 else 0.1) for i, image in enumerate(images)])
+    wiring.jobs.complete(other)
+    assert run(["changes", other, "--against", job]) == 0
+    said = capsys.readouterr().out
+    assert "flagged now    1 of 4 with a score in both" in said
+    assert "not any more   2 of 4" in said
+    assert f"+ 0.900  {other}/0" in said
+    assert said.count("- 0.100") == 2
+    assert run(["changes", other, "--against", job, "--json", "--limit", "1"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["compared"], document["flagged"], document["cleared"]) == (4, 1, 2)
+    assert [each["key"] for each in document["images_cleared"]] == ["2.jpg"]
+    assert run(["changes", other]) == 2
+    assert "against which job" in capsys.readouterr().err
+    assert run(["changes", other, "--against", other]) == 2
+
+
+def test_a_version_and_a_sample(job: JobId, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["rescreen", job, "--model", "nobody's"]) != 0
+    assert "nobody" in capsys.readouterr().err
+    assert run(["rescreen", job, "--sample", "2", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["images"], document["filters"]["sample"]) == (2, 2)

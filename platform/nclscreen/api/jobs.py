@@ -19,6 +19,7 @@ from nclscreen.api.lists import Paged, PageDocument, Strict
 from nclscreen.api.request_models import fields_of
 from nclscreen.api.wired import Wired
 from nclscreen.documents import case_document, job_document
+from nclscreen.services.changing import changes
 from nclscreen.services.estimates import estimate
 from nclscreen.services.job_view import job_view, jobs_waiting, models_waited_for
 from nclscreen.services.reflagging import ReflagRequest, begin_reflagging
@@ -87,6 +88,8 @@ class RescreenBody(Strict):
 
     images: RetryImages = RetryImages.ALL
     threshold: float | None = Field(None, ge=0, le=1, description="none: as the job asked, or as the model suggests")
+    model: str | None = Field(None, description="a registered version instead of the one that new jobs get")
+    sample: int | None = Field(None, ge=1, description="only so many of the images, drawn at random")
     rescore: bool = Field(False, description="score images anew whose verdict by the current model is known")
     name: str | None = None
 
@@ -142,6 +145,16 @@ def get_estimate(job_id: str, wiring: Wired) -> dict[str, Any]:
 def get_replay(job_id: str, rule: Annotated[ReplayRule, Query()], wiring: Wired) -> dict[str, Any]:
     """How many of its images another rule would flag: counted, nothing is scored and nothing is changed."""
     return replay(wiring, ReplayRequest(job_id=job_id, **rule.model_dump())).document
+
+
+@router.get("/{job_id}/changes")
+def get_changes(
+    job_id: str,
+    wiring: Wired,
+    against: Annotated[str | None, Query(description="another job; none: the one whose images it took again")] = None,
+) -> dict[str, Any]:
+    """How many images are flagged in one of two jobs and not in the other. `/v1/verdicts` lists them."""
+    return changes(wiring, job_id, against).document
 
 
 @router.get("/{job_id}/cases")

@@ -14,7 +14,7 @@ from jobs.domain.reviews import SecondLook
 from jobs.domain.signals import SignalKind
 from jobs.errors import ErrorCode
 from jobs.exports import ExportFormat, MaskFormat
-from jobs.verdicts import FoundVerdict, VerdictFilter
+from jobs.verdicts import Change, FoundVerdict, VerdictFilter
 from nclscreen.api.lists import Paged, PageDocument, Strict
 from nclscreen.api.wired import Wired
 from nclscreen.documents import verdict_document
@@ -58,12 +58,18 @@ class VerdictsFilter(Strict):
         None, ge=1, lt=2**63, description="drawn for this audit of the job, in the random order of its sample"
     )
 
+    against: str | None = Field(None, description="another job with the same images; with `change`")
+    change: Change | None = Field(None, description="flagged: here and not there; cleared: there and not here")
+
     def on(self, wiring: Wiring) -> VerdictFilter:
         """The filter this means. Raises JobNotFound, InvalidFilter."""
-        parts: dict[str, Any] = self.model_dump(include=set(VerdictsFilter.model_fields) - {"job", "container"})
+        parts: dict[str, Any] = self.model_dump(
+            include=set(VerdictsFilter.model_fields) - {"job", "container", "against"}
+        )
         job_id = None if self.job is None else wiring.jobs.get(self.job).id
+        against = None if self.against is None else wiring.jobs.get(self.against).id
         container = self.container.rstrip("/") if self.container else None
-        return VerdictFilter(job_id=job_id, container=container, **parts)
+        return VerdictFilter(job_id=job_id, container=container, against=against, **parts)
 
 
 class VerdictsWanted(VerdictsFilter, Paged):

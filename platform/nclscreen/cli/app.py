@@ -62,6 +62,7 @@ def build_app() -> typer.Typer:
     from nclscreen.cli import (
         audit,
         cases,
+        changes,
         confirming,
         control,
         data,
@@ -130,6 +131,11 @@ def build_app() -> typer.Typer:
             rescreen.rescreen,
             "Examples:\n\n  nclscreen rescreen 1m7yxf33cw6dnp0t\n\n"
             "  nclscreen rescreen 1m7yxf33cw6dnp0t --images flagged",
+        ),
+        (
+            changes.changes,
+            "Examples:\n\n  nclscreen changes 1m8fcrz3nts3jy3t\n\n"
+            "  nclscreen changes 1m8fcrz3nts3jy3t --against 1m7yxf33cw6dnp0t --limit 0 --json",
         ),
         (control.cancel, "Example:\n\n  nclscreen cancel 1m7yxf33cw6dnp0t"),
         (delete.delete, "Example:\n\n  nclscreen delete 1m7yxf33cw6dnp0t"),

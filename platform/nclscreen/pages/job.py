@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from jobs.domain import Job
+from jobs.domain import Job, RetryImages
 from jobs.domain.states import FINAL, JobState
 from jobs.error_codes import NOTES
 from jobs.exports import ExportFormat, MaskFormat
@@ -20,6 +20,7 @@ from nclscreen.pages.job_actions import actions
 from nclscreen.pages.routes import PageRoute
 from nclscreen.pages.wanted import FromForm
 from nclscreen.services.auditing import last_audit
+from nclscreen.services.changing import changes
 from nclscreen.services.estimates import estimate
 from nclscreen.services.job_view import job_view
 from nclscreen.services.replaying import ReplayRequest, ReplayView, replay
@@ -52,6 +53,8 @@ def get_job(job_id: str, rule: Annotated[RuleAsked, Query()], wiring: Wired, pag
         explanations=NOTES,
         formats=[*ExportFormat, *MaskFormat],
         row_formats=list(ExportFormat),
+        again=view.job.options.retry_images is not RetryImages.FAILED,
+        changes=None,
     )
 
 
@@ -68,6 +71,13 @@ def get_progress(
     if state not in (None, view.job.state) or (reflagging and view.job.reflag_to is None):
         response.headers["HX-Refresh"] = "true"
     return response
+
+
+@router.get("/changes")
+def get_changes(job_id: str, wiring: Wired, pages: Drawn) -> Response:
+    """What a job that took another's images again changed, as a part of the page: counting takes a while."""
+    found = changes(wiring, job_id)
+    return pages.draw("parts/changes", job=found.job, changes=found)
 
 
 @router.get("/replay")

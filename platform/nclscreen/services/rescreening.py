@@ -11,6 +11,7 @@ from nclscreen.catalog import InstalledModel
 from nclscreen.services import checks
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.services.policies import FlagRule, flag_rule, heatmaps_from
+from nclscreen.services.submission_request import LARGEST_SAMPLE
 from nclscreen.wiring import Wiring
 
 
@@ -25,6 +26,10 @@ class RescreenRequest:
     threshold: float | None = None
     #: score images anew whose verdict by the current model is known
     rescore: bool = False
+    #: a registered version: its fingerprint, its beginning, or an alias; None: the one that new jobs get
+    model: str | None = None
+    #: of so many of the images, drawn at random; None: all of them
+    sample: int | None = None
     #: of the new job; None: one that follows from the job's
     name: str | None = None
 
@@ -46,7 +51,8 @@ def rescreen(wiring: Wiring, request: RescreenRequest) -> Rescreen:
     checks.within("threshold", request.threshold, 0, 1)
     if request.images is RetryImages.FAILED:
         raise InvalidRequest("images", "failed images are tried again with: nclscreen retry")
-    earlier, model = wiring.jobs.get(request.job_id), wiring.current_model
+    checks.within("sample", request.sample, 1, LARGEST_SAMPLE)
+    earlier, model = wiring.jobs.get(request.job_id), _model(wiring, request.model)
     new = _new_job(wiring, earlier, model, request)
     images = wiring.jobs.count_again(earlier.id, request.images)
     if not images:
@@ -56,7 +62,8 @@ def rescreen(wiring: Wiring, request: RescreenRequest) -> Rescreen:
         notes.append(f"note: {note}")
     if model.fingerprint == earlier.model.fingerprint and not request.rescore:
         notes.append("note: this is the job's own model still; verdicts of files that have not changed are taken over")
-    return Rescreen(job_id=wiring.jobs.submit(new), earlier_id=earlier.id, images=images, notes=tuple(notes))
+    taken = images if request.sample is None else min(images, request.sample)
+    return Rescreen(job_id=wiring.jobs.submit(new), earlier_id=earlier.id, images=taken, notes=tuple(notes))
 
 
 def _new_job(wiring: Wiring, earlier: Job, model: InstalledModel, request: RescreenRequest) -> NewJob:
@@ -65,8 +72,15 @@ def _new_job(wiring: Wiring, earlier: Job, model: InstalledModel, request: Rescr
     new = retry_request(
         earlier, images=request.images, model=model.ref, name=request.name, threshold=rule.threshold, policy=policy
     )
+    if request.sample is not None:
+        new = replace(new, filters=replace(new.filters, sample=request.sample))
     near = heatmaps_from(model, rule.threshold, wiring.settings.near_misses)
     return replace(new, heatmaps_from=near, options=replace(new.options, rescore=request.rescore))
+
+
+def _model(wiring: Wiring, said: str | None) -> InstalledModel:
+    """Raises VersionNotFound, AmbiguousVersion, WeightsNotFound."""
+    return wiring.current_model if said is None else wiring.model_of(wiring.registry.find(said).fingerprint)
 
 
 def _rule(earlier: Job, model: InstalledModel, threshold: float | None) -> FlagRule:
