@@ -15,8 +15,10 @@ from support.page_server import Site, site_with
 from support.preparing import prepare_one
 from support.screened_jobs import Shot, photo_bytes
 
+from jobs.domain import Decision, NewReview, VerdictRef
 from jobs.errors import ErrorCode
 from jobs.shards.work_queue import WorkQueue
+from jobs.verdicts import VerdictFilter
 from nclscreen.services.reflagging import ReflagRequest, reflag_job
 
 pytestmark = pytest.mark.browser
@@ -32,7 +34,24 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     shots += [Shot(key=f"{i:03d}.jpg", score=0.9 - i / 100, data=photo_bytes(240, 160, seed=i)) for i in range(IMAGES)]
     shots.append(Shot(key="broken.jpg", code=ErrorCode.CORRUPT))
     with site_with(root, shots) as found:
+        reviewed_twice(found)
         yield found
+
+
+def reviewed_twice(site: Site) -> None:
+    """A sample that is half reviewed, second looks in every state, and somebody else at an image."""
+    wiring, job = site.wiring, site.job.job
+    wiring.audits.draw(job, size=20, seed=0, drawn_by=EVIL[0])
+    wiring.second_looks.set_share(job.id, 1.0)
+    words = [Decision.CONFIRMED, Decision.REJECTED, Decision.CONFIRMED]
+    for ordinal, turns in ((60, 1), (61, 2), (62, 3)):
+        found = wiring.verdicts.at(VerdictRef(job_id=job.id, ordinal=ordinal))
+        for turn in range(turns):
+            name = f"{turn} {EVIL[1]}"
+            wiring.reviews.add(found, NewReview(decision=words[turn], reviewer=name, blind=turn == 1))
+    for found in wiring.verdicts.stream(VerdictFilter(job_id=job.id, audit=1, flagged=True)):
+        wiring.reviews.add(found, NewReview(decision=Decision.CONFIRMED, reviewer="ann"))
+    wiring.review_leases.take(job.id, [0, 1], "desk of another", EVIL[0])
 
 
 ALL = (
@@ -44,6 +63,9 @@ ALL = (
     "/gallery",
     "/decide",
     "/review",
+    "/review?at=0",
+    "/review?second_look=wanted",
+    "/review?second_look=settled&review=unreviewed",
     "/images/0",
     "/settings",
     "/sign-in",
@@ -53,7 +75,7 @@ ALL = (
 def address(site: Site, path: str) -> str:
     return (
         site.page(path)
-        if path == "" or path in ("/gallery", "/decide", "/review", "/images/0")
+        if path == "" or path.startswith(("/gallery", "/decide", "/review", "/images/0"))
         else f"{site.url}{path}"
     )
 
