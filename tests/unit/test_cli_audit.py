@@ -38,6 +38,13 @@ def test_a_sample_is_drawn_and_shown(wiring: Wiring, job: JobId, capsys: pytest.
     assert "draw a sample" in capsys.readouterr().err
     found = document(capsys, "audit", job, "--size", "12", "--seed", "2")
     assert (found["audit"], found["drawn"], found["unreviewed"]) == (1, 12, 12)
+    assert run(["audit", job, "--left"]) == 0
+    left = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert len(set(left)) == 12
+    assert run(["review", left[0], "rejected"]) == 0
+    found = document(capsys, "audit", job, "--left")
+    assert ([each["ref"] for each in found["images"]], found["unreviewed"]) == (left[1:], 11)
+    assert run(["review", left[0], "--undo"]) == 0
     for verdict in wiring.verdicts.of_job(job):
         decision = "confirmed" if verdict.verdict.ordinal > 8 else "rejected"
         assert run(["review", str(verdict.ref), decision]) == 0

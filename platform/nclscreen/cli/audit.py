@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from jobs.domain import ReviewState
 from jobs.reviews.audit_figures import Estimate
+from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.cli.review import you
 from nclscreen.services.auditing import LARGEST_SEED, SIZES, AuditRequest, AuditView, audit_view, draw_audit
-from nclscreen.wiring import wire
+from nclscreen.visible_text import visible_text
+from nclscreen.wiring import Wiring, wire
 
 
 def audit(
@@ -24,6 +27,7 @@ def audit(
         int, typer.Option(min=0, max=LARGEST_SEED, help="The same size and seed draw the same sample.")
     ] = 0,
     number: Annotated[int | None, typer.Option(min=1, help="Show this audit; else the last one.")] = None,
+    left: Annotated[bool, typer.Option("--left", help="List its images that are still to be reviewed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Draw a sample of a job by score, or show what it says: how many flagged are tampered, how many were missed."""
@@ -34,10 +38,24 @@ def audit(
         view = audit_view(wiring, job_id, number)
     else:
         view = draw_audit(wiring, AuditRequest(job_id=job_id, size=size, seed=seed, drawn_by=you()))
-    if as_json:
+    if left:
+        _print_left(wiring, view, as_json)
+    elif as_json:
         output.print_json(view.document)
+    else:
+        _print(view)
+
+
+def _print_left(wiring: Wiring, view: AuditView, as_json: bool) -> None:
+    """What is still to be reviewed, in the random order of the sample."""
+    wanted = VerdictFilter(job_id=view.job.id, audit=view.audit.number, review=ReviewState.UNREVIEWED)
+    found = wiring.verdicts.stream(wanted)
+    if as_json:
+        output.print_json_list("images", output.verdict_documents(found), lambda: view.document)
         return
-    _print(view)
+    for each in found:
+        output.out.print(f"{each.ref}  {visible_text(each.verdict.uri)}", soft_wrap=True, markup=False)
+    output.err.print(_rest(view))
 
 
 def _print(view: AuditView) -> None:
