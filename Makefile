@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench chaos changing-bucket wheel clean
+.PHONY: help demo demo-loop test check format bench chaos changing-bucket wheel clean
 
 help: ## List these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ ifdef CORPUS
 else
 	$(BIN)/nclscreen demo
 endif
+
+demo-loop: $(VENV)/demo.stamp ## Review, retrain, judge, promote and roll back once, on the demo's photographs
+	$(BIN)/nclscreen demo-loop
 
 # whole systems, which want the machine for themselves
 SYSTEMS := tests/browser tests/cluster tests/flow

@@ -18,10 +18,12 @@ from support.made_evidence import evidence
 from jobs.domain import ImageKey, Verdict
 from jobs.errors import ErrorCode
 from ncl_model.architecture.config import NclConfig
+from ncl_model.data.datasets import read_source
 from ncl_model.errors import ImageUnreadable
 from ncl_model.imaging.decoding import decode_image
 from nclscreen.demo import DemoCorpus, build_demo_corpus, tally
 from nclscreen.demo.editing import EditImpossible, copy_move, splice
+from nclscreen.demo.labelled_set import write_labelled_set
 from nclscreen.demo.photographs import SOURCES, DemoPhotographsMissing, Source, _load
 from nclscreen.demo.regions import MAX_AREA, MIN_AREA
 from nclscreen.stored_heatmaps import HeatmapMissing
@@ -215,3 +217,15 @@ def test_heatmaps_that_were_not_kept_are_left_out(corpus: DemoCorpus) -> None:
 
     found = tally(corpus, perfect(corpus), read)
     assert (found.heatmaps, found.pixel_f1, found.pixel_auc) == (12, 0.0, 0.5)
+
+
+def test_a_corpus_is_a_labelled_set_too(tmp_path: Path) -> None:
+    """Of the photographs that were named alone; all that is of one photograph is of one group."""
+    corpus = build_demo_corpus(tmp_path / "lessons", 5, of={"cat", "coffee", "rocket"})
+    samples = read_source(write_labelled_set(corpus))
+    assert (sum(sample.tampered for sample in samples), len(samples)) == (24, 48)
+    assert {sample.group for sample in samples} == {"cat", "coffee", "rocket"}
+    assert all(sample.mask is None or sample.mask.exists() for sample in samples)
+    few = read_source(write_labelled_set(corpus, most=3))
+    assert [sample.tampered for sample in few].count(True) == 3
+    assert len(few) == 6

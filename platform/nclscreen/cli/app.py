@@ -69,6 +69,7 @@ def build_app() -> typer.Typer:
         db,
         delete,
         demo,
+        demo_loop,
         doctor,
         evaluate,
         export,
@@ -226,6 +227,7 @@ def build_app() -> typer.Typer:
         (keys.audit_log, "Example:\n\n  nclscreen audit-log --project desk"),
         (doctor.doctor, "Example:\n\n  nclscreen doctor --source s3://archive"),
         (demo.demo, "Example:\n\n  nclscreen demo --out demo-output"),
+        (demo_loop.demo_loop, "Example:\n\n  nclscreen demo-loop --minutes 2"),
     ):
         # `prioritize ID -1`: a number, not an option
         settings = {"ignore_unknown_options": command is control.prioritize}

@@ -90,6 +90,11 @@ def run(
     if as_json:
         output.print_json(run_document(found))
         return
+    print_run(found)
+
+
+def print_run(found: Run) -> None:
+    """Where it stands, and what the gate measured."""
     for name, value in _lines(found):
         output.out.print(output.visible(f"{name:<12} {value}"), soft_wrap=True)
     if found.decision is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,6 +32,8 @@ class DemoImage:
 
     key: ImageKey
     group: Group
+    #: the one it was made from; "" of odd files
+    photograph: str = ""
     #: grey PNG, 255 where pixels were changed; None for what was not tampered with
     mask: Path | None = None
     #: the error code it must end with; None: it must get a score
@@ -48,13 +50,15 @@ class DemoCorpus:
     images: tuple[DemoImage, ...]
 
 
-def build_demo_corpus(folder: Path, seed: int = 7) -> DemoCorpus:
+def build_demo_corpus(folder: Path, seed: int = 7, *, of: Collection[str] | None = None) -> DemoCorpus:
     """Write 60 files into `folder`, and masks with `index.csv` into `FOLDER-truth` beside it.
 
-    The same seed gives the same bytes; an older corpus is written over. Raises DemoPhotographsMissing and OSError.
+    `of`: names of the photographs they are made of, at least two; None: all. The same seed gives the same bytes; an
+    older corpus is written over. Raises DemoPhotographsMissing and OSError.
     """
     rng = random.Random(seed)
-    photos = load_photographs()
+    known = load_photographs()
+    photos = {name: photo for name, photo in known.items() if of is None or name in of}
     truth = folder.with_name(f"{folder.name}-truth")
     for place in ("authentic", "tampered", "odd"):
         (folder / place).mkdir(parents=True, exist_ok=True)
@@ -62,7 +66,7 @@ def build_demo_corpus(folder: Path, seed: int = 7) -> DemoCorpus:
     images = [
         *_write_authentic(folder, photos, rng),
         *_write_tampered(folder, truth, photos, rng),
-        *_write_odd(folder, photos),
+        *_write_odd(folder, known),
     ]
     _write_index(truth, images)
     return DemoCorpus(folder=folder, truth_folder=truth, images=tuple(images))
@@ -75,7 +79,7 @@ def _write_authentic(folder: Path, photos: Mapping[str, Image.Image], rng: rando
         key = ImageKey(f"authentic/photo-{number + 1:02d}.jpg")
         photo = _taken(photos[names[number % len(names)]], rng)
         (folder / key).write_bytes(_jpeg(photo, rng))
-        images.append(DemoImage(key=key, group="authentic"))
+        images.append(DemoImage(key=key, group="authentic", photograph=names[number % len(names)]))
     return images
 
 
@@ -91,7 +95,7 @@ def _write_tampered(
         key, mask = ImageKey(f"tampered/{stem}.jpg"), truth / f"{stem}.png"
         (folder / key).write_bytes(_jpeg(edit.photo, rng))
         Image.fromarray(np.where(edit.mask, 255, 0).astype(np.uint8)).save(mask)
-        images.append(DemoImage(key=key, group=group, mask=mask))
+        images.append(DemoImage(key=key, group=group, photograph=names[number % len(names)], mask=mask))
     return images
 
 

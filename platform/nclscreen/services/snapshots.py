@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.domain.access import ProjectName
 from jobs.errors import InvalidSource, StorageError
@@ -19,6 +19,9 @@ from ncl_model.writing import replacing
 from nclscreen.catalog.snapshot_archive import SnapshotArchive
 from nclscreen.services.retrain_request import RetrainRequest
 from nclscreen.wiring import Wiring
+
+if TYPE_CHECKING:
+    from ncl_model.data.duplicates import Fingerprint
 
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "GIF": ".gif"}
 
@@ -58,6 +61,7 @@ def take_snapshot(
             excluded.append(name)
         else:
             kept.append((photo, name))
+    kept = _without_lookalikes(kept, folder / "images", _looks(request.evaluate, going_on), excluded, going_on)
     # learnt from: what people called authentic; a confirmed one has no mask, and is for judging
     train = [(photo, name) for photo, name in kept if not photo.held_out and not photo.tampered]
     judged = [(photo, name) for photo, name in kept if photo.held_out or photo.tampered]
@@ -110,6 +114,47 @@ def _fetch(wiring: Wiring, photo: LabelledPhoto, folder: Path, archive: Snapshot
     with replacing(folder / name) as partial:
         partial.write_bytes(data)
     return name
+
+
+def _without_lookalikes(
+    kept: Sequence[tuple[LabelledPhoto, str]],
+    folder: Path,
+    evaluated: Sequence[Fingerprint],
+    excluded: list[Excluded],
+    going_on: Callable[[], None],
+) -> list[tuple[LabelledPhoto, str]]:
+    """Those that no evaluated photograph nearly equals; the others are added to `excluded`."""
+    from ncl_model.data.duplicates import near_pairs
+
+    looks = [_look((folder / name).read_bytes(), going_on) for _, name in kept]
+    seen = [(place, look) for place, look in enumerate(looks) if look is not None]
+    pairs = near_pairs([*evaluated, *(look for _, look in seen)])
+    leaking = {seen[j - len(evaluated)][0] for i, j in pairs if i < len(evaluated) <= j}
+    for place in sorted(leaking):
+        photo = kept[place][0]
+        reason = "it nearly equals a photograph that models are measured on"
+        excluded.append(Excluded(sha256=photo.sha256, key=photo.key, reason=reason))
+    return [each for place, each in enumerate(kept) if place not in leaking]
+
+
+def _looks(paths: Sequence[str], going_on: Callable[[], None]) -> list[Fingerprint]:
+    """What every photograph in these sources looks like from afar; a broken one looks like nothing."""
+    from ncl_model.data.datasets import find_sources
+
+    samples = [sample for source in find_sources([Path(path) for path in paths]) for sample in source.samples]
+    looks = (_look(sample.image.read_bytes(), going_on) for sample in samples)
+    return [look for look in looks if look is not None]
+
+
+def _look(data: bytes, going_on: Callable[[], None]) -> Fingerprint | None:
+    from ncl_model.data.duplicates import fingerprint
+    from ncl_model.imaging.decoding import decode_photo
+
+    going_on()
+    try:
+        return fingerprint(decode_photo(data))
+    except ImageUnreadable:
+        return None
 
 
 def _write_index(folder: Path, photos: Sequence[tuple[LabelledPhoto, str]], times: int) -> None:

@@ -1,0 +1,125 @@
+"""`demo-loop`: screen, review, retrain, judge, promote, screen again, roll back, on the demo's photographs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.background import in_background
+from jobs.domain import Decision, Job, NewReview, RetryImages
+from jobs.domain.retraining import Run, RunState
+from jobs.leased_work.keeper import keeping
+from jobs.leased_work.task import WorkTask
+from jobs.verdicts import FoundVerdict
+from nclscreen.cli import output
+from nclscreen.cli.run_view import run_job
+from nclscreen.cli.runs import print_run
+from nclscreen.interrupts import heed_termination
+from nclscreen.services.changing import changes
+from nclscreen.services.models import roll_back
+from nclscreen.services.rescreening import RescreenRequest, rescreen
+from nclscreen.services.retrain_request import RetrainRequest
+from nclscreen.services.retraining import Retraining
+from nclscreen.services.scheduling import retrain
+from nclscreen.services.submission import submit
+from nclscreen.services.submission_request import SubmissionRequest
+from nclscreen.surroundings import load_settings, make_folder
+from nclscreen.wiring import Wiring
+
+#: photographs that the stand-in for a person decides on, the highest scores first
+_REVIEWED = 30
+#: other edits of the same photographs, to learn from and to judge by
+_LESSONS, _JUDGES = 1000, 2000
+#: photographs that nothing is learnt from
+_FOR_JUDGING = {"retina", "rocket"}
+#: of each kind to judge by: enough to see the gate at work
+_JUDGED = 10
+_LOOK_S = 0.5
+_REVIEWER = "stand-in"
+
+
+def demo_loop(
+    out: Annotated[Path, typer.Option(help="Folder for the photographs, the database and the runs.")] = Path(
+        "demo-output/loop"
+    ),
+    seed: Annotated[int, typer.Option(help="Another number makes other edits.")] = 1,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Wall time of training.")] = 1.0,
+) -> None:
+    """Go once through the loop of retraining, on the demo's photographs, with a stand-in for the person who reviews.
+
+    It shows how the loop goes, not how much is gained: eight photographs and a minute teach no model anything.
+    """
+    from nclscreen.demo import build_demo_corpus
+    from nclscreen.demo.labelled_set import write_labelled_set
+    from nclscreen.demo.photographs import SOURCES
+
+    out = out.absolute()
+    make_folder(out, "name another place with --out")
+    wiring = Wiring(load_settings().model_copy(update={"home": out / "state"}))
+    known = {source.name for source in SOURCES} - _FOR_JUDGING
+    archive = build_demo_corpus(out / "archive", seed, of=known)
+    lessons = write_labelled_set(build_demo_corpus(out / "lessons", seed + _LESSONS, of=known))
+    judges = write_labelled_set(build_demo_corpus(out / "judges", seed + _JUDGES, of=_FOR_JUDGING), most=_JUDGED)
+    _say(1, f"screening {archive.folder}")
+    job = run_job(wiring, submit(wiring, SubmissionRequest(source=str(archive.folder))).job_id)
+    _say(2, "reviewing, by a stand-in that knows the truth")
+    tampered = {image.key for image in archive.images if image.mask is not None}
+    _tell_reviews(_review(wiring, job, lambda found: found.verdict.key in tampered))
+    _say(3, "retraining the champion with what was said")
+    request = RetrainRequest(data=(str(lessons),), evaluate=(str(judges),), minutes=minutes, name="demo-loop")
+    run = _worked_off(wiring, retrain(wiring, request))
+    _say(4, "the gate")
+    print_run(run)
+    if run.state is not RunState.PROMOTED:
+        output.out.print(f"run {run.id} is {run.state.value}: the champion stays", soft_wrap=True, markup=False)
+        raise typer.Exit(output.FAILED if run.state is RunState.FAILED else 0)
+    _say(5, "screening what was reviewed again, by the new champion")
+    again = rescreen(wiring, RescreenRequest(job_id=job.id, images=RetryImages.REVIEWED))
+    assert again.job_id is not None  # noqa: S101 - there are reviewed images
+    run_job(wiring, again.job_id)
+    found = changes(wiring, again.job_id)
+    told = f"{found.flagged} flagged now and not before, {found.cleared} not any more, of {found.compared}"
+    output.out.print(f"{told}; see them with: nclscreen changes {again.job_id}", soft_wrap=True, markup=False)
+    _say(6, "rolling back")
+    move = roll_back(wiring, actor=_REVIEWER, reason="the demo is over")
+    champion = "" if move.fingerprint is None else move.fingerprint[:12]
+    output.out.print(f"champion is {champion} as before; every job keeps the verdicts of its own model")
+
+
+def _say(step: int, what: str) -> None:
+    output.err.print(f"{step}. {what}", soft_wrap=True, markup=False)
+
+
+def _review(wiring: Wiring, job: Job, is_tampered: Callable[[FoundVerdict], bool]) -> list[Decision]:
+    """Decide on the highest scores, flagged or not."""
+    scored = (found for found in wiring.verdicts.of_job(job.id) if found.verdict.score is not None)
+    highest = sorted(scored, key=lambda found: found.verdict.score or 0, reverse=True)[:_REVIEWED]
+    decisions = []
+    for found in highest:
+        decision = Decision.CONFIRMED if is_tampered(found) else Decision.REJECTED
+        wiring.reviews.add(found, NewReview(decision=decision, reviewer=_REVIEWER, note="the demo knows"))
+        decisions.append(decision)
+    return decisions
+
+
+def _tell_reviews(decisions: list[Decision]) -> None:
+    confirmed, rejected = (decisions.count(each) for each in (Decision.CONFIRMED, Decision.REJECTED))
+    output.out.print(f"{confirmed} confirmed, {rejected} rejected")
+
+
+def _worked_off(wiring: Wiring, run: Run) -> Run:
+    """The run at its end; each step is told."""
+    stop, told = threading.Event(), None
+    task = WorkTask(Retraining(wiring), wiring.held_work)
+    with keeping([wiring.held_work], lease_s=wiring.settings.lease_s), in_background([task], stop):
+        while (run := wiring.runs.get(run.id)).finished_at is None:
+            if run.state is not told:
+                output.err.print(f"   {run.state.value}")
+                told = run.state
+            stop.wait(_LOOK_S)
+            heed_termination()
+    return run
