@@ -63,6 +63,19 @@ def test_reviews_pictures_and_exports(site: Site, client: Client, tmp_path: Path
     assert pq.read_table(out).num_rows == IMAGES + 1
 
 
+def test_people_share_a_queue_and_audit_a_job(site: Site, client: Client) -> None:
+    job_id = site.job.job.id
+    given = {who: client.lease(job_id, 2, reviewer=who, flagged=True) for who in ("ann", "bob")}
+    assert len({each.ref for some in given.values() for each in some}) == 4
+    client.review(given["ann"][0].ref, "confirmed", reviewer="ann")
+    assert client.release(job_id, reviewer="ann") == 1
+    assert client.release(job_id, reviewer="bob") == 2
+    assert client.review(given["ann"][0].ref, "rejected", reviewer="bob", blind=True).document["blind"]
+    drawn = client.draw_audit(job_id, size=10)
+    assert len(list(client.verdicts(job=job_id, audit=drawn["audit"]))) == 10
+    assert client.audit(job_id)["seed"] == 0
+
+
 def test_counting_masks_and_another_threshold(site: Site, client: Client, tmp_path: Path) -> None:
     job_id = site.job.job.id
     flagged = client.count(job=job_id, flagged=True)

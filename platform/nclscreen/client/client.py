@@ -104,11 +104,42 @@ class Client:
         with self._answer("GET", f"{_place(ref)}/{kind}", {"side": side}) as answer:
             return bytes(answer.read())
 
-    def review(self, ref: str, decision: Decision, *, note: str | None = None, severity: int | None = None) -> Review:
-        """Say what an image is; nothing is overwritten. Raises ApiError."""
-        return review_of(
-            self._post(f"{_place(ref)}/reviews", {"decision": decision, "note": note, "severity": severity})
-        )
+    def review(
+        self,
+        ref: str,
+        decision: Decision,
+        *,
+        note: str | None = None,
+        severity: int | None = None,
+        blind: bool = False,
+        reviewer: str | None = None,
+    ) -> Review:
+        """Say what an image is; nothing is overwritten. Raises ApiError.
+
+        `blind`: a second look, by somebody who has not seen the first decision. `reviewer`: none: the key's name.
+        """
+        said = {"decision": decision, "note": note, "severity": severity, "blind": blind, "reviewer": reviewer}
+        return review_of(self._post(f"{_place(ref)}/reviews", said))
+
+    def lease(self, job_id: str, count: int = 1, *, reviewer: str | None = None, **wanted: Any) -> list[Verdict]:
+        """Be given images of a job that nobody else looks at; asked again, it keeps them. `wanted`: see `verdicts`."""
+        asked = {"count": count, "reviewer": reviewer, "filter": wanted}
+        return [verdict_of(each) for each in self._post(_leases(job_id), asked)["data"]]
+
+    def release(self, job_id: str, *, reviewer: str | None = None) -> int:
+        """Give all images of a job back that one was given; how many they were."""
+        with self._answer("DELETE", _leases(job_id), {"reviewer": reviewer}) as answer:
+            return int(json.loads(answer.read())["released"])
+
+    def draw_audit(self, job_id: str, size: int = 200, seed: int = 0) -> dict[str, Any]:
+        """Draw a sample of a job that is over: `verdicts(job=..., audit=...)` has its images. Raises ApiError."""
+        found: dict[str, Any] = self._post(f"/v1/jobs/{quote(job_id)}/audit", {"size": size, "seed": seed})
+        return found
+
+    def audit(self, job_id: str) -> dict[str, Any]:
+        """What the last sample of a job says: `precision`, `missed_rate`, `missed_share`. Raises ApiError (404)."""
+        found: dict[str, Any] = self._get(f"/v1/jobs/{quote(job_id)}/audit")
+        return found
 
     def undo_review(self, ref: str) -> Review:
         """Take the last decision back. Raises ApiError (409) where there is none."""
@@ -181,6 +212,10 @@ def _place(ref: str) -> str:
     if not slash or not ordinal.isdigit():
         raise ValueError(f"{ref!r} is no reference; write JOB/NUMBER")
     return f"/v1/jobs/{quote(job_id)}/verdicts/{ordinal}"
+
+
+def _leases(job_id: str) -> str:
+    return f"/v1/jobs/{quote(job_id)}/review-leases"
 
 
 def _word(value: Any) -> str:
