@@ -89,6 +89,16 @@ class HostedModels:
                 )
             )
 
+    def ready(self, fingerprints: Collection[str]) -> frozenset[str]:
+        """Those of these models that answer somewhere."""
+        wanted = select(hosted_models.c.fingerprint).where(
+            hosted_models.c.fingerprint.in_(sorted(fingerprints)),
+            hosted_models.c.state == HostingState.READY.value,
+            hosted_models.c.expires_at >= self._clock(),
+        )
+        with reading(self._engine) as connection:
+            return frozenset(connection.execute(wanted).scalars())
+
     def obstacles(self, fingerprints: Collection[str]) -> dict[str, str]:
         """Why jobs of these models wait, as far as a dispatcher knows: none where the model is ready somewhere.
 

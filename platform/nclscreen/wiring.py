@@ -22,6 +22,7 @@ from jobs.completion_reports.report_queue import ReportQueue
 from jobs.dispatcher import Dispatcher, DispatcherOptions
 from jobs.domain import JobId
 from jobs.domain.access import Project
+from jobs.domain.registry import Alias
 from jobs.errors import JobsError
 from jobs.leased_work.held import MAX_SILENCE_S, HeldWork
 from jobs.leased_work.keeper import keeping
@@ -44,7 +45,7 @@ from jobs.storage import ObjectStorage, open_storage, parse_source
 from jobs.webhooks.sender import WebhookSender
 from ncl_model.imaging.guarded_decoding import DecodingLimits, GuardedDecoder
 from nclscreen.catalog import InstalledModel, ModelLibrary, ModelVersions
-from nclscreen.catalog.champions import Champions, HowToRead
+from nclscreen.catalog.champions import Champions, HowToRead, serving
 from nclscreen.catalog.snapshot_archive import SnapshotArchive
 from nclscreen.hosting.applications import HostingOptions, ServeApps
 from nclscreen.hosting.model_host import ModelHost
@@ -122,6 +123,10 @@ class Wiring(Stores):
     def model_of(self, fingerprint: str) -> InstalledModel:
         """A version that is installed here or registered. Raises WeightsNotFound."""
         return self.model if fingerprint == self.model.fingerprint else self._champions.model(fingerprint)
+
+    def serving_models(self) -> list[str]:
+        """What single photographs are scored by, see `serving`."""
+        return serving(self.registry.history(Alias.CHAMPION), self.model.fingerprint)
 
     def weights_of(self, fingerprint: str) -> Path:
         """A file of this machine with a version's weights. Raises WeightsNotFound."""
@@ -295,7 +300,7 @@ class Wiring(Stores):
             cluster=cluster,
             dispatcher=worker_name(),
             most=self.settings.max_hosted_models,
-            spare=[self.current_model.fingerprint] if only_job is None else [],
+            spare=self.serving_models if only_job is None else lambda: (),
             only_job=only_job,
         )
 

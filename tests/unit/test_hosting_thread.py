@@ -48,7 +48,7 @@ def host(bench: Bench, apps: MemoryApps, *, only_job: JobId | None = None) -> Mo
         cluster="c1",
         dispatcher="a",
         most=2,
-        spare=[] if only_job else [MODEL.fingerprint],
+        spare=lambda: [] if only_job else [MODEL.fingerprint],
         only_job=only_job,
     )
 

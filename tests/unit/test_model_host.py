@@ -37,7 +37,7 @@ class Cluster:
             cluster="c1",
             dispatcher=name,
             most=most,
-            spare=[spare.fingerprint],
+            spare=lambda: [spare.fingerprint],
             clock=lambda: self.now,
         )
 
@@ -236,3 +236,38 @@ def test_rows_are_renewed_before_they_run_out_and_not_at_every_look(cluster: Clu
         host.look()
         assert cluster.register.held("c1") == {FINGERPRINT}
     assert len(writes) <= 7
+
+
+def test_the_one_before_stands_in_until_the_new_champion_answers(bench: Bench) -> None:
+    """A promotion while nothing runs: at every look one of both is ready, and afterwards the new one alone."""
+    cluster = Cluster(bench)
+    serving = [MODEL.fingerprint]
+    host = ModelHost(
+        apps=cluster.apps,
+        register=cluster.register,
+        jobs=bench.store,
+        versions=KnownVersions(MODEL.fingerprint, OTHER.fingerprint),
+        cluster="c1",
+        dispatcher="only",
+        most=2,
+        spare=lambda: serving,
+        clock=lambda: cluster.now,
+    )
+    cluster.live(host)
+    assert host.ready() == {MODEL.fingerprint}
+    assert cluster.register.ready([MODEL.fingerprint, OTHER.fingerprint]) == {MODEL.fingerprint}
+    serving = [OTHER.fingerprint, MODEL.fingerprint]
+    for _ in range(20):  # it takes long to start
+        host.look()
+        assert host.ready() == {MODEL.fingerprint}
+        cluster.pass_by(5)
+    cluster.all_running()
+    host.look()
+    assert OTHER.fingerprint in host.ready()
+    for _ in range(6):
+        cluster.pass_by(5)
+        host.look()
+        assert OTHER.fingerprint in host.ready()
+    assert host.ready() == {OTHER.fingerprint}
+    assert cluster.register.ready([MODEL.fingerprint, OTHER.fingerprint]) == {OTHER.fingerprint}
+    assert cluster.apps.name(MODEL.fingerprint) not in cluster.apps.found()

@@ -10,7 +10,6 @@ from starlette.concurrency import run_in_threadpool
 from nclscreen.api.wired import Wired
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.services.live_scoring import LiveScoring
-from nclscreen.services.policies import flag_rule
 
 router = APIRouter(tags=["scoring"])
 
@@ -37,7 +36,6 @@ async def score(
     desk: LiveScoring = request.app.state.scoring
 
     def scored() -> dict[str, Any]:
-        rule = flag_rule(wiring.current_model, threshold, max_fpr)
-        return desk.score(wiring, data, rule).document(heatmap=heatmap)
+        return desk.score(wiring, data, threshold=threshold, max_fpr=max_fpr).document(heatmap=heatmap)
 
     return await run_in_threadpool(scored)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from jobs.domain.registry import AliasMove
 from nclscreen.catalog.installed_model import InstalledModel
 from nclscreen.catalog.model_version import WeightsNotFound
 from nclscreen.catalog.model_versions import ModelVersions
@@ -53,3 +54,12 @@ class Champions:
             if found.fingerprint == fingerprint:
                 return found
         raise WeightsNotFound(fingerprint, f"{path} holds other weights, or they are for another device")
+
+
+def serving(moves: Sequence[AliasMove], installed: str) -> list[str]:
+    """Fingerprints that single photographs are scored by: the champion, and the one before it, which stands in for it.
+
+    `moves`: all of the champion's, the first one first; `installed`: the fingerprint where none was named.
+    """
+    named = [installed if move.fingerprint is None else move.fingerprint for move in reversed(moves)]
+    return list(dict.fromkeys(named or [installed]))[:2]

@@ -68,11 +68,14 @@ class ModelHost:
         cluster: str,
         dispatcher: str,
         most: int,
-        spare: Sequence[str] = (),
+        spare: Callable[[], Sequence[str]] = lambda: (),
         only_job: JobId | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`most` models at once; `spare` ones are hosted although no job needs them, where there is room."""
+        """`most` models at once; `spare` ones are hosted although no job needs them, where there is room.
+
+        The first of them is the one that is asked for single photographs; the others stand in until it answers.
+        """
         self._apps = apps
         self._register = register
         self._jobs = jobs
@@ -135,10 +138,14 @@ class ModelHost:
             self._jobs.models_in_demand(self._only_job),
             hosted=tuple(self._mine),
             busy=self._jobs.models_under_way(),
-            spare=self._spare,
+            spare=self._still_spare(),
             obstacle=self._versions.obstacle,
             most=self._most,
         )
+
+    def _still_spare(self) -> Sequence[str]:
+        spare = self._spare()
+        return spare[:1] if spare and spare[0] in self._ready else spare
 
     def _row(self, fingerprint: str, app: App | None) -> HostedModel:
         """How far a model is. One that answered once is ready until its application goes: replicas are replaced."""

@@ -14,7 +14,8 @@ from jobs.ports import ScoredImage
 from jobs.screening.heatmaps import encode_heatmap
 from jobs.sql.rows import HALF
 from ncl_model.imaging.decoding import DecodedImage
-from nclscreen.services.policies import FlagRule
+from nclscreen.catalog import InstalledModel
+from nclscreen.services.policies import FlagRule, flag_rule
 from nclscreen.wiring import Wiring
 
 #: digits of scores and areas in documents; the model's own noise is larger
@@ -50,20 +51,31 @@ class LiveScoring:
         self._scorer = scorer
         self._places = threading.BoundedSemaphore(at_once)
 
-    def score(self, wiring: Wiring, data: bytes, rule: FlagRule) -> ScoredNow:
-        """`data`: a file's bytes.
+    def score(
+        self, wiring: Wiring, data: bytes, *, threshold: float | None = None, max_fpr: float | None = None
+    ) -> ScoredNow:
+        """`data`: a file's bytes; the rest as in `flag_rule`, in the words of the model that answers.
 
-        Raises ScoringBusy, ImageUnreadable, ModelUnavailable, ModelFailed, WeightsNotFound.
+        While a champion is being brought up, the one before it answers, and says so by its fingerprint. Raises
+        ScoringBusy, ImageUnreadable, ModelUnavailable, ModelFailed, WeightsNotFound, and what `flag_rule` does.
         """
         if not self._places.acquire(blocking=False):
             raise ScoringBusy("as many photographs are being scored as may be at once; ask again, or submit a job")
         try:
-            model = wiring.current_model
+            model = wiring.model_of(_answering(wiring))
+            rule = flag_rule(model, threshold, max_fpr)
             image = wiring.decoder.decode(data, config=model.checkpoint.config)
             (scored,) = self._scorer.score([image], model.fingerprint)
         finally:
             self._places.release()
-        return ScoredNow(sha256=hashlib.sha256(data).hexdigest(), image=image, scored=scored, rule=rule, wiring=wiring)
+        return ScoredNow(sha256=hashlib.sha256(data).hexdigest(), image=image, scored=scored, rule=rule, model=model)
+
+
+def _answering(wiring: Wiring) -> str:
+    """The first of those that could which does; the champion where nobody knows."""
+    possible = wiring.serving_models()
+    ready = wiring.hosted_models.ready(possible)
+    return next((each for each in possible if each in ready), possible[0])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -75,11 +87,11 @@ class ScoredNow:
     image: DecodedImage
     scored: ScoredImage
     rule: FlagRule
-    wiring: Wiring
+    model: InstalledModel
 
     def document(self, *, heatmap: bool) -> dict[str, Any]:
         """As JSON types; `heatmap`: with the PNG (8-bit grey, 255 = probability 1) in base64."""
-        model, calibration = self.wiring.current_model.ref, self.wiring.current_model.calibration
+        model, calibration = self.model.ref, self.model.calibration
         png = base64.b64encode(encode_heatmap(self.scored.heatmap)).decode() if heatmap else None
         return {
             "score": round(self.scored.score, _DIGITS),
