@@ -60,7 +60,7 @@ def test_the_queue_of_another_passes_over_what_somebody_looks_at(
         bob.post(f"{job}/images/2/reviews", data={"decision": "rejected"})
         shown = ann.get(job + QUEUE).text
         assert "Nothing is left here" in shown
-        assert "1 image of it is being looked at by others" in shown
+        assert "Others look at 1 image of this job" in shown
         assert bob.post(f"{job}/review/leave").status_code == 204
         assert looked_at(ann.get(job + QUEUE).text) == 4
 

@@ -244,6 +244,14 @@ def test_two_people_are_given_different_images(browser: Browser, small: Site) ->
             assert len(holders(small)) == 1
 
 
+def test_a_page_that_is_loaded_again_keeps_its_images(browser: Browser, small: Site) -> None:
+    with watching(browser, small.page(UNREVIEWED)) as page:
+        for _ in range(3):
+            page.reload()
+        page.wait_for_timeout(300)  # for whatever the page before had still to say
+        assert set(small.wiring.review_leases.of(small.job.job.id)) == {0, 1, 2}
+
+
 def test_a_direct_link_says_who_looks_at_it(browser: Browser, small: Site) -> None:
     small.wiring.review_leases.take(small.job.job.id, [0, 2], "desk of another", "Ödön <b>")
     with watching(browser, small.page("/images/0")) as page:

@@ -280,3 +280,4 @@ const help = document.getElementById("help");
 help.hidden = false;
 help.addEventListener("click", () => keys.showModal());
 preload();
+lease(); // a page that was here before may have said meanwhile that it leaves
