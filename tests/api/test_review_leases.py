@@ -120,6 +120,14 @@ def test_who_only_looks_takes_nothing(screened: ScreenedJob, client: TestClient,
     assert logged == {"create_review"}
 
 
+def test_a_program_works_through_what_nobody_has_reviewed(screened: ScreenedJob, client: TestClient) -> None:
+    address, seen = f"/v1/jobs/{screened.job.id}/review-leases", []
+    while given := client.post(address, json={}).json()["data"]:
+        seen.append(given[0]["ordinal"])
+        client.post(f"/v1/jobs/{screened.job.id}/verdicts/{seen[-1]}/reviews", json={"decision": "unsure"})
+    assert seen == [0, 1, 2, 3, 4]
+
+
 def test_what_makes_no_sense_is_refused(screened: ScreenedJob, client: TestClient) -> None:
     for ordinals in ("", "x", "1,", "-1", ",".join(map(str, range(30))), "1" * 30):
         sent = client.post(f"/jobs/{screened.job.id}/review/leases", data={"ordinals": ordinals})

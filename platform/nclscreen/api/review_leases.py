@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from jobs.domain import ReviewState
 from jobs.domain.reviews import ReviewLease
 from jobs.domain.times import instant
 from nclscreen.api.admission import Asking
@@ -23,8 +24,8 @@ class LeaseBody(Strict):
     """The images that somebody wants to review."""
 
     filter: VerdictsFilter = Field(
-        default_factory=lambda: VerdictsFilter.model_validate({}),
-        description="which verdicts of the job, as in their list; `job` is this one",
+        default_factory=lambda: VerdictsFilter.model_validate({"review": ReviewState.UNREVIEWED}),
+        description="which verdicts, as in their list, of this job; none: those that nobody has reviewed",
     )
     count: int = Field(1, ge=1, le=50, description="images at once")
     reviewer: str | None = Field(None, min_length=1, max_length=100, description=WHO)
