@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from itertools import groupby
 
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Connection, Engine, exists, func, select, update
 
-from jobs.domain import JobId
+from jobs.domain import Decision, JobId
 from jobs.domain.reviews import SecondLook
 from jobs.reviews.agreement import Pair
 from jobs.reviews.review_rows import review_from_row
@@ -17,6 +17,7 @@ from jobs.sql.tables import jobs, reviews, verdicts
 
 _CHUNK = 500
 _LOOKED_AT_TWICE = [SecondLook.AGREED.value, SecondLook.CONFLICT.value, SecondLook.SETTLED.value]
+_IS_THIRD = reviews.c.number == 3
 
 
 class SecondLooks:
@@ -48,18 +49,20 @@ class SecondLooks:
 
     def pairs(self, job_id: JobId) -> Counter[Pair]:
         """Images by what the first and the second said of them, in flat memory."""
-        found: Counter[Pair] = Counter()
+        with reading(self._engine) as connection:
+            found = _plain_pairs(connection, job_id)
         after: int | None = -1
         while after is not None:
             after = self._count_some(job_id, after, found)
         return found
 
     def _count_some(self, job_id: JobId, after: int, found: Counter[Pair]) -> int | None:
-        """The ordinal behind which the rest is."""
+        """Of images of which more than two words were said; the ordinal behind which the rest is."""
         twice = (
             select(verdicts.c.ordinal)
             .where(verdicts.c.job_id == job_id, verdicts.c.ordinal > after)
             .where(verdicts.c.second_look.in_(_LOOKED_AT_TWICE), verdicts.c.second_look.is_not(None))
+            .where(exists().where(reviews.c.job_id == job_id, reviews.c.ordinal == verdicts.c.ordinal, _IS_THIRD))
             .order_by(verdicts.c.ordinal)
             .limit(_CHUNK)
         )
@@ -89,3 +92,16 @@ class SecondLooks:
                     of_job = (verdicts.c.job_id == job_id, verdicts.c.ordinal.in_(ordinals), once)
                     connection.execute(update(verdicts).where(*of_job).values(second_look=state))
         return rows[-1].ordinal if rows else None
+
+
+def _plain_pairs(connection: Connection, job_id: JobId) -> Counter[Pair]:
+    """Of images of which nothing was said but a first and a second word: nearly all, and counted by the database."""
+    first, second, third = (reviews.alias(name) for name in ("first", "second", "third"))
+    both = select(first.c.decision, second.c.decision, func.count())
+    for number, word in ((1, first), (2, second)):
+        both = both.where(word.c.job_id == job_id, word.c.ordinal == first.c.ordinal, word.c.number == number)
+    more = exists().where(third.c.job_id == job_id, third.c.ordinal == first.c.ordinal, third.c.number == 3)
+    counted = both.where(second.c.blind, ~more).group_by(first.c.decision, second.c.decision)
+    return Counter(
+        {(Decision(one), Decision(other)): int(images) for one, other, images in connection.execute(counted)}
+    )
