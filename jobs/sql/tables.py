@@ -94,7 +94,7 @@ jobs = Table(
     Column("report_error", Text),
     Column("report_uri", Text),
     # which images of `retry_of`; null = those that failed
-    Column("retry_images", String(16)),
+    Column("retry_images", Text),
     # error codes of the images of `retry_of` that are tried again; null = all
     Column("retry_codes", JSON(none_as_null=True)),
     # a pattern that finds the case in a key

@@ -12,4 +12,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("jobs", sa.Column("retry_images", sa.String(16), nullable=True))
+    op.add_column("jobs", sa.Column("retry_images", sa.Text(), nullable=True))
