@@ -2,6 +2,7 @@
 
     PREFIX/job-ID/results/succeeded-00001.csv ...
     PREFIX/job-ID/results/failed-00001.csv ...
+    PREFIX/job-ID/cases.csv                    one row for each case, where the job has any
     PREFIX/job-ID/manifest.json                last, so that who finds it finds everything it names
 
 Names and contents follow from the verdicts alone: whoever takes over from a writer that was killed writes the same.
@@ -14,6 +15,7 @@ import logging
 import threading
 from typing import Any
 
+from jobs.completion_reports.cases_file import CasesFile, cases_file
 from jobs.completion_reports.report_queue import ReportClaim, ReportQueue
 from jobs.completion_reports.report_rows import FORMAT, PART_BYTES, SCHEMA, ResultsFile, ResultsPart
 from jobs.domain import ImageKey, Job, JobId, Work, WorkKind
@@ -96,12 +98,16 @@ class ReportWriter:
                     hold.check(stop)
         entries += [place.write(rest) for part in parts.values() if (rest := part.close()) is not None]
         hold.check(stop)
+        cases = place.write_cases(cases_file(self._verdicts.all_cases(job.id)))
+        hold.check(stop)
         self._queue.check(claim)  # a job that was cancelled meanwhile has another end to report
         entries.sort(key=lambda entry: (entry["TaskExecutionStatus"] != "succeeded", entry["Key"]))
-        return place.write_manifest(manifest(job, claim.due_at, entries))
+        return place.write_manifest(manifest(job, claim.due_at, entries, cases))
 
 
-def manifest(job: Job, due_at: float, entries: list[dict[str, Any]]) -> dict[str, Any]:
+def manifest(
+    job: Job, due_at: float, entries: list[dict[str, Any]], cases: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The manifest's document: the fields of S3 Batch Operations, and what is ours under `Job`."""
     created = instant(due_at).replace("+00:00", "Z")
     state = JobState.COMPLETED if job.state is JobState.COMPLETING else job.state
@@ -124,6 +130,7 @@ def manifest(job: Job, due_at: float, entries: list[dict[str, Any]]) -> dict[str
                 "Failed": job.counts.failed,
             },
             "Error": job.error and masked(job.error),
+            **({} if cases is None else {"Cases": cases}),
         },
     }
 
@@ -145,6 +152,14 @@ class _Place:
         key = f"{self._folder}/{results.name}"
         self._storage.write(ImageKey(key), results.data, content_type="text/csv")
         return results.entry(self._storage.container.removeprefix("s3://"), key)
+
+    def write_cases(self, found: CasesFile) -> dict[str, Any] | None:
+        """Write the list of cases, where there are any; gives what the manifest says of it."""
+        if not found.rows:
+            return None
+        key = f"{self._folder}/cases.csv"
+        self._storage.write(ImageKey(key), found.data, content_type="text/csv")
+        return {"Key": key, "MD5Checksum": found.checksum, "Count": found.rows, "Flagged": found.flagged}
 
     def write_manifest(self, document: dict[str, Any]) -> str:
         """Gives its URI."""

@@ -23,6 +23,9 @@ from jobs.verdicts.rows import FoundVerdict, found_from_row, joined
 from jobs.verdicts.statements import count_statement
 from jobs.verdicts.summaries import error_counts, score_histogram, untestable_counts
 
+#: cases that are asked for at once
+_CASES = 1000
+
 
 class VerdictStore:
     """Filtered lists, single verdicts and summaries."""
@@ -89,6 +92,15 @@ class VerdictStore:
         """Up to `limit` cases of a job, and the cursor of the next page. Raises InvalidCursor."""
         with reading(self._engine) as connection:
             return page_of_cases(connection, wanted, limit, cursor)
+
+    def all_cases(self, job_id: JobId) -> Iterator[Case]:
+        """All of them, by name."""
+        wanted, cursor = CaseFilter(job_id=job_id, by_name=True), None
+        while True:
+            page = self.cases(wanted, _CASES, cursor)
+            yield from page.items
+            if (cursor := page.next_cursor) is None:
+                return
 
     def replay(self, job_id: JobId, rule: Replay) -> Replayed:
         """What another rule would flag in a job."""

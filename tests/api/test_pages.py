@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
+from support.builders import FINGERPRINT, entry, ready_job, scored
 from support.preparing import prepare_one
 from support.screened_jobs import ScreenedJob, Shot, screened_job
 
@@ -18,6 +19,7 @@ from jobs.domain import NewJob
 from jobs.domain.access import DEFAULT_PROJECT, Scope
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
+from jobs.shards.work_queue import WorkQueue
 from nclscreen.pages.adding import ROUTERS
 from nclscreen.pages.assets import asset
 from nclscreen.wiring import Wiring
@@ -45,6 +47,7 @@ def pages_of(job_id: str) -> list[str]:
         "/jobs/new",
         job,
         f"{job}/gallery",
+        f"{job}/cases",
         f"{job}/review",
         f"{job}/images/0",
         "/settings",
@@ -193,6 +196,32 @@ def test_a_second_opinion_is_set_against_the_first(screened: ScreenedJob, client
     assert "Of 0 images with a score in both" in part
     gallery = client.get(f"{made}/gallery", params={"against": screened.job.id, "change": "cleared"})
     assert (gallery.status_code, "No image passes" in gallery.text) == (200, True)
+
+
+def test_cases_have_a_page(wiring: Wiring, client: TestClient) -> None:
+    images = [entry(f"{name}/1.jpg", case=name) for name in ("quiet", "<b>loud</b>")]
+    job_id = ready_job(wiring.engine, images, shard_size=2)
+    (lease,) = WorkQueue(wiring.engine, "tests").claim(1, 60, fingerprints=[FINGERPRINT], job_id=job_id)
+    WorkQueue(wiring.engine, "tests").finish(lease, [scored(0, images[0], 0.3), scored(1, images[1], 0.9)])
+    path = f"/jobs/{job_id}/cases"
+    assert f'href="{path}"' in client.get(f"/jobs/{job_id}").text
+    page = client.get(path).text
+    assert page.index("&lt;b&gt;loud&lt;/b&gt;") < page.index("quiet"), "the most suspect first"
+    assert f"/jobs/{job_id}/gallery?case=%3Cb%3Eloud%3C%2Fb%3E&amp;flagged=true" in page
+    assert f"/jobs/{job_id}/review?case=%3Cb%3Eloud%3C%2Fb%3E&amp;flagged=true&amp;review=unreviewed" in page
+    by_name = client.get(path, params={"sort": "name", "limit": "1"}).text
+    assert "loud" in by_name
+    assert "quiet" not in by_name
+    behind = re.search(r'href="([^"]+)" rel="next"', by_name)
+    assert behind
+    assert "quiet" in client.get(behind[1].replace("&amp;", "&")).text
+    assert "No case passes" in client.get(path, params={"flagged": "true", "unreviewed": "false"}).text
+    assert client.get(path, params={"flagged": ""}).status_code == 200  # as a form sends it
+
+
+def test_a_job_without_cases_says_where_they_come_from(screened: ScreenedJob, client: TestClient) -> None:
+    assert "/cases" not in client.get(f"/jobs/{screened.job.id}").text
+    assert "--case-from" in client.get(f"/jobs/{screened.job.id}/cases").text
 
 
 def test_errors_are_pages(screened: ScreenedJob, client: TestClient) -> None:

@@ -61,6 +61,7 @@ ALL = (
     "/jobs/new",
     "",
     "/gallery",
+    "/cases",
     "/decide",
     "/review",
     "/review?at=0",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +15,7 @@ from support.queueing import claim
 from support.reporting import OPTIONS, STORE, ReportBench, read_report
 
 from jobs.completion_reports.report_queue import ReportQueue
+from jobs.domain import ImageKey
 from jobs.domain.states import JobState
 from jobs.errors import WorkLost
 from jobs.leased_work.held import LEASE_S, Hold
@@ -64,6 +68,32 @@ def test_a_job_is_completed_when_its_report_is_there(reports: ReportBench) -> No
         "map_uri": "memory://maps/1.png",
         "reused": False,
     }
+
+
+def test_cases_have_a_list_of_their_own(reports: ReportBench) -> None:
+    images = [entry(f"{number}.jpg", case=case) for number, case in enumerate(["b", "=cmd", "b", None, "é, x", "b"])]
+    job_id = reports.finish_shards(images, failed=1)
+    reports.step()
+    folder = f"weekly/job-{job_id}"
+    report = read_report(reports.storage, f"{folder}/manifest.json")
+    told = report.manifest["Job"]["Cases"]
+    data = reports.storage.read(ImageKey(told["Key"]))
+    assert (told["Key"], told["Count"], told["Flagged"]) == (f"{folder}/cases.csv", 3, 0)
+    assert hashlib.md5(data, usedforsecurity=False).hexdigest() == told["MD5Checksum"]
+    assert list(csv.reader(io.StringIO(data.decode()))) == [
+        ["Case", "Score", "Images", "Flagged", "Failed"],
+        ["'=cmd", "0.25", "1", "0", "0"],
+        ["b", "0.25", "3", "0", "1"],
+        ["é, x", "0.25", "1", "0", "0"],
+    ]
+
+
+def test_without_cases_there_is_no_such_list(reports: ReportBench) -> None:
+    job_id = reports.finish_shards(entries(3), failed=0)
+    reports.step()
+    report = read_report(reports.storage, f"weekly/job-{job_id}/manifest.json")
+    assert "Cases" not in report.manifest["Job"]
+    assert not [each.key for each in reports.storage.list_objects() if each.key.endswith("cases.csv")]
 
 
 def test_parts_are_bounded_and_numbered_and_more_than_one_batch_is_read(reports: ReportBench) -> None:

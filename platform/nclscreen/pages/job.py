@@ -11,6 +11,7 @@ from jobs.domain import Job, RetryImages
 from jobs.domain.states import FINAL, JobState
 from jobs.error_codes import NOTES
 from jobs.exports import ExportFormat, MaskFormat
+from jobs.verdicts.cases import CaseFilter
 from nclscreen.api.jobs import ReplayRule
 from nclscreen.api.wired import Wired
 from nclscreen.html_parts.histogram import histogram
@@ -55,6 +56,7 @@ def get_job(job_id: str, rule: Annotated[RuleAsked, Query()], wiring: Wired, pag
         row_formats=list(ExportFormat),
         again=view.job.options.retry_images is not RetryImages.FAILED,
         changes=None,
+        has_cases=bool(wiring.verdicts.cases(CaseFilter(job_id=view.job.id, by_name=True), 1).items),
     )
 
 
