@@ -27,8 +27,8 @@ test: $(VENV)/dev.stamp ## Run the tests (TESTS=path: only those)
 ifdef TESTS
 	$(BIN)/pytest $(TESTS)
 else
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(addprefix --ignore ,$(SYSTEMS))
-	$(BIN)/pytest $(SYSTEMS)
+	$(BIN)/pytest --durations 20 --numprocesses auto --maxprocesses 4 --dist loadfile $(addprefix --ignore ,$(SYSTEMS))
+	$(BIN)/pytest --durations 20 $(SYSTEMS)
 endif
 
 check: $(VENV)/dev.stamp ## Check style, types and the direction of imports

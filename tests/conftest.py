@@ -15,6 +15,12 @@ from support.servers.s3_server import S3Bucket, S3Server
 from jobs.storage.s3_clients import close_clients
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where tests run side by side there is a process a core: threads of torch would only wait for each other."""
+    if hasattr(config, "workerinput"):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 def _unavailable(error: ServerFailed) -> NoReturn:
     """In CI a server that does not start is a failure; elsewhere its tests are left out, with the reason."""
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
