@@ -15,6 +15,7 @@ from jobs.domain.states import TRANSITIONS, JobState
 from jobs.error_codes import NOTES
 from jobs.errors import ErrorCode
 from nclscreen.cli.app import build_app
+from nclscreen.cli.remote import build_remote_app
 from nclscreen.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,7 +45,7 @@ def all_commands() -> dict[str, set[str]]:
 
 def examples(page: str) -> list[tuple[str, str]]:
     """(words of the command, the rest of the line) of each command line shown on a page."""
-    lines = re.findall(r"^    (?:\.venv/bin/)?nclscreen (.*)$", page, flags=re.MULTILINE)
+    lines = re.findall(r"^    (?:\.venv/bin/)?nclscreen (?!--api )(.*)$", page, flags=re.MULTILINE)
     groups = {words.split()[0] for words in all_commands() if " " in words}
     cut = [(line.split(maxsplit=2) if line.split()[0] in groups else ["", *line.split(maxsplit=1)]) for line in lines]
     return [(f"{parts[0]} {parts[1]}".strip(), parts[2] if len(parts) > 2 else "") for parts in cut]
@@ -56,6 +57,19 @@ def test_every_command_has_an_example_and_every_example_is_a_command() -> None:
 
 def test_the_readme_shows_only_commands_there_are() -> None:
     assert {words for words, _ in examples(README)} <= set(all_commands())
+
+
+def test_examples_on_another_machine_s_api_exist() -> None:
+    tree = typer.main.get_command(build_remote_app("http://desk.example.org"))
+    lines = re.findall(r"^    nclscreen --api \S+ (\S+)(.*)$", (ROOT / "docs/api.md").read_text(), flags=re.MULTILINE)
+    assert len(lines) >= 3
+    for name, rest in lines:
+        command = tree.commands[name]  # type: ignore[attr-defined]
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert set(re.findall(r"(--[a-z-]+)", rest)) <= options, name
+    told = re.search(r"before the command, (.*?) ask the API there", (ROOT / "docs/api.md").read_text())
+    assert told
+    assert set(re.findall(r"`([a-z]+)`", told[1])) == set(tree.commands)  # type: ignore[attr-defined]
 
 
 def test_the_lines_of_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

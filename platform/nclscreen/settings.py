@@ -16,6 +16,8 @@ from jobs.storage.base import AddressingStyle, BucketAccess, S3Options, WriteOpt
 from jobs.webhooks.signature import secret_bytes
 
 _PREFIX = "NCLSCREEN_"
+#: read where another machine's API is asked, not here
+API_KEY = "NCLSCREEN_API_KEY"
 
 
 class Settings(BaseSettings):
@@ -291,7 +293,7 @@ def per_bucket(written: str | None) -> dict[str, str]:
 
 def unknown_settings(environment: Iterable[str]) -> list[tuple[str, str | None]]:
     """Names that begin like ours and are none, each with the one that may have been meant."""
-    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields} | {API_KEY}
     aliases = [field.validation_alias for field in Settings.model_fields.values()]
     known |= {str(name) for alias in aliases if isinstance(alias, AliasChoices) for name in alias.choices}
     # the library takes them in any case

@@ -25,6 +25,7 @@ from nclscreen.cli.advice import with_advice
 from nclscreen.cli.groups import data_app, db_app, keys_app, projects_app, schedules_app
 from nclscreen.cli.masked_stream import masked_streams
 from nclscreen.cli.options import told
+from nclscreen.cli.remote import asked_from_afar, remote_address
 from nclscreen.interrupts import Terminated, terminate
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.settings import unknown_settings
@@ -247,6 +248,10 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and end.", callback=_print_version, is_eager=True)
     ] = False,
+    api: Annotated[
+        str | None,
+        typer.Option("--api", metavar="URL", help="Before the command: ask the API there instead of a database."),
+    ] = None,
 ) -> None:
     """Options of the program itself."""
     for name, meant in unknown_settings(os.environ):
@@ -269,9 +274,14 @@ def run(arguments: list[str]) -> int:
         return _run(arguments)
 
 
+def _invoke(app: typer.Typer, arguments: list[str]) -> Any:
+    return typer.main.get_command(app).main(arguments, prog_name="nclscreen", standalone_mode=False)
+
+
 def _run(arguments: list[str]) -> int:
     try:
-        result: Any = typer.main.get_command(build_app()).main(arguments, prog_name="nclscreen", standalone_mode=False)
+        address, rest = remote_address(arguments)
+        result = _invoke(build_app(), rest) if address is None else asked_from_afar(address, _invoke, rest)
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where it can still be told
     except typer.Abort:

@@ -1,0 +1,115 @@
+"""Verdicts on the other side of an API: listed, looked at, decided on, taken along."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import typer
+
+from nclscreen.cli import output
+from nclscreen.cli.remote.jobs import Json, client_of
+from nclscreen.client import ExportKind, Verdict
+from nclscreen.services.exporting import export_format
+
+RefArgument = Annotated[str, typer.Argument(metavar="JOB/NUMBER", help="The image, as `flagged` prints it.")]
+OfJob = Annotated[str | None, typer.Option("--job", metavar="ID", help="Only of this job.")]
+MinScore = Annotated[float | None, typer.Option(min=0, max=1, help="Only scores from this on.")]
+Prefix = Annotated[str | None, typer.Option(help="Only keys that begin with this.")]
+Review = Annotated[str | None, typer.Option(help="Only these: unreviewed, confirmed, rejected, unsure.")]
+
+
+def flagged(
+    context: typer.Context,
+    job_id: OfJob = None,
+    min_score: MinScore = None,
+    prefix: Prefix = None,
+    case: Annotated[str | None, typer.Option(help="Only of this case.")] = None,
+    review: Review = None,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0: all.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List flagged images, the highest score first."""
+    wanted = {"job": job_id, "flagged": True, "min_score": min_score, "prefix": prefix, "case": case, "review": review}
+    found = islice(client_of(context).verdicts(**wanted), limit or None)
+    if as_json:
+        output.print_json_list("images", (each.document for each in found))
+        return
+    output.print_table(("score", "area", "review", "image", "where"), [_row(each) for each in found])
+
+
+def show(
+    context: typer.Context,
+    ref: RefArgument,
+    out: Annotated[Path, typer.Option(help="The picture to write.")],
+    kind: Annotated[Literal["overlay", "photograph", "heatmap"], typer.Option(help="What it shows.")] = "overlay",
+    side: Annotated[int, typer.Option(min=64, max=4096, help="Longest side in pixels.")] = 1024,
+) -> None:
+    """Write a picture of one image: the heatmap over the photograph, or one of both."""
+    data = client_of(context).picture(ref, kind, side=side)
+    out.write_bytes(data)
+    output.out.print(str(out), soft_wrap=True, markup=False)
+
+
+def export(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write, whole or not at all.")],
+    job_id: OfJob = None,
+    kind: Annotated[
+        str | None, typer.Option("--format", help="csv, jsonl, parquet, coco or masks; else by FILE's ending.")
+    ] = None,
+    only_flagged: Annotated[bool | None, typer.Option("--flagged/--not-flagged", help="Only these.")] = None,
+    min_score: MinScore = None,
+    prefix: Prefix = None,
+    review: Review = None,
+) -> None:
+    """Write verdicts into a file."""
+    chosen = export_format("format", kind, out).value
+    assert chosen in get_args(ExportKind)  # noqa: S101 - both sides know the same
+    chosen_flagged = True if job_id is None and only_flagged is None else only_flagged
+    wanted: dict[str, Any] = {"job": job_id, "flagged": chosen_flagged, "min_score": min_score, "prefix": prefix}
+    size = client_of(context).export(out, kind=chosen, review=review, **wanted)  # type: ignore[arg-type]
+    output.out.print(f"{size:,} bytes in {out}", soft_wrap=True, markup=False)
+
+
+def review(
+    context: typer.Context,
+    ref: RefArgument,
+    decision: Annotated[Literal["confirmed", "rejected", "unsure"], typer.Argument(help="What it is.")],
+    note: Annotated[str | None, typer.Option(help="Why.")] = None,
+    severity: Annotated[int | None, typer.Option(min=1, max=5, help="How bad, from 1 to 5.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what an image is; nothing is overwritten."""
+    found = client_of(context).review(ref, decision, note=note, severity=severity)
+    if as_json:
+        output.print_json(found.document)
+    else:
+        output.out.print(f"{ref} is {decision}, said {output.visible(found.reviewer)}", soft_wrap=True, markup=False)
+
+
+def score(
+    context: typer.Context,
+    photographs: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Image files of this machine.")],
+    as_json: Json = False,
+) -> None:
+    """Have single photographs scored at once by the hosted model. Their bytes are sent."""
+    documents = []
+    for path in photographs:
+        if not path.is_file():
+            raise typer.BadParameter(f"{path} is no file")
+        documents.append({"image": str(path), **client_of(context).score(path.read_bytes())})
+    if as_json:
+        output.print_json({"images": documents})
+        return
+    rows = [
+        (f"{each['score']:.3f}", "flagged" if each["flagged"] else "not flagged", each["image"]) for each in documents
+    ]
+    output.print_table(("score", "verdict", "image"), rows)
+
+
+def _row(verdict: Verdict) -> tuple[str, ...]:
+    score = "-" if verdict.score is None else f"{verdict.score:.3f}"
+    area = "-" if verdict.tampered_area is None else f"{verdict.tampered_area:.1%}"
+    return (score, area, verdict.review or "", verdict.ref, f"{verdict.container}/{verdict.key}")
