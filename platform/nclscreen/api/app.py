@@ -5,12 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, FastAPI
 
 from jobs.domain.access import Scope
+from jobs.operations.figures import figures
 from nclscreen import __version__
 from nclscreen.api import (
     audits,
     health,
     jobs,
     keys,
+    metrics,
     models,
     pictures,
     review_leases,
@@ -25,6 +27,7 @@ from nclscreen.api.admission import Admission, needs
 from nclscreen.api.audit import Audited
 from nclscreen.api.problems import add_problem_handlers
 from nclscreen.api.same_origin import SameOrigin
+from nclscreen.metrics import Metrics
 from nclscreen.services.live_scoring import HostedScorer, LiveScoring, NoScorer
 from nclscreen.wiring import Wiring
 
@@ -69,9 +72,11 @@ def create_app(wiring: Wiring, *, open_without_keys: bool = True, scorer: Hosted
         max_body_size=_LARGEST_BODY,
     )
     app.state.admission = Admission(wiring, open_without_keys=open_without_keys)
+    app.state.metrics = Metrics(lambda: figures(wiring.engine))
     app.state.scoring = LiveScoring(scorer or NoScorer())
     add_problem_handlers(app)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     for router, writing in _ROUTERS:
         app.include_router(router, prefix="/v1", dependencies=[Depends(needs(writing))])
     app.add_middleware(Audited, wiring=wiring)

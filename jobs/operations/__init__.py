@@ -1,0 +1,1 @@
+"""How the whole of it goes, for those who run it."""
