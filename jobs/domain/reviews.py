@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from jobs.domain.drawings import Drawing, DrawingName
 from jobs.domain.ids import ImageKey
 from jobs.domain.verdicts import VerdictRef
 
@@ -44,6 +45,8 @@ class NewReview:
     severity: int | None = None
     #: a second look, by somebody who has not seen what was said before
     blind: bool = False
+    #: where it was tampered with; with `confirmed` alone
+    drawing: Drawing | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +81,8 @@ class Review:
     bulk: str | None = None
     #: by somebody who had not seen what was said before
     blind: bool = False
+    #: where it was tampered with, if that was drawn
+    drawing: DrawingName | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,23 @@ class AuditNotFound(JobsError):
         )
 
 
+class DrawingNotFound(JobsError):
+    """Nobody has drawn on the image, or what was drawn does not hold any more."""
+
+    def __init__(self, ref: str) -> None:
+        self.ref = ref
+        super().__init__(f"the review of {ref} that holds has no drawing")
+
+
+class InvalidDrawing(JobsError):
+    """It cannot be kept as a drawing of this photograph."""
+
+    def __init__(self, reason: str) -> None:
+        #: in words that fit behind a field's name
+        self.reason = reason
+        super().__init__(f"the drawing cannot be used: {reason}")
+
+
 class NothingToAudit(JobsError):
     """No image of the job has a score."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from jobs.domain import Decision, ImageKey, JobId, Review, VerdictRef
+from jobs.domain.drawings import DrawingKind, DrawingName
 from jobs.verdicts import FoundVerdict
 
 
@@ -45,4 +46,10 @@ def review_from_row(row: Row[Any]) -> Review:
         fingerprint=row.model_fingerprint,
         bulk=row.bulk,
         blind=bool(row.blind),
+        drawing=drawing_name(row.drawing_kind, row.drawing),
     )
+
+
+def drawing_name(kind: str | None, sha256: str | None) -> DrawingName | None:
+    """What the two columns of a review say."""
+    return None if kind is None or sha256 is None else DrawingName(kind=DrawingKind(kind), sha256=sha256)

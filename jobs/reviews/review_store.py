@@ -12,9 +12,11 @@ from sqlalchemy.exc import IntegrityError
 
 from jobs.domain import Decision, JobId, NewReview, Review, VerdictRef
 from jobs.domain.access import DEFAULT_PROJECT, ProjectName
+from jobs.domain.drawings import Drawing, DrawingName
 from jobs.domain.pages import Page, decode_cursor, encode_cursor, filter_digest
 from jobs.domain.reviews import SecondLook
 from jobs.errors import NothingToUndo, ReviewConflict
+from jobs.reviews.drawing_store import keep_drawing
 from jobs.reviews.errors import NoSecondLook
 from jobs.reviews.review_rows import looked_at, review_from_row
 from jobs.reviews.second_look import is_drawn, pair_of, second_look, standing
@@ -51,7 +53,7 @@ class ReviewStore:
                 raise NoSecondLook(str(found.ref), new.reviewer)
             return _said_anew(new)
 
-        return self._append(found, said_now, expected)
+        return self._append(found, said_now, expected, new.drawing)
 
     def add_of_bulk(self, found: Sequence[FoundVerdict], new: NewReview, bulk: str) -> int:
         """Write one review for each of some images, in one transaction; how many were written.
@@ -151,10 +153,12 @@ class ReviewStore:
             found = {decision: int(images) for decision, images in connection.execute(counted)}
         return {decision.value: found.get(decision.value, 0) for decision in Decision}
 
-    def _append(self, found: FoundVerdict, make: _Make, expected: int | None) -> Review:
+    def _append(self, found: FoundVerdict, make: _Make, expected: int | None, drawing: Drawing | None = None) -> Review:
         for _ in range(_TRIES):
             try:
                 with writing(self._engine) as connection:
+                    if drawing is not None:
+                        keep_drawing(connection, drawing)
                     return self._write(connection, found, make, expected)
             except IntegrityError:  # somebody wrote the same number
                 if expected is not None:
@@ -233,7 +237,14 @@ class ReviewStore:
 
 def _said_anew(new: NewReview) -> dict[str, Any]:
     said = {"reviewer": new.reviewer, "note": new.note, "severity": new.severity}
-    return {"decision": new.decision.value, "undoes": None, "blind": new.blind, **said}
+    drawn = _drawn(None if new.drawing is None else new.drawing.name)
+    return {"decision": new.decision.value, "undoes": None, "blind": new.blind, **said, **drawn}
+
+
+def _drawn(drawing: DrawingName | None) -> dict[str, Any]:
+    if drawing is None:
+        return {"drawing_kind": None, "drawing": None}
+    return {"drawing_kind": drawing.kind.value, "drawing": drawing.sha256}
 
 
 def _said_again(before: Review | None, reviewer: str) -> dict[str, Any]:
@@ -241,7 +252,7 @@ def _said_again(before: Review | None, reviewer: str) -> dict[str, Any]:
     if before is None or before.decision is None:
         return {"decision": None, "reviewer": reviewer, "blind": False}
     again = NewReview(decision=before.decision, reviewer=reviewer, note=before.note, severity=before.severity)
-    return _said_anew(again)
+    return _said_anew(again) | _drawn(before.drawing)
 
 
 def _holds(said: list[Review]) -> Decision | None:

@@ -1,8 +1,8 @@
-"""What belongs to reviewing beside the reviews themselves: samples, and who looks at what. See `jobs.reviews`."""
+"""What belongs to reviewing beside the reviews themselves: samples, drawings, who looks at what. See `jobs.reviews`."""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, Double, ForeignKey, ForeignKeyConstraint, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Double, ForeignKey, ForeignKeyConstraint, LargeBinary, Table, Text
 
 from jobs.sql.metadata import metadata
 
@@ -34,6 +34,17 @@ audit_images = Table(
     # position among the audit's strata
     Column("stratum", BigInteger, nullable=False),
     ForeignKeyConstraint(["job_id", "audit"], ["audits.job_id", "audits.number"], ondelete="CASCADE"),
+)
+
+# what people drew, by what it holds; append-only, and no foreign key: reviews, which outlive their jobs, name them
+drawings = Table(
+    "drawings",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("width", BigInteger, nullable=False),
+    Column("height", BigInteger, nullable=False),
+    Column("png", LargeBinary, nullable=False),
 )
 
 # who looks at which image; a row that ran out is as if it were not there

@@ -323,5 +323,8 @@ reviews = Table(
     Column("bulk", Text),
     # by somebody who had not seen what was said before
     Column("blind", Boolean, nullable=False, server_default=false()),
+    # a row of `drawings`
+    Column("drawing_kind", Text),
+    Column("drawing", Text),
     partial_index("ix_reviews_bulk", "bulk", "job_id", "ordinal", where="bulk IS NOT NULL"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.domain import Review
+from jobs.domain.drawings import DrawingName
 from jobs.domain.times import instant
 from jobs.job_document import job_document
 from jobs.sql.rows import tampered_area
@@ -72,6 +73,7 @@ def review_document(review: Review) -> dict[str, Any]:
         "undoes": review.undoes,
         "bulk": review.bulk,
         "blind": review.blind,
+        "drawing": _drawing(review.drawing),
         "created_at": instant(review.created_at),
         "container": review.container,
         "key": review.key,
@@ -81,6 +83,10 @@ def review_document(review: Review) -> dict[str, Any]:
         "flagged": review.flagged,
         "model_fingerprint": review.fingerprint,
     }
+
+
+def _drawing(drawing: DrawingName | None) -> dict[str, Any] | None:
+    return None if drawing is None else {"kind": drawing.kind.value, "sha256": drawing.sha256}
 
 
 def _rounded(value: float | None) -> float | None:

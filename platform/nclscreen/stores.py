@@ -12,7 +12,7 @@ from jobs.registry.dispatchers import Dispatchers
 from jobs.registry.hosted_models import HostedModels
 from jobs.registry.model_registry import ModelRegistry
 from jobs.retraining.run_store import RunStore
-from jobs.reviews import AuditStore, ReviewLeases, ReviewStore, SecondLooks
+from jobs.reviews import AuditStore, DrawingStore, ReviewLeases, ReviewStore, SecondLooks
 from jobs.schedules.schedule_store import ScheduleStore
 from jobs.verdicts import VerdictStore
 from jobs.verdicts.replay_table import ReplayTable, ReplayTables
@@ -63,6 +63,11 @@ class Stores:
     @cached_property
     def reviews(self) -> ReviewStore:
         return ReviewStore(self.engine)
+
+    @cached_property
+    def drawings(self) -> DrawingStore:
+        """What people drew where they say that images were tampered with."""
+        return DrawingStore(self.engine)
 
     @cached_property
     def review_leases(self) -> ReviewLeases:

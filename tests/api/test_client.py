@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from support.drawings import box_mask, png_of, two_strokes, values_of
 from support.page_server import Site, site_with
 from support.screened_jobs import Shot, photo_bytes
 
@@ -61,6 +62,28 @@ def test_reviews_pictures_and_exports(site: Site, client: Client, tmp_path: Path
     size = client.export(out, kind="parquet", job=site.job.job.id)
     assert size == out.stat().st_size
     assert pq.read_table(out).num_rows == IMAGES + 1
+
+
+def test_drawings_go_there_and_come_back(site: Site, client: Client) -> None:
+    ref = f"{site.job.job.id}/700"
+    labels = box_mask(96, 64)
+    written = client.review(ref, "confirmed", mask=png_of(labels))
+    assert written.drawing is not None
+    assert written.drawing["kind"] == "mask"
+    assert (values_of(client.drawing(ref)) == labels).all()
+    assert client.review(ref, "confirmed", scribbles=png_of(two_strokes(96, 64))).document["drawing"]["kind"] == (
+        "scribbles"
+    )
+    with pytest.raises(ValueError, match="not both"):
+        client.review(ref, "confirmed", mask=b"", scribbles=b"")
+    with pytest.raises(ApiError) as refused:
+        client.review(ref, "rejected", mask=png_of(labels))
+    assert (refused.value.status, refused.value.field) == (422, "drawing")
+    assert client.undo_review(ref).drawing == written.drawing
+    assert client.undo_review(ref).drawing is None
+    with pytest.raises(ApiError) as none:
+        client.drawing(ref)
+    assert none.value.kind == "no-drawing"
 
 
 def test_people_share_a_queue_and_audit_a_job(site: Site, client: Client) -> None:

@@ -16,12 +16,15 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance
+from support.drawings import box_mask, png_of
 from support.local_scorer import LocalScorer
 from support.screened_jobs import MODEL, photo_bytes
 from support.tiny_model import save_tiny_model
 
 from jobs.domain import Decision, ImageKey, ImageRef, JobOptions, NewJob, NewReview, Verdict, VerdictRef
 from jobs.domain.access import ProjectName, Scope
+from jobs.domain.drawings import DrawingKind
+from jobs.reviews.drawing_png import read_drawing
 from jobs.shards.work_queue import WorkQueue
 from jobs.storage import FolderStorage
 from nclscreen.api import create_app
@@ -30,6 +33,7 @@ from nclscreen.settings import Settings
 from nclscreen.wiring import Wiring
 
 SECRET = "SECRETOFTHEOTHER"
+DRAWING = read_drawing(DrawingKind.MASK, png_of(box_mask(96, 64)), (96, 64))
 #: it goes on for ever, and has tests of its own
 _ENDLESS = "/events"
 _EXAMPLES = 12
@@ -78,13 +82,15 @@ def screened(wiring: Wiring, project: ProjectName, folder: Path) -> None:
         flagged=True,
         tampered_areas=(0.5,) * 16,
         signals={"software": mark},
+        width=96,
+        height=64,
         sha256=("ab" if mark == SECRET else "cd") * 32,
         fingerprint=MODEL.fingerprint,
     )
     queue.finish(lease, [verdict])
     seen.jobs.complete(job_id)
     found = seen.verdicts.at(VerdictRef(job_id=job_id, ordinal=0))
-    wiring.reviews.add(found, NewReview(decision=Decision.CONFIRMED, reviewer=mark, note=mark))
+    wiring.reviews.add(found, NewReview(decision=Decision.CONFIRMED, reviewer=mark, note=mark, drawing=DRAWING))
     wiring.audits.draw(seen.jobs.get(job_id), size=10, seed=0, drawn_by=mark)
     wiring.review_leases.take(job_id, [0], f"desk {mark}", mark)
 
@@ -151,3 +157,4 @@ def test_the_marks_would_be_found(wiring: Wiring) -> None:
     ):
         assert SECRET in client.get(path).text, path
     assert client.get(f"{place}/verdicts/0/photograph").status_code == 200
+    assert client.get(f"{place}/verdicts/0/drawing").content == DRAWING.png

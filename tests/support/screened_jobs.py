@@ -91,6 +91,7 @@ def screened_job(root: Path, shots: Sequence[Shot], *, source: str | None = None
                 continue
             storage.write(entry.key, shot.data, content_type="image/jpeg")
             heatmap = blob(shot.score or 0.0)
+            width, height = _size_of(shot.data)
             results.append(
                 Verdict(
                     ordinal=ordinal,
@@ -101,8 +102,8 @@ def screened_job(root: Path, shots: Sequence[Shot], *, source: str | None = None
                     tampered_areas=tampered_areas(heatmap.astype(np.float32) / 255),
                     evidence=shot.evidence,
                     map_uri=maps.save(lease, ordinal, heatmap) if shot.keep_heatmap else None,
-                    width=96,
-                    height=64,
+                    width=width,
+                    height=height,
                     sha256=sha256(shot.data).hexdigest(),
                     size=len(shot.data),
                     fingerprint=MODEL.fingerprint,
@@ -116,6 +117,15 @@ def screened_job(root: Path, shots: Sequence[Shot], *, source: str | None = None
         open_storage=lambda container: open_storage(container, S3Options()),
         folder=folder,
     )
+
+
+def _size_of(data: bytes) -> tuple[int, int]:
+    """Width and height; photographs here are upright. Of what is no picture: those of `photo_bytes`."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.size
+    except OSError:
+        return (96, 64)
 
 
 def ref(container: str, shot: Shot) -> ImageRef:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from support.drawings import box_mask, png_of
 from support.page_server import Site, site_with
 from support.screened_jobs import Shot
 
@@ -59,6 +60,10 @@ def test_verdicts_are_listed_shown_decided_on_and_taken_along(
     assert picture.read_bytes().startswith(b"\xff\xd8")
     assert document(site, capsys, "review", ref, "confirmed", "--note", "two suns")["note"] == "two suns"
     assert document(site, capsys, "flagged", "--review", "unreviewed") == {"images": []}
+    mask = tmp_path / "mask.png"
+    mask.write_bytes(png_of(box_mask(96, 64)))
+    drawn = document(site, capsys, "review", ref, "confirmed", "--mask", str(mask))
+    assert drawn["drawing"]["kind"] == "mask"  # type: ignore[index]
     table = tmp_path / "all.parquet"
     assert run(["--api", site.url, "export", "--job", site.job.job.id, "--out", str(table)]) == 0
     assert pq.read_table(table).num_rows == 3

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.builders import FINGERPRINT, entry, ready_job, scored
+from support.drawings import box_mask, png_of, two_strokes
 
 from jobs.domain import JobId
 from jobs.shards.work_queue import WorkQueue
@@ -79,6 +81,29 @@ def test_what_makes_no_sense_is_refused(job: JobId, capsys: pytest.CaptureFixtur
         assert run(["review", *said]) == code, said
         assert words in capsys.readouterr().err.replace("\n", " "), said
     assert document(capsys, "reviews", job)["reviewed"] == 0
+
+
+def test_what_was_drawn_comes_from_a_file(job: JobId, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    ref = f"{job}/1"
+    mask, scribbles = tmp_path / "mask.png", tmp_path / "scribbles.png"
+    mask.write_bytes(png_of(box_mask(320, 240)))
+    scribbles.write_bytes(png_of(two_strokes(320, 240)))
+    assert run(["review", ref, "confirmed", "--mask", str(mask), "--reviewer", "ann"]) == 0
+    assert "confirmed with a mask by ann" in capsys.readouterr().out
+    found = document(capsys, "review", ref, "confirmed", "--scribbles", str(scribbles))
+    assert [each["drawing"]["kind"] for each in found["reviews"]] == ["mask", "scribbles"]
+    for said, words in [
+        ([ref, "confirmed", "--mask", str(mask), "--scribbles", str(scribbles)], "--mask or --scribbles, not both"),
+        ([ref, "confirmed", "--mask", str(scribbles)], "pixels of a mask are 0, 255"),
+        ([ref, "confirmed", "--mask", str(tmp_path / "none.png")], "No such file"),
+        ([ref, "rejected", "--mask", str(mask)], "goes with confirmed alone"),
+        ([ref, "--mask", str(mask)], "say what it is"),
+        ([ref, "--undo", "--mask", str(mask)], "--undo takes no"),
+    ]:
+        capsys.readouterr()
+        assert run(["review", *said]) == 2, said
+        assert words in " ".join(capsys.readouterr().err.split()), said
+    assert len(document(capsys, "review", ref)["reviews"]) == 2
 
 
 def test_flagged_images_that_nobody_reviewed_yet(job: JobId, capsys: pytest.CaptureFixture[str]) -> None:

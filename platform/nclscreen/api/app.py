@@ -9,6 +9,7 @@ from jobs.operations.figures import figures
 from nclscreen import __version__
 from nclscreen.api import (
     audits,
+    drawings,
     health,
     jobs,
     keys,
@@ -45,6 +46,7 @@ _ROUTERS: tuple[tuple[APIRouter, Scope], ...] = (
     (jobs.router, Scope.SUBMIT),
     (verdicts.router, Scope.ADMIN),  # nothing there changes anything
     (reviews.router, Scope.REVIEW),  # before the pictures, whose last part may be any word
+    (drawings.router, Scope.ADMIN),  # nothing there changes anything
     (audits.router, Scope.REVIEW),
     (second_looks.router, Scope.REVIEW),
     (review_leases.router, Scope.REVIEW),

@@ -37,7 +37,7 @@ from jobs.errors import (
 )
 from jobs.registry.errors import AliasMoved, AmbiguousVersion, NothingToRollBack, VersionNotFound
 from jobs.retraining.run_store import RunNotFound
-from jobs.reviews.errors import AuditNotFound, NoSecondLook, NothingToAudit
+from jobs.reviews.errors import AuditNotFound, DrawingNotFound, InvalidDrawing, NoSecondLook, NothingToAudit
 from jobs.schedules.errors import ScheduleNotFound
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.webhooks.urls import InvalidWebhook
@@ -75,6 +75,7 @@ _KNOWN: Sequence[tuple[type[Exception], int, str]] = (
     (JobNotFound, 404, "job-not-found"),
     (VerdictNotFound, 404, "verdict-not-found"),
     (AuditNotFound, 404, "audit-not-found"),
+    (DrawingNotFound, 404, "no-drawing"),
     (HeatmapMissing, 404, "no-heatmap"),
     (NoPicture, 404, "no-picture"),
     (AmbiguousImage, 409, "ambiguous-image"),
@@ -93,6 +94,7 @@ _KNOWN: Sequence[tuple[type[Exception], int, str]] = (
     (InvalidSource, 422, "invalid-source"),
     (InvalidWebhook, 422, "invalid-request"),
     (InvalidRequest, 422, "invalid-request"),
+    (InvalidDrawing, 422, "invalid-request"),
     (ImageUnreadable, 422, "image-unreadable"),
     (ScoringBusy, 429, "scoring-busy"),
     (ModelUnavailable, 503, "model-away"),

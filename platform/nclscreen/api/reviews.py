@@ -9,6 +9,7 @@ from pydantic import Field
 
 from jobs.domain import Decision
 from jobs.domain.access import Caller, Scope
+from jobs.domain.drawings import DrawingKind
 from nclscreen.api.admission import Asking
 from nclscreen.api.lists import Paged, PageDocument, Strict
 from nclscreen.api.refusals import NotAllowed
@@ -16,11 +17,14 @@ from nclscreen.api.verdicts import VerdictHere, VerdictsFilter
 from nclscreen.api.wired import Wired
 from nclscreen.documents import review_document
 from nclscreen.services.bulk_reviewing import count_matching, review_all, undo_bulk
+from nclscreen.services.drawings import NewDrawing
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.services.reviewing import ReviewRequest, job_reviews, review, reviewer_name, undo_review
 
 router = APIRouter(tags=["reviews"])
 
+#: bytes of a request: a drawing in base64, and the rest
+_LARGEST_BODY = 2 << 20
 WHO = "who says so; none: the name of the key, and a key may give no other name unless it has the scope admin"
 
 
@@ -33,10 +37,18 @@ class ReviewBody(Strict):
     severity: int | None = Field(None, ge=1, le=5, description="1 hardly matters, 5 is as bad as can be")
 
 
+class DrawingBody(Strict):
+    """Where a photograph was tampered with."""
+
+    kind: DrawingKind = Field(description="mask: 255 tampered, 0 not; scribbles: 255 tampered, 128 not, 0 unknown")
+    png: str = Field(description="in base64: 8-bit grey, of the photograph's shape, at most 2048 pixels long and 1 MB")
+
+
 class OneReviewBody(ReviewBody):
-    """The same, perhaps by somebody who has not seen what others say of it."""
+    """The same, perhaps by somebody who has not seen what others say of it, or with a drawing."""
 
     blind: bool = Field(False, description="a second look, by another person than the first; 409 where none is due")
+    drawing: DrawingBody | None = Field(None, description="with confirmed alone")
 
 
 class BulkBody(ReviewBody):
@@ -90,12 +102,13 @@ def list_reviews(found: VerdictHere, wiring: Wired, response: Response) -> dict[
     return {"data": [review_document(each) for each in said]}
 
 
-@router.post(_PLACE, status_code=201)
+@router.post(_PLACE, status_code=201, max_body_size=_LARGEST_BODY)
 def create_review(
     found: VerdictHere, body: OneReviewBody, expected: Expected, caller: Asking, wiring: Wired, response: Response
 ) -> Any:
     """Say what an image is. With `If-Match`, only if nobody has said anything since (else 412)."""
-    said = body.model_dump() | {"reviewer": reviewer_of(caller, body.reviewer)}
+    drawing = None if body.drawing is None else NewDrawing.from_base64(body.drawing.kind, body.drawing.png)
+    said = body.model_dump() | {"reviewer": reviewer_of(caller, body.reviewer), "drawing": drawing}
     written = review(wiring, found, ReviewRequest(**said, expected=expected), holder=holder_of(caller, body.reviewer))
     response.headers["ETag"] = f'"{written.number}"'
     return review_document(written)

@@ -159,6 +159,7 @@ def build_app() -> typer.Typer:
         (
             review.review,
             "Examples:\n\n  nclscreen review 1m7yxf33cw6dnp0t/17 confirmed --note 'the shadow' --severity 4\n\n"
+            "  nclscreen review 1m7yxf33cw6dnp0t/17 confirmed --mask mask.png\n\n"
             "  nclscreen review 1m7yxf33cw6dnp0t/17 --undo",
         ),
         (

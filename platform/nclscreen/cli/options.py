@@ -12,6 +12,7 @@ _SPELLED = {
     "config": "CONFIG",
     "changes": "--set",
     "source": "SOURCE",
+    "drawing": "--mask, --scribbles",
 }
 
 

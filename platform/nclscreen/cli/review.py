@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from jobs.domain import Decision, Review
+from jobs.domain.drawings import DrawingKind
 from nclscreen.cli import output
+from nclscreen.cli.drawing_files import Mask, Scribbles, named_drawing
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.cli.verdict_options import Image, OfJob, named_image
 from nclscreen.documents import review_document
@@ -16,6 +18,8 @@ from nclscreen.services.reviewing import ReviewRequest, job_reviews, undo_review
 from nclscreen.services.reviewing import review as written
 from nclscreen.visible_text import visible_text
 from nclscreen.wiring import wire
+
+_DRAWN = {DrawingKind.MASK: "a mask", DrawingKind.SCRIBBLES: "scribbles"}
 
 
 def review(
@@ -31,12 +35,15 @@ def review(
     blind: Annotated[
         bool, typer.Option("--blind", help="A second look: you have not seen what somebody else said of it.")
     ] = False,
+    mask: Mask = None,
+    scribbles: Scribbles = None,
     as_json: Json = False,
 ) -> None:
     """Say what you see in an image, or take it back. Nothing is overwritten: the last word holds, the others stay."""
-    if undo and (decision is not None or note is not None or severity is not None or blind):
-        raise typer.BadParameter("--undo takes no decision, note or severity")
-    if decision is None and not undo and (note is not None or severity is not None or blind):
+    drawn = mask is not None or scribbles is not None
+    if undo and (decision is not None or note is not None or severity is not None or blind or drawn):
+        raise typer.BadParameter("--undo takes no decision, note, severity or drawing")
+    if decision is None and not undo and (note is not None or severity is not None or blind or drawn):
         raise typer.BadParameter("say what it is, too: confirmed, rejected or unsure")
     wiring = wire()
     _, found = named_image(wiring, image, job_id)
@@ -44,7 +51,10 @@ def review(
     if undo:
         undo_review(wiring, found, name)
     elif decision is not None:
-        request = ReviewRequest(decision=decision, reviewer=name, note=note, severity=severity, blind=blind)
+        drawing = named_drawing(mask, scribbles)
+        request = ReviewRequest(
+            decision=decision, reviewer=name, note=note, severity=severity, blind=blind, drawing=drawing
+        )
         written(wiring, found, request)
     said = wiring.reviews.of(found.ref)
     if as_json:
@@ -78,8 +88,9 @@ def _line(review: Review) -> str:
     if review.undoes is not None and review.decision is not None:
         said += " again"
     severity = f" severity {review.severity}" if review.severity else ""
+    drawing = "" if review.drawing is None else f" with {_DRAWN[review.drawing.kind]}"
     note = f": {visible_text(review.note)}" if review.note else ""
-    return f"{said}{severity} by {visible_text(review.reviewer)}{note}"
+    return f"{said}{severity}{drawing} by {visible_text(review.reviewer)}{note}"
 
 
 def you() -> str:

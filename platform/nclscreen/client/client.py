@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -113,13 +114,23 @@ class Client:
         severity: int | None = None,
         blind: bool = False,
         reviewer: str | None = None,
+        mask: bytes | None = None,
+        scribbles: bytes | None = None,
     ) -> Review:
-        """Say what an image is; nothing is overwritten. Raises ApiError.
+        """Say what an image is; nothing is overwritten. Raises ApiError, and ValueError for two drawings.
 
         `blind`: a second look, by somebody who has not seen the first decision. `reviewer`: none: the key's name.
+        `mask`: with "confirmed": an 8-bit grey PNG of the photograph's shape, 255 = tampered, 0 = not. `scribbles`: or
+        one where only some pixels are said: 255 = tampered, 128 = not, 0 = unknown.
         """
         said = {"decision": decision, "note": note, "severity": severity, "blind": blind, "reviewer": reviewer}
-        return review_of(self._post(f"{_place(ref)}/reviews", said))
+        drawn = {"drawing": _drawing(mask, scribbles)}
+        return review_of(self._post(f"{_place(ref)}/reviews", said | drawn))
+
+    def drawing(self, ref: str) -> bytes:
+        """What was drawn with the review that holds, as PNG. Raises ApiError (404: nothing)."""
+        with self._answer("GET", f"{_place(ref)}/drawing") as answer:
+            return bytes(answer.read())
 
     def lease(self, job_id: str, count: int = 1, *, reviewer: str | None = None, **wanted: Any) -> list[Verdict]:
         """Be given images of a job that nobody else looks at; asked again, it keeps them. `wanted`: see `verdicts`."""
@@ -212,6 +223,13 @@ def _place(ref: str) -> str:
     if not slash or not ordinal.isdigit():
         raise ValueError(f"{ref!r} is no reference; write JOB/NUMBER")
     return f"/v1/jobs/{quote(job_id)}/verdicts/{ordinal}"
+
+
+def _drawing(mask: bytes | None, scribbles: bytes | None) -> dict[str, str] | None:
+    if mask is not None and scribbles is not None:
+        raise ValueError("a review has a mask or scribbles, not both")
+    kind, png = ("mask", mask) if mask is not None else ("scribbles", scribbles)
+    return None if png is None else {"kind": kind, "png": base64.b64encode(png).decode()}
 
 
 def _leases(job_id: str) -> str:

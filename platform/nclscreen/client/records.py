@@ -61,6 +61,8 @@ class Review:
     decision: str | None
     reviewer: str
     note: str | None
+    #: where the image was tampered with: `kind` ("mask", "scribbles") and `sha256` of the PNG
+    drawing: dict[str, str] | None
     document: dict[str, Any] = field(repr=False, compare=False)
 
 
@@ -78,4 +80,4 @@ def review_of(document: dict[str, Any]) -> Review:
 
 _JOB = ("id", "state", "name", "source", "counts", "threshold", "error")
 _VERDICT = ("ref", "container", "key", "score", "flagged", "tampered_area", "case", "review", "error_code")
-_REVIEW = ("ref", "number", "decision", "reviewer", "note")
+_REVIEW = ("ref", "number", "decision", "reviewer", "note", "drawing")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.domain import Decision, JobId, NewReview, Review
+from jobs.domain.drawings import Drawing
 from jobs.domain.reviews import SEVERITIES
 from jobs.verdicts import FoundVerdict
 from nclscreen.services import checks
+from nclscreen.services.drawings import NewDrawing, checked_drawing
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.wiring import Wiring
 
@@ -31,6 +33,8 @@ class ReviewRequest:
     expected: int | None = None
     #: a second look, by somebody who has not seen what was said before
     blind: bool = False
+    #: where it was tampered with; with `confirmed` alone, and for one image
+    drawing: NewDrawing | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +58,8 @@ def review(wiring: Wiring, found: FoundVerdict, request: ReviewRequest, *, holde
 
     Raises InvalidRequest, ReviewConflict, NoSecondLook.
     """
-    written = wiring.reviews.add(found, new_review(request), expected=request.expected)
+    new = replace(new_review(request), drawing=_drawing(found, request))
+    written = wiring.reviews.add(found, new, expected=request.expected)
     if holder is not None:
         wiring.review_leases.release(found.job_id, holder, [found.verdict.ordinal])
     return written
@@ -71,6 +76,14 @@ def new_review(request: ReviewRequest) -> NewReview:
         severity=request.severity,
         blind=request.blind,
     )
+
+
+def _drawing(found: FoundVerdict, request: ReviewRequest) -> Drawing | None:
+    if request.drawing is None:
+        return None
+    if request.decision is not Decision.CONFIRMED:
+        raise InvalidRequest("drawing", "goes with confirmed alone: it says where an image was tampered with")
+    return checked_drawing(found, request.drawing)
 
 
 def undo_review(wiring: Wiring, found: FoundVerdict, reviewer: str, expected: int | None = None) -> Review:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 import typer
 
 from nclscreen.cli import output
+from nclscreen.cli.drawing_files import Mask, Scribbles, named_drawing
 from nclscreen.cli.remote.jobs import Json, client_of
 from nclscreen.client import ExportKind, Verdict
 from nclscreen.services.exporting import export_format
@@ -79,10 +80,14 @@ def review(
     decision: Annotated[Literal["confirmed", "rejected", "unsure"], typer.Argument(help="What it is.")],
     note: Annotated[str | None, typer.Option(help="Why.")] = None,
     severity: Annotated[int | None, typer.Option(min=1, max=5, help="How bad, from 1 to 5.")] = None,
+    mask: Mask = None,
+    scribbles: Scribbles = None,
     as_json: Json = False,
 ) -> None:
     """Say what an image is; nothing is overwritten."""
-    found = client_of(context).review(ref, decision, note=note, severity=severity)
+    drawing = named_drawing(mask, scribbles)
+    drawn: dict[str, Any] = {} if drawing is None else {drawing.kind.value: drawing.png}
+    found = client_of(context).review(ref, decision, note=note, severity=severity, **drawn)
     if as_json:
         output.print_json(found.document)
     else:
