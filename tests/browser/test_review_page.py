@@ -193,7 +193,7 @@ def test_photographs_are_blurred_until_asked_for(browser: Browser, small: Site) 
         photograph, blur = page.locator("#layers .photograph"), "each => getComputedStyle(each).filter"
         assert "blur" in photograph.evaluate(blur)
         assert "grayscale(1)" in photograph.evaluate(blur)
-        page.keyboard.press("b")
+        page.keyboard.press("v")
         assert photograph.evaluate(blur) == "none"
         page.keyboard.press("ArrowRight")
         assert "blur" in photograph.evaluate(blur)

@@ -15,7 +15,7 @@ router = APIRouter()
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _KEEP = "public, max-age=31536000, immutable"
 _NAMES = frozenset({"pages.css", "look.css", "icon.svg", "htmx.min.js", "live.js", "job.js", "gallery.js",
-                    "stage.js", "review.js"})  # fmt: skip
+                    "stage.js", "sketch.js", "brush.js", "review.js"})  # fmt: skip
 
 
 @cache

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Response
 from pydantic import Field
 
 from jobs.domain import Decision
+from jobs.domain.drawings import DrawingKind
 from jobs.errors import ReviewConflict
 from jobs.verdicts import FoundVerdict
 from nclscreen.api.lists import Strict
@@ -17,6 +18,7 @@ from nclscreen.pages.desk import desk_of, reviewer
 from nclscreen.pages.drawing import Drawn, Pages, own_address, see
 from nclscreen.pages.routes import PageRoute
 from nclscreen.pages.shown_verdict import ShownVerdict, shown_verdict
+from nclscreen.services.drawings import NewDrawing
 from nclscreen.services.review_leasing import held_by_others
 from nclscreen.services.reviewing import ReviewRequest, review, undo_review
 from nclscreen.wiring import Wiring
@@ -34,6 +36,9 @@ class ReviewForm(Strict):
     expected: int | None = Field(None, ge=0)
     #: a second look
     blind: bool = False
+    #: what was drawn: a PNG in base64; with `confirmed` alone
+    drawing: str | None = None
+    drawing_kind: DrawingKind = DrawingKind.MASK
     #: where to go on
     next: str | None = None
 
@@ -69,6 +74,7 @@ def create_review(found: VerdictHere, form: Annotated[ReviewForm, Form()], wirin
         severity=form.severity,
         expected=form.expected,
         blind=form.blind,
+        drawing=None if form.drawing is None else NewDrawing.from_base64(form.drawing_kind, form.drawing),
     )
     try:
         review(wiring, found, request, holder=desk_of(pages))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.domain import Review
+from jobs.domain.drawings import DrawingKind
 from jobs.reviews.second_look import standing
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
@@ -43,6 +44,22 @@ class ShownVerdict:
     def pictures(self) -> str:
         """What the addresses of its pictures begin with."""
         return f"/v1/jobs/{self.found.job_id}/verdicts/{self.found.verdict.ordinal}"
+
+    @property
+    def drawing(self) -> str | None:
+        """The address of what was drawn with the review that holds, to be laid over the photograph."""
+        if self.holds is None or self.holds.drawing is None:
+            return None
+        return f"{self.pictures}/drawing?sha256={self.holds.drawing.sha256}&coloured=true"
+
+    @property
+    def drawing_words(self) -> str:
+        """What it is, and who drew it: the first who gave it, since others may have gone back to it."""
+        drawing = None if self.holds is None else self.holds.drawing
+        if drawing is None:
+            return ""
+        by = next(review.reviewer for review in self.reviews if review.drawing == drawing)
+        return f"{'a mask' if drawing.kind is DrawingKind.MASK else 'scribbles'} by {by}"
 
     @property
     def holds(self) -> Review | None:

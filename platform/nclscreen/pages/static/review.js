@@ -7,6 +7,7 @@ const tally = document.getElementById("tally");
 const held = document.getElementById("held");
 const AHEAD = 2; // images that are fetched, and kept from others, before they are asked for
 const KEPT = 6; // images behind and before this one whose pictures are kept
+const LONGEST_KEPT_ALIVE = 60_000; // bytes of a request that a browser goes on sending when its page is left
 let current = queue.querySelector("[aria-current]").closest("li");
 let writing = Promise.resolve();
 let extending = null;
@@ -58,13 +59,18 @@ function show(item, way = 0) {
   current = item;
   const link = item.querySelector("a");
   link.setAttribute("aria-current", "true");
-  stage.show(pictures(item));
+  present(item);
   panel.replaceChildren(part(item, "panel").cloneNode(true));
   history.replaceState(null, "", link.href);
   tellWhoElse();
   announce(`${item.dataset.review || "unreviewed"}: ${link.textContent.trim()}`);
   // what nobody waits for comes behind the frame in which the image is seen
   requestAnimationFrame(() => setTimeout(settle));
+}
+
+function present(item) {
+  stage.show(pictures(item));
+  brush?.show(item);
 }
 
 function settle() {
@@ -162,17 +168,19 @@ if (queue.dataset.desk) {
 // one after the other, so that each knows what was written before it
 function write(item, makeForm) {
   writing = writing.then(async () => {
-    const { action, body } = makeForm() ?? {};
+    const { action, body } = (await makeForm()) ?? {};
     if (!action) return announce("There is nothing to take back");
     let answer;
+    const keepalive = String(body).length < LONGEST_KEPT_ALIVE;
     try {
-      answer = await fetch(action, { method: "POST", body, headers: { "HX-Request": "true" }, keepalive: true });
+      answer = await fetch(action, { method: "POST", body, headers: { "HX-Request": "true" }, keepalive });
     } catch {
       return failed(item, "The server does not answer: nothing was written");
     }
     if (!answer.ok && answer.status !== 412) return failed(item, `Refused with status ${answer.status}: nothing was written`);
     renew(item, await answer.text());
-    if (answer.status === 412) failed(item, "Somebody has reviewed this image meanwhile: look again");
+    if (answer.status === 412) return failed(item, "Somebody has reviewed this image meanwhile: look again");
+    if (body.has("drawing")) brush.forget(item);
   });
   return writing;
 }
@@ -190,21 +198,35 @@ function failed(item, words) {
 // what the server says of an image, in the queue and, if it is looked at, beside it
 function renew(item, text) {
   const said = new DOMParser().parseFromString(text, "text/html").querySelector("li");
+  const drawing = () => part(item, "layers").querySelector(".drawing")?.getAttribute("src");
+  const before = drawing();
   item.dataset.review = said.dataset.review;
-  item.querySelector("template[data-panel]").replaceWith(said.querySelector("template"));
+  for (const name of ["layers", "panel"]) {
+    item.querySelector(`template[data-${name}]`).replaceWith(said.querySelector(`template[data-${name}]`));
+  }
+  if (drawing() !== before) {
+    item.pictures = undefined;
+    if (item === current) present(item);
+  }
   if (item === current) panel.replaceChildren(part(item, "panel").cloneNode(true));
 }
 
 function decide(decision) {
   const item = current;
   const typed = new FormData(panel.querySelector("form.decide"));
+  const sketch = decision === "confirmed" ? brush?.sent(item) : null;
   decided.push(item);
   item.dataset.review = decision;
   count();
-  write(item, () => {
+  write(item, async () => {
     const form = part(item, "panel").querySelector("form.decide");
     typed.set("expected", form.elements.expected.value);
     typed.set("decision", decision);
+    const drawn = await sketch;
+    if (drawn) {
+      typed.set("drawing_kind", drawn.kind);
+      typed.set("drawing", drawn.png);
+    }
     return { action: form.getAttribute("action"), body: new URLSearchParams(typed) };
   });
   step(1);
@@ -238,7 +260,14 @@ const DOES = {
   ArrowRight: () => step(1),
   ArrowLeft: () => step(-1),
   t: () => panel.querySelector("textarea")?.focus(),
-  b: stage.showClearly,
+  v: stage.showClearly,
+  d: stage.toggleDrawing,
+  b: () => brush?.toggle(),
+  e: () => brush?.erase(),
+  s: () => brush?.swap(),
+  m: () => brush?.mode(),
+  "[": () => brush?.resize(1 / 1.25),
+  "]": () => brush?.resize(1.25),
   "+": () => stage.zoom(1.5),
   "-": () => stage.zoom(1 / 1.5),
   0: stage.fit,
@@ -252,10 +281,10 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || keys.open) return;
   const on = event.target;
   if (event.key === "Escape" && on.matches("textarea, select")) return on.blur();
-  if (on.matches("textarea, select, input:not([type=range])") || !keysOn.checked) return;
+  if (on.matches("textarea, select, input:not([type=range], [type=checkbox])") || !keysOn.checked) return;
   if (on.matches("[type=range]") && event.key.startsWith("Arrow")) return;
   if (event.key === " ") {
-    if (on.matches("button, a, summary")) return;
+    if (on.matches("button, a, summary, [type=checkbox]")) return;
     event.preventDefault();
     return stage.hold(true);
   }
@@ -279,5 +308,6 @@ queue.addEventListener("click", (event) => {
 const help = document.getElementById("help");
 help.hidden = false;
 help.addEventListener("click", () => keys.showModal());
+brush?.show(current);
 preload();
 lease(); // a page that was here before may have said meanwhile that it leaves

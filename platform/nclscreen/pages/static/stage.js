@@ -5,6 +5,7 @@ const stage = (() => {
   const layers = document.getElementById("layers");
   const opacity = document.getElementById("opacity");
   const at = { scale: 1, x: 0, y: 0 }; // x, y: shares of the frame
+  const drawingShown = document.getElementById("drawing-shown");
   let withoutOverlay = false;
 
   const draw = () => {
@@ -12,6 +13,10 @@ const stage = (() => {
     frame.classList.toggle("zoomed", at.scale > 1);
     const overlay = layers.querySelector(".overlay");
     if (overlay) overlay.style.opacity = withoutOverlay ? 0 : opacity.value / 100;
+    frame.classList.toggle("bare", withoutOverlay);
+    const drawing = layers.querySelector(".drawing");
+    drawingShown.parentElement.hidden = !drawing;
+    if (drawing) drawing.hidden = !drawingShown.checked || frame.classList.contains("brushing");
   };
   const bound = (value) => Math.max(-at.scale / 2, Math.min(at.scale / 2, value));
   const move = (x, y) => {
@@ -53,6 +58,7 @@ const stage = (() => {
   });
   frame.addEventListener("dblclick", (event) => (at.scale > 1 ? fit() : zoom(3, ...place(event))));
   opacity.addEventListener("input", draw);
+  drawingShown.addEventListener("change", draw);
   document.getElementById("zoom-in").addEventListener("click", () => zoom(1.5));
   document.getElementById("zoom-out").addEventListener("click", () => zoom(1 / 1.5));
   document.getElementById("zoom-fit").addEventListener("click", fit);
@@ -60,11 +66,17 @@ const stage = (() => {
   const showClearly = () => frame.classList.toggle("clear");
   clear?.addEventListener("click", showClearly);
   for (const each of document.querySelectorAll("[data-script]")) each.hidden = false;
+  draw();
 
   return {
     zoom,
     fit,
     showClearly,
+    redraw: draw,
+    toggleDrawing: () => {
+      drawingShown.checked = !drawingShown.checked;
+      draw();
+    },
     // other pictures; blurred again where they are to be
     show: (pictures) => {
       frame.classList.remove("clear");
