@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs.domain import Decision, ImageKey, Review, VerdictRef
+from jobs.domain.drawings import DrawingKind, DrawingName
 
 #: of the reviewed photographs, those that are kept for judging, by their hash
 _HELD_OUT = 0.3
@@ -25,6 +26,8 @@ class LabelledPhoto:
     #: score and model at the time
     score: float | None
     fingerprint: str
+    #: where it was tampered with, if somebody drew that
+    drawing: DrawingName | None = None
 
     @property
     def held_out(self) -> bool:
@@ -48,11 +51,13 @@ def choose(
     """From the reviews that hold: one label for each photograph, and what was left out.
 
     `evaluated`: sha256 of photographs that models are measured on: learning from one would be leakage. `disputed`:
-    images on which two reviewers differ, and which nobody has settled.
+    images on which two reviewers differ, and which nobody has settled. Of several drawings of the same bytes the last
+    mask is taken, or else the last scribbles.
     """
     found: dict[str, LabelledPhoto] = {}
     excluded: list[Excluded] = []
     conflicting: set[str] = set()
+    drawn: dict[str, Review] = {}
     for review in reviews:
         if (reason := _unusable(review, evaluated, disputed)) is not None:
             excluded.append(Excluded(sha256=review.sha256, key=review.key, reason=reason))
@@ -61,9 +66,20 @@ def choose(
         known = found.setdefault(photo.sha256, photo)
         if known.tampered != photo.tampered:
             conflicting.add(photo.sha256)
+        if review.drawing is not None:
+            drawn[photo.sha256] = max(drawn.get(photo.sha256, review), review, key=_says_where)
     for sha in sorted(conflicting):
         excluded.append(Excluded(sha256=sha, key=found.pop(sha).key, reason="reviews of the same bytes conflict"))
-    return [found[sha] for sha in sorted(found)], excluded
+    return [_with_drawing(found[sha], drawn.get(sha)) for sha in sorted(found)], excluded
+
+
+def _says_where(review: Review) -> tuple[bool, float]:
+    """What is larger says more, or was said later."""
+    return review.drawing is not None and review.drawing.kind is DrawingKind.MASK, review.created_at
+
+
+def _with_drawing(photo: LabelledPhoto, review: Review | None) -> LabelledPhoto:
+    return photo if review is None else replace(photo, drawing=review.drawing)
 
 
 def _unusable(review: Review, evaluated: Collection[str], disputed: Collection[VerdictRef]) -> str | None:

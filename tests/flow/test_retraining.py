@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.drawings import box_mask, png_of
 from support.screened_jobs import ScreenedJob, Shot, photo_bytes, screened_job
 from support.tiny_model import save_tiny_model
 from support.training_material import write_source
 
 from jobs.domain import Decision, NewReview, VerdictRef
+from jobs.domain.drawings import DrawingKind
 from jobs.domain.registry import Alias
 from jobs.domain.retraining import Run, RunState
 from jobs.domain.schedules import ScheduleKind, TickState
 from jobs.leased_work.task import WorkTask
 from jobs.retraining.run_store import RunStore
+from jobs.reviews.drawing_png import read_drawing
 from jobs.schedules.schedule_store import ScheduleStore
 from jobs.testing import MovableClock
 from nclscreen.services import retraining
@@ -33,6 +36,7 @@ from nclscreen.wiring import Wiring
 
 pytestmark = pytest.mark.timeout(600)
 
+MASK = read_drawing(DrawingKind.MASK, png_of(box_mask(96, 64)), (96, 64))
 SHOTS = [Shot(key=f"{i}.jpg", score=0.9, data=photo_bytes(seed=i)) for i in range(8)]
 
 
@@ -45,7 +49,7 @@ def screened(tmp_path: Path) -> Iterator[ScreenedJob]:
 
 @pytest.fixture
 def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, screened: ScreenedJob) -> Iterator[Wiring]:
-    """On the database of the screened job; half of its images are reviewed as false alarms, one as tampered with."""
+    """On the database of the screened job; half of its images are false alarms, one is tampered with, and where."""
     url = screened.store._engine.url.render_as_string(hide_password=False)
     monkeypatch.setenv("NCLSCREEN_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NCLSCREEN_DATABASE_URL", url)
@@ -54,7 +58,8 @@ def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, screened: ScreenedJo
     for ordinal in range(6):
         verdict = found.verdicts.at(VerdictRef(job_id=screened.job.id, ordinal=ordinal))
         decision = Decision.CONFIRMED if ordinal == 5 else Decision.REJECTED
-        found.reviews.add(verdict, NewReview(decision=decision, reviewer="ann"))
+        drawing = MASK if ordinal == 5 else None
+        found.reviews.add(verdict, NewReview(decision=decision, reviewer="ann", drawing=drawing))
     yield found
     found.engine.dispose()
 
@@ -103,7 +108,7 @@ def test_from_reviews_to_a_model_in_service_and_back(
     run = wiring.runs.get(tick.subject or "")
     assert run.state is RunState.PROMOTED, run.error
     assert run.contents is not None
-    assert (run.contents["false_alarms"], run.contents["confirmed"]) == (5, 1)
+    assert (run.contents["false_alarms"], run.contents["confirmed"], run.contents["masks"]) == (5, 1, 1)
     installed = wiring.model.fingerprint
     version = wiring.registry.get(run.fingerprint or "")
     assert (version.parent, version.run_id, version.snapshot) == (installed, run.id, run.snapshot)

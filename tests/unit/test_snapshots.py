@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from support.drawings import box_mask, png_of, two_strokes
 from support.screened_jobs import ScreenedJob, Shot, photo_bytes, screened_job
 from support.tiny_model import save_tiny_model
 
 from jobs.domain import Decision, NewReview, VerdictRef
 from jobs.domain.access import DEFAULT_PROJECT
+from jobs.domain.drawings import DrawingKind
+from jobs.reviews.drawing_png import read_drawing
+from ncl_model.data.checking import usable_sources
 from nclscreen.demo.photographs import load_photographs
 from nclscreen.services.retrain_request import RetrainRequest
 from nclscreen.services.snapshots import take_snapshot
@@ -94,3 +99,67 @@ def test_nothing_is_measured_on_nothing_is_left_out(
     base = index(tmp_path / "base", {"noise.jpg": photo_bytes(seed=1)})
     snapshot = take_snapshot(wiring, RetrainRequest(data=(str(base),)), DEFAULT_PROJECT, tmp_path / "run", lambda: None)
     assert (snapshot.contents["reviewed"], snapshot.contents["excluded"]) == (len(photos), [])
+
+
+def held_out(data: bytes) -> bool:
+    number = int.from_bytes(hashlib.sha256(f"held out {hashlib.sha256(data).hexdigest()}".encode()).digest()[:8], "big")
+    return number < 0.3 * 2**64
+
+
+def draw(wiring: Wiring, screened: ScreenedJob, ordinal: int, kind: DrawingKind) -> str:
+    """Confirm it with a drawing at half the photograph's size; the drawing's hash."""
+    labels = box_mask(160, 120) if kind is DrawingKind.MASK else two_strokes(160, 120)
+    drawing = read_drawing(kind, png_of(labels), (320, 240))
+    verdict = wiring.verdicts.at(VerdictRef(job_id=screened.job.id, ordinal=ordinal))
+    wiring.reviews.add(verdict, NewReview(decision=Decision.CONFIRMED, reviewer="ann", drawing=drawing))
+    return drawing.sha256
+
+
+def test_what_was_masked_is_learnt_from_and_judged_with_its_mask(
+    wiring: Wiring, screened: ScreenedJob, photos: dict[str, Image.Image], tmp_path: Path
+) -> None:
+    masks = {draw(wiring, screened, ordinal, DrawingKind.MASK) for ordinal in range(len(photos))}
+    base = index(tmp_path / "base", {"noise.jpg": photo_bytes(seed=1)})
+    snapshot = take_snapshot(wiring, RetrainRequest(data=(str(base),)), DEFAULT_PROJECT, tmp_path / "run", lambda: None)
+    kept = {hashlib.sha256(path.read_bytes()).hexdigest(): path.read_bytes() for path in screened.folder.iterdir()}
+    for_judging = {sha for sha, data in kept.items() if held_out(data)}
+    assert 0 < len(for_judging) < len(kept), "some of both"
+    assert snapshot.train is not None
+    assert snapshot.held_out is not None
+    (train, judged), problems = usable_sources([snapshot.train, snapshot.held_out], masks_needed=True)
+    assert problems == []
+    assert {sample.group for sample in train.samples} == set(kept) - for_judging
+    assert {sample.group for sample in judged.samples} == for_judging
+    (mask_file, *_) = (sample.mask for sample in train.samples)
+    assert mask_file is not None
+    with Image.open(mask_file) as mask:
+        assert mask.size == (320, 240)
+        assert (mask.getpixel((100, 80)), mask.getpixel((200, 80))) == (255, 0)
+    assert (snapshot.contents["masks"], snapshot.contents["remarks"]) == (len(photos), [])
+    assert {wiring.snapshot_archive.drawing(sha256)[:4] for sha256 in masks} == {b"\x89PNG"}
+
+
+def test_scribbles_are_kept_and_not_learnt_from(wiring: Wiring, screened: ScreenedJob, tmp_path: Path) -> None:
+    sha256 = {draw(wiring, screened, ordinal, DrawingKind.SCRIBBLES) for ordinal in range(3)}
+    base = index(tmp_path / "base", {"noise.jpg": photo_bytes(seed=1)})
+    snapshot = take_snapshot(wiring, RetrainRequest(data=(str(base),)), DEFAULT_PROJECT, tmp_path / "run", lambda: None)
+    assert (snapshot.contents["scribbles"], snapshot.contents["masks"]) == (3, 0)
+    assert snapshot.contents["remarks"] == ["3 drawn as scribbles: kept here, and not learnt from yet"]
+    drawn = [each["drawing"] for each in snapshot.contents["photographs"] if each["tampered"]]
+    assert drawn == [{"kind": "scribbles", "sha256": sha256.pop()}] * 3
+    assert snapshot.train is not None
+    assert snapshot.held_out is not None
+    (train, judged), _ = usable_sources([snapshot.train, snapshot.held_out])
+    assert not any(sample.tampered for sample in train.samples)
+    assert sum(sample.unmasked for sample in judged.samples) == 3
+
+
+def test_of_two_masks_the_last_one_is_learnt_from(wiring: Wiring, screened: ScreenedJob, tmp_path: Path) -> None:
+    draw(wiring, screened, 0, DrawingKind.MASK)
+    whole = read_drawing(DrawingKind.MASK, png_of(box_mask(320, 240) | 255), (320, 240))
+    verdict = wiring.verdicts.at(VerdictRef(job_id=screened.job.id, ordinal=0))
+    wiring.reviews.add(verdict, NewReview(decision=Decision.CONFIRMED, reviewer="bob", drawing=whole))
+    base = index(tmp_path / "base", {"noise.jpg": photo_bytes(seed=1)})
+    snapshot = take_snapshot(wiring, RetrainRequest(data=(str(base),)), DEFAULT_PROJECT, tmp_path / "run", lambda: None)
+    (mask,) = [each["drawing"] for each in snapshot.contents["photographs"] if each["drawing"]]
+    assert mask == {"kind": "mask", "sha256": whole.sha256}

@@ -1,4 +1,4 @@
-"""Where snapshots are kept for good: photographs by their hashes, and what was learnt from which."""
+"""Where snapshots are kept for good: photographs and drawings by their hashes, and what was learnt from which."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ class SnapshotArchive:
     def keep_contents(self, sha256: str, text: str) -> str:
         """Gives its URI. Raises StorageError."""
         return self._write(f"snapshots/{sha256}.json", text.encode(), "application/json")
+
+    def keep_drawing(self, sha256: str, png: bytes) -> str:
+        """Gives its URI. Raises StorageError."""
+        return self._write(f"snapshots/drawings/{sha256}.png", png, "image/png")
+
+    def drawing(self, sha256: str) -> bytes:
+        """Raises ObjectNotFound, StorageError."""
+        return self._storage.read(self._key(f"snapshots/drawings/{sha256}.png"))
 
     def photograph(self, sha256: str) -> bytes:
         """Raises ObjectNotFound, StorageError."""

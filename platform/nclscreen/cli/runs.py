@@ -120,6 +120,9 @@ def _lines(found: Run) -> list[tuple[str, str]]:
     if contents:
         reviewed = f"{contents['false_alarms']} false alarms, {contents['confirmed']} tampered with"
         told.append(("reviewed", f"{reviewed}; {contents['held_out']} kept for judging"))
+        if contents.get("masks") or contents.get("scribbles"):  # runs of older programs have neither
+            told.append(("drawn", f"{contents['masks']} masks, {contents['scribbles']} scribbles"))
+        told += [("remark", remark) for remark in contents.get("remarks", ())]
         told.append(("left out", f"{len(contents['excluded'])} reviewed photographs"))
     if found.fingerprint:
         told.append(("version", found.fingerprint))

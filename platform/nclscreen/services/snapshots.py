@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.domain.access import ProjectName
+from jobs.domain.drawings import DrawingKind
 from jobs.errors import InvalidSource, StorageError
 from jobs.retraining.labelled import Excluded, LabelledPhoto, choose
 from ncl_model.errors import ImageUnreadable
@@ -18,6 +19,7 @@ from ncl_model.imaging.decoding import image_format
 from ncl_model.writing import replacing
 from nclscreen.catalog.snapshot_archive import SnapshotArchive
 from nclscreen.services.retrain_request import RetrainRequest
+from nclscreen.services.snapshot_masks import keep_mask
 from nclscreen.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Snapshot:
     sha256: str
     #: counts, base sources with their hashes, photographs left out with their reasons; plain JSON types
     contents: dict[str, Any]
-    #: folder with an index.csv of reviewed false alarms to train on; None without any
+    #: folder with an index.csv of reviewed photographs to train on, the tampered ones with masks; None without any
     train: Path | None
     #: the same of photographs that are kept for judging
     held_out: Path | None
@@ -62,18 +64,25 @@ def take_snapshot(
         else:
             kept.append((photo, name))
     kept = _without_lookalikes(kept, folder / "images", _looks(request.evaluate, going_on), excluded, going_on)
-    # learnt from: what people called authentic; a confirmed one has no mask, and is for judging
-    train = [(photo, name) for photo, name in kept if not photo.held_out and not photo.tampered]
-    judged = [(photo, name) for photo, name in kept if photo.held_out or photo.tampered]
+    reviewed = []
+    for photo, name in kept:
+        going_on()
+        reviewed.append(_Reviewed(photo=photo, image=name, mask=keep_mask(wiring, photo, name, folder)))
+    train = [each for each in reviewed if each.is_learnt_from]
+    judged = [each for each in reviewed if not each.is_learnt_from]
     _write_index(folder / "reviewed", train, request.emphasis)
     _write_index(folder / "held_out", judged, 1)
+    scribbles = sum(photo.drawing is not None and photo.drawing.kind is DrawingKind.SCRIBBLES for photo, _ in kept)
     contents = {
         "reviewed": len(kept),
         "false_alarms": sum(not photo.tampered for photo, _ in kept),
         "confirmed": sum(photo.tampered for photo, _ in kept),
+        "masks": sum(each.mask is not None for each in reviewed),
+        "scribbles": scribbles,
         "trained_on": len(train),
         "held_out": len(judged),
-        "photographs": [{"sha256": photo.sha256, "tampered": photo.tampered} for photo, _ in kept],
+        "remarks": [f"{scribbles} drawn as scribbles: kept here, and not learnt from yet"] if scribbles else [],
+        "photographs": [_named(photo) for photo, _ in kept],
         "excluded": [asdict(each) for each in excluded],
         "base": {path: _hash_of_source(Path(path)) for path in request.data},
         "evaluated": {path: _hash_of_source(Path(path)) for path in request.evaluate},
@@ -85,6 +94,26 @@ def take_snapshot(
     with replacing(done) as partial:
         partial.write_text(text, encoding="utf-8")
     return _read(done)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Reviewed:
+    """A photograph of the snapshot, and its files by name."""
+
+    photo: LabelledPhoto
+    image: str
+    #: where it was tampered with; None for an authentic one, and where nobody drew that
+    mask: str | None
+
+    @property
+    def is_learnt_from(self) -> bool:
+        """A confirmed one without a mask is for judging alone, as is whatever is kept for that."""
+        return not self.photo.held_out and (not self.photo.tampered or self.mask is not None)
+
+
+def _named(photo: LabelledPhoto) -> dict[str, Any]:
+    drawing = None if photo.drawing is None else {"kind": photo.drawing.kind.value, "sha256": photo.drawing.sha256}
+    return {"sha256": photo.sha256, "tampered": photo.tampered, "drawing": drawing}
 
 
 def _read(done: Path) -> Snapshot:
@@ -157,16 +186,17 @@ def _look(data: bytes, going_on: Callable[[], None]) -> Fingerprint | None:
         return None
 
 
-def _write_index(folder: Path, photos: Sequence[tuple[LabelledPhoto, str]], times: int) -> None:
-    if not photos:
+def _write_index(folder: Path, reviewed: Sequence[_Reviewed], times: int) -> None:
+    if not reviewed:
         return
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "index.csv") as partial, partial.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["image", "mask", "group", "label"])
-        for photo, name in photos:
-            for _ in range(times):
-                writer.writerow([f"../images/{name}", "", photo.sha256, int(photo.tampered)])
+        for each in reviewed:
+            mask = "" if each.mask is None else f"../masks/{each.mask}"
+            row = [f"../images/{each.image}", mask, each.photo.sha256, int(each.photo.tampered)]
+            writer.writerows([row] * times)
 
 
 def _hashes(paths: Sequence[str], going_on: Callable[[], None]) -> frozenset[str]:
