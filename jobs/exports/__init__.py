@@ -2,6 +2,16 @@
 
 from jobs.exports.columns import COLUMNS, Column
 from jobs.exports.formats import ExportFormat, MaskFormat, encoded, encoded_masks
-from jobs.exports.masks import Masked, masked_verdicts
+from jobs.exports.masks import Masked, MaskOf, masked_verdicts
 
-__all__ = ["COLUMNS", "Column", "ExportFormat", "MaskFormat", "Masked", "encoded", "encoded_masks", "masked_verdicts"]
+__all__ = [
+    "COLUMNS",
+    "Column",
+    "ExportFormat",
+    "MaskFormat",
+    "MaskOf",
+    "Masked",
+    "encoded",
+    "encoded_masks",
+    "masked_verdicts",
+]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.exports.masks import Masked
+from jobs.exports.masks import Masked, MaskOf
 
 #: the one category there is
 CATEGORY = {"id": 1, "name": "tampered", "supercategory": "manipulation"}
@@ -22,8 +22,8 @@ _PIECE = 1 << 16
 def coco_file(masked: Iterable[Masked]) -> Iterator[bytes]:
     """One document, as it is read: an image for each verdict, and a region for each mask that is not empty.
 
-    `images` comes first in it, so regions wait in a file. `info` says how many images have no heatmap: no region is
-    known of them, which is not the same as none.
+    `images` comes first in it, so regions wait in a file. `info` says of how many images no mask is known: they have no
+    heatmap, and nobody drew one; which is not the same as no region.
     """
     without = 0
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as regions:
@@ -36,7 +36,10 @@ def coco_file(masked: Iterable[Masked]) -> Iterator[bytes]:
         yield b'],"annotations":['
         regions.seek(0)
         yield from iter(lambda: regions.read(_PIECE), b"")
-    info = {"description": "images that look tampered, as nclscreen saw them", "images_without_heatmap": without}
+    info = {
+        "description": "where images look tampered, as nclscreen saw or a reviewer drew it",
+        "images_without_heatmap": without,
+    }
     yield b'],"categories":[' + _json(CATEGORY) + b'],"info":' + _json(info) + b"}\n"
 
 
@@ -67,7 +70,8 @@ def _image(number: int, masked: Masked) -> dict[str, Any]:
         "case": verdict.case,
         "review": None if found.review is None else found.review.value,
         "model_fingerprint": verdict.fingerprint,
-        "heatmap": masked.mask is not None,
+        "heatmap": verdict.map_uri is not None if masked.mask_of is MaskOf.REVIEWER else masked.mask is not None,
+        "mask_of": None if masked.mask_of is None else masked.mask_of.value,
     }
 
 

@@ -17,7 +17,10 @@ from jobs.spreadsheet import safe_cell
 
 #: the list's name in the archive, and its columns
 LIST = "index.csv"
-COLUMNS = ("mask", "ref", "container", "key", "sha256", "score", "flagged", "case", "review", "model_fingerprint")
+COLUMNS = (
+    *("mask", "mask_of", "ref", "container", "key", "sha256"),
+    *("score", "flagged", "case", "review", "model_fingerprint"),
+)
 #: bytes of the list that are kept in memory; more go into a temporary file
 _IN_MEMORY = 4 << 20
 _PIECE = 1 << 16
@@ -26,8 +29,8 @@ _PIECE = 1 << 16
 def mask_archive(masked: Iterable[Masked]) -> Iterator[bytes]:
     """`masks/JOB/ORDINAL.png`, 1 bit, white where an image looks tampered, at the photograph's size; `index.csv` last.
 
-    A verdict without a heatmap has a line whose `mask` is empty. Names never contain image keys. TAR and not ZIP, as
-    nothing of a file needs to be remembered once it is written.
+    A verdict of which no mask is known, from a heatmap or from a reviewer, has a line whose `mask` is empty. Names
+    never contain image keys. TAR and not ZIP, as nothing of a file needs to be remembered once it is written.
     """
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as lines:
         lines.write(_line(COLUMNS))
@@ -77,4 +80,5 @@ def _row(name: str, masked: Masked) -> list[str]:
     place = (str(found.ref), verdict.container, verdict.key, verdict.sha256)
     about = (verdict.case, review, verdict.fingerprint)
     flagged = "true" if verdict.flagged else "false"
-    return [name, *map(safe_cell, place), repr(verdict.score), flagged, *map(safe_cell, about)]
+    mask_of = "" if masked.mask_of is None else masked.mask_of.value
+    return [name, mask_of, *map(safe_cell, place), repr(verdict.score), flagged, *map(safe_cell, about)]

@@ -25,7 +25,7 @@ from support.builders import FINGERPRINT, MODEL, entry, scored
 from jobs.domain import Decision, JobId, Verdict
 from jobs.domain.verdicts import failed_verdict
 from jobs.errors import ErrorCode, StorageUnavailable
-from jobs.exports import MaskFormat, encoded_masks, masked_verdicts
+from jobs.exports import Masked, MaskFormat, encoded_masks, masked_verdicts
 from jobs.exports.coco import run_lengths
 from jobs.exports.masks import ReadHeatmap, binary_mask
 from jobs.verdicts import FoundVerdict
@@ -85,6 +85,42 @@ def test_pycocotools_reads_the_mask_as_it_is(tmp_path: Path) -> None:
     assert region["area"] == coco_mask.area(coco.annToRLE(region)) == wanted.sum()
     assert 0.2 < wanted.mean() < 0.3
     assert coco.loadCats(coco.getCatIds())[0]["name"] == "tampered"
+
+
+def upper_half(each: FoundVerdict) -> NDArray[np.uint8] | None:
+    """What a reviewer drew on confirmed images, larger than the photograph."""
+    labels = np.zeros((96, 128), np.uint8)
+    labels[:48] = 255
+    return labels if each.review is Decision.CONFIRMED else None
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools' own
+def test_what_a_reviewer_drew_stands_instead_of_the_heatmap(tmp_path: Path) -> None:
+    rows = [found(0, review=Decision.CONFIRMED), found(1, review=Decision.REJECTED), found(2)]
+
+    def read(verdict: Verdict) -> NDArray[np.uint8] | None:
+        assert verdict.ordinal, "nobody needs the heatmap of what was drawn"
+        return corner(verdict) if verdict.ordinal == 1 else None
+
+    def masked() -> Iterator[Masked]:
+        return masked_verdicts(rows, read, 0.9, upper_half)
+
+    coco = opened(b"".join(encoded_masks(masked(), MaskFormat.COCO)), tmp_path)
+    images = coco.loadImgs(coco.getImgIds())
+    assert [(each["mask_of"], each["heatmap"]) for each in images] == [
+        ("reviewer", True),
+        ("model", True),
+        (None, False),
+    ]
+    region = coco.loadAnns(coco.getAnnIds(imgIds=[1], iscrowd=True))[0]
+    wanted = np.zeros((48, 64), np.bool_)
+    wanted[:24] = True
+    assert (coco.annToMask(region) == wanted).all()
+    archive = unpacked(b"".join(encoded_masks(masked(), MaskFormat.MASKS)))
+    lines = list(csv.DictReader(io.StringIO(archive["index.csv"].decode(), newline="")))
+    assert [line["mask_of"] for line in lines] == ["reviewer", "model", ""]
+    with Image.open(io.BytesIO(archive[lines[0]["mask"]])) as picture:
+        assert (np.asarray(picture) == wanted).all()
 
 
 @given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12)))

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.domain import Verdict
+from jobs.domain import Decision, Verdict
+from jobs.domain.drawings import DrawingKind
 from jobs.errors import JobsError, ObjectNotFound
 from jobs.exports import ExportFormat, MaskFormat, encoded, encoded_masks, masked_verdicts
+from jobs.reviews.drawing_png import read_labels
+from jobs.reviews.errors import DrawingNotFound
 from jobs.verdicts import FoundVerdict, VerdictFilter
 from ncl_model.writing import replacing
 from nclscreen.services.errors import InvalidRequest
@@ -53,7 +56,8 @@ class Export:
         """Piece by piece; what is not read to its end is no whole file. Masks: raises StorageError."""
         if isinstance(self.kind, ExportFormat):
             return encoded(self._counted(), self.kind)
-        return encoded_masks(masked_verdicts(self._counted(), self._heatmap, self.cutoff), self.kind)
+        masked = masked_verdicts(self._counted(), self._heatmap, self.cutoff, self._drawn)
+        return encoded_masks(masked, self.kind)
 
     def write_to(self, path: Path) -> None:
         """The file appears whole or not at all. Raises ExportUnwritable."""
@@ -69,6 +73,16 @@ class Export:
             return heatmap_reader(self.wiring.open_storage)(verdict)
         except (HeatmapMissing, ObjectNotFound):
             return None
+
+    def _drawn(self, found: FoundVerdict) -> NDArray[np.uint8] | None:
+        """The mask of the review that holds; scribbles say too little."""
+        if found.review is not Decision.CONFIRMED:
+            return None
+        try:
+            drawing = self.wiring.drawings.of(found.ref)
+        except DrawingNotFound:
+            return None
+        return read_labels(drawing.png) if drawing.kind is DrawingKind.MASK else None
 
     def _counted(self) -> Iterator[FoundVerdict]:
         for found in self.wiring.verdicts.stream(self.wanted):
