@@ -9,6 +9,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import func, select
 from support.builders import FINGERPRINT, Bench, entry, ready_job, scored
+from support.servers.postgres import PostgresServer
 
 from jobs.domain import Decision, JobId, NewReview, VerdictRef, WorkKind
 from jobs.domain.schedules import Misfire, NewSchedule, Schedule, ScheduleKind, TickState
@@ -18,8 +19,11 @@ from jobs.schedules.due import InvalidSchedule
 from jobs.schedules.errors import ScheduleNotFound
 from jobs.schedules.schedule_store import GRACE_S, ScheduleStore
 from jobs.schedules.ticker import Ticker
-from jobs.sql.database import reading
+from jobs.sql.database import create_database_engine, reading
+from jobs.sql.errors import DATABASE_AWAY
+from jobs.sql.migrations import prepare_database
 from jobs.sql.model_tables import ticks
+from jobs.testing import MovableClock
 from jobs.verdicts import VerdictStore
 
 MINUTE = 60.0
@@ -149,3 +153,38 @@ def test_the_ticker_looks_now_and_then(store: ScheduleStore, bench: Bench) -> No
     assert not ticker.step(threading.Event()), "it has just looked"
     seconds = 6.0
     assert ticker.step(threading.Event())
+
+
+@pytest.mark.postgres
+def test_a_database_that_is_away_for_ten_ticks_makes_none_twice_and_loses_none(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    """Two processes' worth of stores look every minute; for ten of thirty minutes nobody answers them."""
+    clock = MovableClock()
+    engines = [create_database_engine(postgres_url) for _ in range(2)]
+    prepare_database(engines[0])
+    stores = [ScheduleStore(engine, clock) for engine in engines]
+    made = stores[0].add(new())
+    begun, refused = 0, 0
+    for minute in range(30):
+        if minute == 10:
+            postgres_server.stop(crash=True)
+        if minute == 20:
+            postgres_server.start()
+        clock.advance(MINUTE)
+        for store in stores:
+            try:
+                begun += store.make_ticks()
+            except DATABASE_AWAY:
+                refused += 1
+    assert refused == 20
+    found = stores[1].ticks(made.id, 1000)
+    due = [tick.due_at for tick in found]
+    assert len(due) == len(set(due)) == 30
+    assert sorted(due) == [min(due) + MINUTE * i for i in range(30)]
+    assert begun == len(WorkLeases(engines[0], clock).claim(WorkKind.TICK, 100, 60)) == 20, (
+        "what is due now makes up for what was missed"
+    )
+    assert states(stores[0], made).count(TickState.MISSED) == 10
+    for engine in engines:
+        engine.dispose()
