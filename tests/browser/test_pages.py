@@ -30,7 +30,7 @@ EVIL = ("a\"'><img src=x onerror=alert(1)>.jpg", "b<script>alert(2)<_script>.jpg
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     root = tmp_path_factory.mktemp("pages")
-    shots = [Shot(key=name, score=0.99, data=photo_bytes(240, 160, seed=3)) for name in EVIL]
+    shots = [Shot(key=name, score=0.99, data=photo_bytes(240, 160, seed=3), case=name) for name in EVIL]
     shots += [Shot(key=f"{i:03d}.jpg", score=0.9 - i / 100, data=photo_bytes(240, 160, seed=i)) for i in range(IMAGES)]
     shots.append(Shot(key="broken.jpg", code=ErrorCode.CORRUPT))
     with site_with(root, shots) as found:
@@ -76,7 +76,7 @@ ALL = (
 def address(site: Site, path: str) -> str:
     return (
         site.page(path)
-        if path == "" or path.startswith(("/gallery", "/decide", "/review", "/images/0"))
+        if path == "" or path.startswith(("/gallery", "/cases", "/decide", "/review", "/images/0"))
         else f"{site.url}{path}"
     )
 

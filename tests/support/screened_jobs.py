@@ -41,6 +41,7 @@ class Shot:
     keep_heatmap: bool = True
     #: a document by `support.made_evidence`
     evidence: dict[str, Any] | None = None
+    case: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,7 @@ def screened_job(root: Path, shots: Sequence[Shot], *, source: str | None = None
                     sha256=sha256(shot.data).hexdigest(),
                     size=len(shot.data),
                     fingerprint=MODEL.fingerprint,
+                    case=shot.case,
                 )
             )
         queue.finish(lease, results)
@@ -129,7 +131,7 @@ def _size_of(data: bytes) -> tuple[int, int]:
 
 
 def ref(container: str, shot: Shot) -> ImageRef:
-    return ImageRef(container=container, key=ImageKey(shot.key), size=len(shot.data))
+    return ImageRef(container=container, key=ImageKey(shot.key), size=len(shot.data), case=shot.case)
 
 
 def _prepared(store: JobStore, source: str, entries: Sequence[ImageRef]) -> JobId:
