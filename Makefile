@@ -21,14 +21,13 @@ endif
 demo-loop: $(VENV)/demo.stamp ## Review, retrain, judge, promote and roll back once, on the demo's photographs
 	$(BIN)/nclscreen demo-loop
 
-# whole systems, which want the machine for themselves
-SYSTEMS := tests/browser tests/cluster tests/flow
-test: $(VENV)/dev.stamp ## Run the tests (TESTS=path: only those)
+# one process has the tests that start Ray, which mostly wait, and the others have all else
+PROCESSES ?= 3
+test: $(VENV)/dev.stamp ## Run the tests (TESTS=path: only those; PROCESSES=n at once)
 ifdef TESTS
 	$(BIN)/pytest $(TESTS)
 else
-	$(BIN)/pytest --durations 20 --numprocesses auto --maxprocesses 4 --dist loadfile $(addprefix --ignore ,$(SYSTEMS))
-	$(BIN)/pytest --durations 20 $(SYSTEMS)
+	$(BIN)/pytest --durations 20 --numprocesses $(PROCESSES) --dist loadgroup
 endif
 
 check: $(VENV)/dev.stamp ## Check style, types and the direction of imports

@@ -118,7 +118,7 @@ def test_the_verdict_is_that_of_a_job_and_everything_but_scoring_survives_the_cl
         server.send_signal(signal.SIGINT)
         ending = time.monotonic()
         server.communicate(timeout=30)
-        assert time.monotonic() - ending < 3
+        assert time.monotonic() - ending < 10  # the stream would go on for ever
         watching.join(10)
         assert not watching.is_alive()
 
