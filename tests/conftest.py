@@ -24,8 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What goes together into one process, where tests run side by side (`--dist loadgroup`).
 
-    Tests that start Ray follow each other: two Rays that start at once may ask each other's ports. All others go file by
-    file, as files share their servers.
+    Tests that start Ray follow each other: two Rays that start at once may ask each other's ports. All others go file
+    by file, as files share their servers.
     """
     here = Path(__file__).parent
     for item in items:
