@@ -21,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(tryfirst=True)  # before groups become parts of names
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What goes together into one process, where tests run side by side (`--dist loadgroup`).
 

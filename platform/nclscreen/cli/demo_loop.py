@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -70,7 +71,10 @@ def demo_loop(
     tampered = {image.key for image in archive.images if image.mask is not None}
     _tell_reviews(_review(wiring, job, lambda found: found.verdict.key in tampered))
     _say(3, "retraining the champion with what was said")
-    request = RetrainRequest(data=(str(lessons),), evaluate=(str(judges),), minutes=minutes, name="demo-loop")
+    recipe = str(_recipe(wiring, out / "recipe.json"))
+    request = RetrainRequest(
+        data=(str(lessons),), evaluate=(str(judges),), recipe=recipe, minutes=minutes, name="demo-loop"
+    )
     run = _worked_off(wiring, retrain(wiring, request))
     _say(4, "the gate")
     print_run(run)
@@ -88,6 +92,15 @@ def demo_loop(
     move = roll_back(wiring, actor=_REVIEWER, reason="the demo is over")
     champion = "" if move.fingerprint is None else move.fingerprint[:12]
     output.out.print(f"champion is {champion} as before; every job keeps the verdicts of its own model")
+
+
+def _recipe(wiring: Wiring, path: Path) -> Path:
+    """The champion's, without the edits that are made of region maps, which these photographs do not have."""
+    from ncl_model.training.recipe import with_current_names
+
+    known = with_current_names(dict(wiring.current_model.checkpoint.provenance["recipe"]))
+    path.write_text(json.dumps(known | {"synthetic": 0, "people": 0, "batch_size": 4, "val_fraction": 0.3}))
+    return path
 
 
 def _say(step: int, what: str) -> None:
