@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from jobs.domain import VerdictRef
+from jobs.domain import Review, VerdictRef
 from jobs.domain.drawings import Drawing, DrawingKind, DrawingName
+from jobs.reviews.drawn import last_drawn
 from jobs.reviews.errors import DrawingNotFound
-from jobs.reviews.review_rows import drawing_name
+from jobs.reviews.review_rows import review_from_row
 from jobs.sql.database import reading
 from jobs.sql.review_tables import drawings
 from jobs.sql.tables import reviews
@@ -23,20 +24,22 @@ class DrawingStore:
         self._engine = engine
 
     def of(self, ref: VerdictRef, sha256: str | None = None) -> Drawing:
-        """That of the review that holds, or the one of this hash that some review of the verdict names.
+        """The one that holds (`last_drawn`), or the one of this hash that some review of the verdict names.
 
         Raises DrawingNotFound.
         """
-        said = select(reviews.c.drawing_kind, reviews.c.drawing)
-        said = said.where(reviews.c.job_id == ref.job_id, reviews.c.ordinal == ref.ordinal)
+        said = self._said(ref)
+        review = last_drawn(said)
         if sha256 is not None:
-            said = said.where(reviews.c.drawing == sha256)
-        with reading(self._engine) as connection:
-            row = connection.execute(said.order_by(reviews.c.number.desc()).limit(1)).one_or_none()
-        name = None if row is None else drawing_name(row.drawing_kind, row.drawing)
-        if name is None:
+            named = (each for each in said if each.drawing is not None and each.drawing.sha256 == sha256)
+            review = next(named, None)
+        if review is None or review.drawing is None:
             raise DrawingNotFound(str(ref))
-        return self.get(name)
+        return self.get(review.drawing)
+
+    def holding(self, ref: VerdictRef) -> Review | None:
+        """The review whose drawing holds."""
+        return last_drawn(self._said(ref))
 
     def get(self, name: DrawingName) -> Drawing:
         """Whatever became of the job it was drawn in. Raises DrawingNotFound."""
@@ -46,6 +49,11 @@ class DrawingStore:
         if row is None:
             raise DrawingNotFound(name.sha256)
         return _drawing(row)
+
+    def _said(self, ref: VerdictRef) -> list[Review]:
+        wanted = select(reviews).where(reviews.c.job_id == ref.job_id, reviews.c.ordinal == ref.ordinal)
+        with reading(self._engine) as connection:
+            return [review_from_row(row) for row in connection.execute(wanted.order_by(reviews.c.number))]
 
 
 def keep_drawing(connection: Connection, drawing: Drawing) -> None:

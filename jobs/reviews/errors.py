@@ -21,7 +21,7 @@ class DrawingNotFound(JobsError):
 
     def __init__(self, ref: str) -> None:
         self.ref = ref
-        super().__init__(f"the review of {ref} that holds has no drawing")
+        super().__init__(f"{ref} has no drawing that holds")
 
 
 class InvalidDrawing(JobsError):

@@ -46,10 +46,9 @@ def review_from_row(row: Row[Any]) -> Review:
         fingerprint=row.model_fingerprint,
         bulk=row.bulk,
         blind=bool(row.blind),
-        drawing=drawing_name(row.drawing_kind, row.drawing),
+        drawing=_drawing(row.drawing_kind, row.drawing),
     )
 
 
-def drawing_name(kind: str | None, sha256: str | None) -> DrawingName | None:
-    """What the two columns of a review say."""
+def _drawing(kind: str | None, sha256: str | None) -> DrawingName | None:
     return None if kind is None or sha256 is None else DrawingName(kind=DrawingKind(kind), sha256=sha256)

@@ -259,3 +259,29 @@ def test_everybody_can_use_its_tools(browser: Browser, site: Site, scheme: str) 
         found = Axe().run(page)
         assert [each["id"] for each in found.response["violations"]] == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        page.goto(site.page("/images/0"))
+        expect(page.get_by_role("img", name="a mask by ann")).to_be_visible()
+        assert [each["id"] for each in Axe().run(page).response["violations"]] == []
+        page.get_by_role("link", name="Draw on it").click()
+        page.wait_for_url("**/review?at=0")
+
+
+@pytest.mark.parametrize("size", [(5000, 3333), (3333, 5000), (2049, 7), (1, 9000), (2048, 1365), (1001, 667), (3, 2)])
+def test_the_server_takes_the_size_of_every_sketch(browser: Browser, site: Site, size: tuple[int, int]) -> None:
+    with watching(browser, site.page(QUEUE)) as page:
+        width, height = page.evaluate("size => { const of = new Sketch(...size); return [of.width, of.height] }", size)
+    assert max(width, height) == min(2048, max(size))
+    kept = read_drawing(DrawingKind.MASK, png_of(np.full((height, width), 255, np.uint8)), size)
+    assert (kept.width, kept.height) == (width, height)
+
+
+def test_a_drawing_that_is_larger_than_a_farewell_may_be_arrives(browser: Browser, site: Site) -> None:
+    """What a browser goes on sending when its page is left has 64 KiB at most."""
+    noise = "place => [0, 128, 255][Math.floor((Math.abs(Math.sin(place) * 1e4) % 1) * 3)]"
+    with watching(browser, site.page(QUEUE)) as page:
+        page.keyboard.press("b")
+        page.keyboard.press("m")
+        drawn = page.evaluate(f"() => {{ current.sketch.fill({noise}); return [...current.sketch.labels] }}")
+        labels = sent(page, site)
+    assert labels.ravel().tolist() == drawn
+    assert len(site.wiring.drawings.of(ref(site)).png) > 48_000

@@ -66,7 +66,7 @@ def test_a_review_names_its_drawing(bench: Bench, reviews: ReviewStore, store: D
     assert store.of(found.ref) == MASK
     assert store.get(MASK.name) == MASK
     assert [each.drawing for each in reviews.of(found.ref)] == [MASK.name]
-    with pytest.raises(DrawingNotFound, match="has no drawing"):
+    with pytest.raises(DrawingNotFound, match="has no drawing that holds"):
         store.of(VerdictRef(job_id=job, ordinal=1))
 
 
@@ -97,6 +97,27 @@ def test_what_is_taken_back_brings_the_drawing_before_it_back(
     assert reviews.undo(found, "bob").drawing is None
     with pytest.raises(DrawingNotFound):
         store.of(found.ref)
+
+
+def test_who_agrees_later_need_not_draw_it_again(
+    bench: Bench, reviews: ReviewStore, store: DrawingStore, job: JobId
+) -> None:
+    found = image(bench, job)
+    reviews.add(found, drawn(MASK))
+    reviews.add(found, NewReview(decision=Decision.CONFIRMED, reviewer="bob", blind=True))
+    assert store.of(found.ref) == MASK
+    reviews.add(found, NewReview(decision=Decision.REJECTED, reviewer="eve"))
+    assert store.holding(found.ref) is None
+    settled = reviews.add(found, NewReview(decision=Decision.CONFIRMED, reviewer="carl"))
+    assert settled.drawing is None, "he drew nothing"
+    holding = store.holding(found.ref)
+    assert holding is not None
+    assert (holding.reviewer, holding.drawing) == ("ann", MASK.name)
+    reviews.undo(found, "carl")
+    reviews.undo(found, "eve")
+    reviews.undo(found, "bob")
+    reviews.undo(found, "ann")
+    assert store.holding(found.ref) is None
 
 
 def test_the_same_is_kept_once(bench: Bench, reviews: ReviewStore, store: DrawingStore, job: JobId) -> None:

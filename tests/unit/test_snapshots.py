@@ -119,6 +119,9 @@ def test_what_was_masked_is_learnt_from_and_judged_with_its_mask(
     wiring: Wiring, screened: ScreenedJob, photos: dict[str, Image.Image], tmp_path: Path
 ) -> None:
     masks = {draw(wiring, screened, ordinal, DrawingKind.MASK) for ordinal in range(len(photos))}
+    for ordinal in range(0, len(photos), 2):  # somebody agrees
+        verdict = wiring.verdicts.at(VerdictRef(job_id=screened.job.id, ordinal=ordinal))
+        wiring.reviews.add(verdict, NewReview(decision=Decision.CONFIRMED, reviewer="bob"))
     base = index(tmp_path / "base", {"noise.jpg": photo_bytes(seed=1)})
     snapshot = take_snapshot(wiring, RetrainRequest(data=(str(base),)), DEFAULT_PROJECT, tmp_path / "run", lambda: None)
     kept = {hashlib.sha256(path.read_bytes()).hexdigest(): path.read_bytes() for path in screened.folder.iterdir()}

@@ -19,7 +19,7 @@ class DrawingWanted(Strict):
     """Which drawing of an image, and how."""
 
     sha256: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="as a review of the image names it; none: of the one that holds"
+        None, pattern=r"^[0-9a-f]{64}$", description="as a review of the image names it; none: the one that holds"
     )
     coloured: bool = Field(False, description="to be laid over the photograph: RGBA, unknown pixels are clear")
 
@@ -33,7 +33,7 @@ def get_drawing(
 ) -> Response:
     """The PNG, 8-bit grey: 255 tampered; in a mask 0 authentic, in scribbles 128 authentic and 0 unknown.
 
-    Asked for by its hash it may be kept for good; that of the review that holds may be another one tomorrow.
+    Asked for by its hash it may be kept for good; the one that holds may be another one tomorrow.
     """
     drawing = wiring.drawings.of(found.ref, wanted.sha256)
     headers = {

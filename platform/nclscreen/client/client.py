@@ -128,7 +128,7 @@ class Client:
         return review_of(self._post(f"{_place(ref)}/reviews", said | drawn))
 
     def drawing(self, ref: str) -> bytes:
-        """What was drawn with the review that holds, as PNG. Raises ApiError (404: nothing)."""
+        """The drawing of an image that holds, as PNG. Raises ApiError (404: there is none)."""
         with self._answer("GET", f"{_place(ref)}/drawing") as answer:
             return bytes(answer.read())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jobs.domain import Review
 from jobs.domain.drawings import DrawingKind
+from jobs.reviews.drawn import last_drawn
 from jobs.reviews.second_look import standing
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
@@ -46,20 +47,24 @@ class ShownVerdict:
         return f"/v1/jobs/{self.found.job_id}/verdicts/{self.found.verdict.ordinal}"
 
     @property
+    def drawn(self) -> Review | None:
+        """The review whose drawing holds, among those that are shown."""
+        return last_drawn(self.reviews)
+
+    @property
     def drawing(self) -> str | None:
-        """The address of what was drawn with the review that holds, to be laid over the photograph."""
-        if self.holds is None or self.holds.drawing is None:
+        """The address of that drawing, to be laid over the photograph."""
+        if self.drawn is None or self.drawn.drawing is None:
             return None
-        return f"{self.pictures}/drawing?sha256={self.holds.drawing.sha256}&coloured=true"
+        return f"{self.pictures}/drawing?sha256={self.drawn.drawing.sha256}&coloured=true"
 
     @property
     def drawing_words(self) -> str:
-        """What it is, and who drew it: the first who gave it, since others may have gone back to it."""
-        drawing = None if self.holds is None else self.holds.drawing
-        if drawing is None:
+        """What it is, and who drew it."""
+        if self.drawn is None or self.drawn.drawing is None:
             return ""
-        by = next(review.reviewer for review in self.reviews if review.drawing == drawing)
-        return f"{'a mask' if drawing.kind is DrawingKind.MASK else 'scribbles'} by {by}"
+        what = "a mask" if self.drawn.drawing.kind is DrawingKind.MASK else "scribbles"
+        return f"{what} by {self.drawn.reviewer}"
 
     @property
     def holds(self) -> Review | None:

@@ -75,7 +75,7 @@ class Export:
             return None
 
     def _drawn(self, found: FoundVerdict) -> NDArray[np.uint8] | None:
-        """The mask of the review that holds; scribbles say too little."""
+        """The mask that holds; scribbles say too little."""
         if found.review is not Decision.CONFIRMED:
             return None
         try:

@@ -6,10 +6,11 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.domain import Decision, Review
 from jobs.domain.access import ProjectName
 from jobs.domain.drawings import DrawingKind
 from jobs.errors import InvalidSource, StorageError
@@ -53,7 +54,8 @@ def take_snapshot(
     if done.exists():
         return _read(done)
     evaluated = _hashes(request.evaluate, going_on)
-    chosen, excluded = choose(wiring.reviews.standing(project), evaluated, wiring.reviews.disputed(project))
+    reviews = (_with_drawing(wiring, review) for review in wiring.reviews.standing(project))
+    chosen, excluded = choose(reviews, evaluated, wiring.reviews.disputed(project))
     kept: list[tuple[LabelledPhoto, str]] = []
     archive = wiring.snapshot_archive
     for photo in chosen:
@@ -94,6 +96,14 @@ def take_snapshot(
     with replacing(done) as partial:
         partial.write_text(text, encoding="utf-8")
     return _read(done)
+
+
+def _with_drawing(wiring: Wiring, review: Review) -> Review:
+    """The same with the drawing that holds, where somebody has agreed with it later."""
+    if review.decision is not Decision.CONFIRMED or review.drawing is not None:
+        return review
+    drawn = wiring.drawings.holding(review.ref)
+    return review if drawn is None else replace(review, drawing=drawn.drawing, created_at=drawn.created_at)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
