@@ -21,13 +21,18 @@ endif
 demo-loop: $(VENV)/demo.stamp ## Review, retrain, judge, promote and roll back once, on the demo's photographs
 	$(BIN)/nclscreen demo-loop
 
-# one process has the tests that start Ray, which mostly wait, and the others have all else
-PROCESSES ?= 3
-test: $(VENV)/dev.stamp ## Run the tests (TESTS=path: only those; PROCESSES=n at once)
+# they wait more than they compute: one after the other, as two Rays that start at once may ask each other's ports, beside
+# all other tests
+RAY := tests/cluster tests/flow
+test: $(VENV)/dev.stamp ## Run the tests (TESTS=path: only those)
 ifdef TESTS
 	$(BIN)/pytest $(TESTS)
 else
-	$(BIN)/pytest --durations 20 --numprocesses $(PROCESSES) --dist loadgroup
+	@mkdir -p .cache; \
+	OMP_NUM_THREADS=1 $(BIN)/pytest --durations 20 $(RAY) > .cache/tests-with-ray.txt 2>&1 & with_ray=$$!; \
+	trap 'kill $$with_ray' INT TERM; \
+	$(BIN)/pytest --durations 20 --numprocesses auto --maxprocesses 4 --dist loadfile $(addprefix --ignore ,$(RAY)); \
+	others=$$?; wait $$with_ray; ray=$$?; cat .cache/tests-with-ray.txt; exit $$((others || ray))
 endif
 
 check: $(VENV)/dev.stamp ## Check style, types and the direction of imports

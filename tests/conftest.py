@@ -21,20 +21,6 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-@pytest.hookimpl(tryfirst=True)  # before groups become parts of names
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What goes together into one process, where tests run side by side (`--dist loadgroup`).
-
-    Tests that start Ray follow each other: two Rays that start at once may ask each other's ports. All others go file
-    by file, as files share their servers.
-    """
-    here = Path(__file__).parent
-    for item in items:
-        file = item.path.relative_to(here)
-        group = "ray" if file.parts[0] in ("cluster", "flow") else file.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 def _unavailable(error: ServerFailed) -> NoReturn:
     """In CI a server that does not start is a failure; elsewhere its tests are left out, with the reason."""
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
