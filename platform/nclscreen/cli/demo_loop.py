@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jobs.background import in_background
-from jobs.domain import Decision, Job, NewReview, RetryImages
+from jobs.domain import Decision, ImageKey, Job, RetryImages
+from jobs.domain.drawings import DrawingKind
 from jobs.domain.retraining import Run, RunState
 from jobs.leased_work.keeper import keeping
 from jobs.leased_work.task import WorkTask
-from jobs.verdicts import FoundVerdict
 from nclscreen.cli import output
 from nclscreen.cli.run_view import run_job
 from nclscreen.cli.runs import print_run
 from nclscreen.interrupts import heed_termination
 from nclscreen.services.changing import changes
+from nclscreen.services.drawings import NewDrawing
 from nclscreen.services.models import roll_back
 from nclscreen.services.rescreening import RescreenRequest, rescreen
 from nclscreen.services.retrain_request import RetrainRequest
 from nclscreen.services.retraining import Retraining
+from nclscreen.services.reviewing import ReviewRequest, review
 from nclscreen.services.scheduling import retrain
 from nclscreen.services.submission import submit
 from nclscreen.services.submission_request import SubmissionRequest
@@ -68,8 +70,8 @@ def demo_loop(
     _say(1, f"screening {archive.folder}")
     job = run_job(wiring, submit(wiring, SubmissionRequest(source=str(archive.folder))).job_id)
     _say(2, "reviewing, by a stand-in that knows the truth")
-    tampered = {image.key for image in archive.images if image.mask is not None}
-    _tell_reviews(_review(wiring, job, lambda found: found.verdict.key in tampered))
+    masks = {image.key: image.mask for image in archive.images if image.mask is not None}
+    _tell_reviews(_review(wiring, job, masks))
     _say(3, "retraining the champion with what was said")
     recipe = str(_recipe(wiring, out / "recipe.json"))
     request = RetrainRequest(
@@ -107,21 +109,23 @@ def _say(step: int, what: str) -> None:
     output.err.print(f"{step}. {what}", soft_wrap=True, markup=False)
 
 
-def _review(wiring: Wiring, job: Job, is_tampered: Callable[[FoundVerdict], bool]) -> list[Decision]:
-    """Decide on the highest scores, flagged or not."""
+def _review(wiring: Wiring, job: Job, masks: Mapping[ImageKey, Path]) -> list[Decision]:
+    """Decide on the highest scores, flagged or not, and draw where those of `masks` were tampered with."""
     scored = (found for found in wiring.verdicts.of_job(job.id) if found.verdict.score is not None)
     highest = sorted(scored, key=lambda found: found.verdict.score or 0, reverse=True)[:_REVIEWED]
     decisions = []
     for found in highest:
-        decision = Decision.CONFIRMED if is_tampered(found) else Decision.REJECTED
-        wiring.reviews.add(found, NewReview(decision=decision, reviewer=_REVIEWER, note="the demo knows"))
-        decisions.append(decision)
+        mask = masks.get(found.verdict.key)
+        drawing = None if mask is None else NewDrawing(kind=DrawingKind.MASK, png=mask.read_bytes())
+        decision = Decision.REJECTED if drawing is None else Decision.CONFIRMED
+        request = ReviewRequest(decision=decision, reviewer=_REVIEWER, note="the demo knows", drawing=drawing)
+        decisions.append(review(wiring, found, request).decision or decision)
     return decisions
 
 
 def _tell_reviews(decisions: list[Decision]) -> None:
     confirmed, rejected = (decisions.count(each) for each in (Decision.CONFIRMED, Decision.REJECTED))
-    output.out.print(f"{confirmed} confirmed, {rejected} rejected")
+    output.out.print(f"{confirmed} confirmed, each with a mask, {rejected} rejected")
 
 
 def _worked_off(wiring: Wiring, run: Run) -> Run:
