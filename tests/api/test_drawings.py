@@ -120,3 +120,30 @@ def test_exports_have_the_reviewers_mask(screened: ScreenedJob, client: TestClie
     client.post(f"{place(screened)}/reviews", json={"decision": "rejected"})
     again = client.get("/v1/verdicts/export", params={"job": screened.job.id, "format": "coco"}).json()
     assert again["images"][0]["mask_of"] == "model"
+
+
+def test_who_decides_blindly_is_shown_no_drawing(screened: ScreenedJob, client: TestClient, wiring: Wiring) -> None:
+    wiring.second_looks.set_share(screened.job.id, 1.0)
+    body = said(png_of(box_mask(96, 64))) | {"reviewer": "ann"}
+    client.post(f"{place(screened)}/reviews", json=body)
+    page = client.get(f"/jobs/{screened.job.id}/review", params={"at": 0, "flagged": True}).text
+    assert "a mask by ann" in page
+    blind = client.get(f"/jobs/{screened.job.id}/review", params={"second_look": "wanted"}).text
+    assert "a.jpg" in blind
+    for word in ("/drawing?", "a mask by", "with a mask"):
+        assert word not in blind, word
+    looked = {"decision": "confirmed", "blind": True, "reviewer": "bob"}
+    assert client.post(f"{place(screened)}/reviews", json=looked).json()["drawing"] is None
+    assert client.get(f"{place(screened)}/drawing").status_code == 200, "he agreed: it still holds"
+
+
+def test_who_may_look_alone_has_no_brush(screened: ScreenedJob, client: TestClient, wiring: Wiring) -> None:
+    client.post(f"{place(screened)}/reviews", json=said(png_of(box_mask(96, 64))))
+    page = f"/jobs/{screened.job.id}/review"
+    assert 'id="brush-tools"' in client.get(page).text
+    _, key = wiring.keys.create(ProjectName("default"), "reader", [Scope.READ])
+    header = {"Authorization": f"Bearer {key.text}"}
+    text = client.get(page, params={"at": 0}, headers=header).text
+    assert "a mask by" in text
+    assert 'id="brush' not in text
+    assert client.post(f"{place(screened)}/reviews", json={"decision": "unsure"}, headers=header).status_code == 403

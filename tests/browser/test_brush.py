@@ -285,3 +285,16 @@ def test_a_drawing_that_is_larger_than_a_farewell_may_be_arrives(browser: Browse
         labels = sent(page, site)
     assert labels.ravel().tolist() == drawn
     assert len(site.wiring.drawings.of(ref(site)).png) > 48_000
+
+
+def test_a_drawing_that_cannot_be_packed_holds_up_nothing_else(browser: Browser, site: Site) -> None:
+    with watching(browser, site.page(QUEUE)) as page:
+        page.evaluate("() => { window.CompressionStream = class { constructor() { throw new Error() } } }")
+        page.keyboard.press("b")
+        stroke(page, (100, 100), (500, 100))
+        page.keyboard.press("c")
+        expect(page.get_by_role("alert")).to_contain_text("nothing was written")
+        assert page.locator("#panel h2 .name").inner_text() == "0.jpg"
+        page.keyboard.press("r")
+        page.evaluate("writing")
+    assert [each.decision for each in site.wiring.reviews.of(ref(site))] == [Decision.REJECTED]

@@ -168,7 +168,13 @@ if (queue.dataset.desk) {
 // one after the other, so that each knows what was written before it
 function write(item, makeForm) {
   writing = writing.then(async () => {
-    const { action, body } = (await makeForm()) ?? {};
+    let form;
+    try {
+      form = await makeForm();
+    } catch {
+      return failed(item, "The drawing could not be packed: nothing was written");
+    }
+    const { action, body } = form ?? {};
     if (!action) return announce("There is nothing to take back");
     let answer;
     const keepalive = String(body).length < LONGEST_KEPT_ALIVE;
