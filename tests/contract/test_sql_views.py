@@ -9,11 +9,16 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from support.builders import FINGERPRINT, Bench, entry, ready_job, scored, unreadable
+from support.drawings import box_mask, png_of
 
 from jobs.domain import Decision, JobId, NewReview, VerdictRef
+from jobs.domain.drawings import DrawingKind
 from jobs.reviews import ReviewStore
+from jobs.reviews.drawing_png import read_drawing
 from jobs.sql.database import reading, writing
 from jobs.verdicts import VerdictStore
+
+MASK = read_drawing(DrawingKind.MASK, png_of(box_mask(64, 48)), (640, 480))
 
 
 @pytest.fixture
@@ -25,6 +30,7 @@ def job(bench: Bench) -> JobId:
     found = VerdictStore(bench.engine).at(VerdictRef(job_id=job_id, ordinal=0))
     store = ReviewStore(bench.engine)
     store.add(found, NewReview(decision=Decision.UNSURE, reviewer="ann"))
+    store.add(found, NewReview(decision=Decision.CONFIRMED, reviewer="bob", drawing=MASK))
     store.add(found, NewReview(decision=Decision.REJECTED, reviewer="bob", note="a scan"))
     return job_id
 
@@ -47,8 +53,11 @@ def test_the_views_say_what_is_there(bench: Bench, job: JobId) -> None:
     reviews = rows(bench, "SELECT decision, reviewer, holds FROM v_reviews ORDER BY number")
     assert [(each.decision, each.reviewer, bool(each.holds)) for each in reviews] == [
         ("unsure", "ann", False),
+        ("confirmed", "bob", False),
         ("rejected", "bob", True),
     ]
+    drawn = rows(bench, "SELECT drawing_kind, drawing FROM v_reviews WHERE drawing IS NOT NULL")
+    assert [(each.drawing_kind, each.drawing) for each in drawn] == [("mask", MASK.sha256)]
 
 
 def test_moments_are_moments(bench: Bench, job: JobId) -> None:
