@@ -79,7 +79,7 @@ def demo_loop(
     request = RetrainRequest(
         data=(str(lessons),),
         evaluate=(str(judges),),
-        recipe=str(_recipe(wiring, out / "recipe.json")),
+        recipe=str(_recipe(out / "recipe.json")),
         minutes=minutes,
         rules=str(_rules(out / "gate.yaml")),
         name="demo-loop",
@@ -103,13 +103,14 @@ def demo_loop(
     output.out.print(f"champion is {champion} as before; every job keeps the verdicts of its own model")
 
 
-def _recipe(wiring: Wiring, path: Path) -> Path:
-    """The champion's, without the edits that are made of region maps, which these photographs do not have."""
-    from ncl_model.training.recipe import with_current_names
+def _recipe(path: Path) -> Path:
+    """That of small models, without the edits that are made of region maps, which these photographs do not have."""
+    from ncl_model.training.recipe import RECIPES
+    from ncl_model.training.recipe_text import read_mapping
 
-    known = with_current_names(dict(wiring.current_model.checkpoint.provenance["recipe"]))
+    known = read_mapping(RECIPES / "small.yaml")
     less = {"synthetic": 0, "people": 0, "batch_size": 4, "val_fraction": 0.3, "warmup_steps": 4, "precision": "auto"}
-    path.write_text(json.dumps(known | less), encoding="utf-8")
+    path.write_text(json.dumps({**known, **less}), encoding="utf-8")
     return path
 
 
