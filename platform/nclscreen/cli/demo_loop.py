@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jobs.background import in_background
 from jobs.domain import Decision, ImageKey, Job, RetryImages
 from jobs.domain.drawings import DrawingKind
 from jobs.domain.retraining import Run, RunState
-from jobs.leased_work.keeper import keeping
-from jobs.leased_work.task import WorkTask
+from jobs.domain.states import FINAL
 from nclscreen.cli import output
-from nclscreen.cli.run_view import run_job
+from nclscreen.cli.run_view import RunView
 from nclscreen.cli.runs import print_run
 from nclscreen.interrupts import heed_termination
 from nclscreen.services.changing import changes
@@ -25,9 +23,9 @@ from nclscreen.services.drawings import NewDrawing
 from nclscreen.services.models import roll_back
 from nclscreen.services.rescreening import RescreenRequest, rescreen
 from nclscreen.services.retrain_request import RetrainRequest
-from nclscreen.services.retraining import Retraining
 from nclscreen.services.reviewing import ReviewRequest, review
 from nclscreen.services.scheduling import retrain
+from nclscreen.services.session import Session, running_session
 from nclscreen.services.submission import submit
 from nclscreen.services.submission_request import SubmissionRequest
 from nclscreen.surroundings import load_settings, make_folder
@@ -70,30 +68,33 @@ def demo_loop(
     archive = build_demo_corpus(out / "archive", seed, of=known)
     lessons = write_labelled_set(build_demo_corpus(out / "lessons", seed + _LESSONS, of=known))
     judges = write_labelled_set(build_demo_corpus(out / "judges", seed + _JUDGES, of=_FOR_JUDGING), most=_JUDGED)
-    _say(1, f"screening {archive.folder}")
-    job = run_job(wiring, submit(wiring, SubmissionRequest(source=str(archive.folder))).job_id)
-    _say(2, "reviewing, by a stand-in that knows the truth")
-    masks = {image.key: image.mask for image in archive.images if image.mask is not None}
-    _tell_reviews(_review(wiring, job, masks))
-    _say(3, "retraining the champion with what was said")
-    request = RetrainRequest(
-        data=(str(lessons),),
-        evaluate=(str(judges),),
-        recipe=str(_recipe(out / "recipe.json")),
-        minutes=minutes,
-        rules=str(_rules(out / "gate.yaml")),
-        name="demo-loop",
-    )
-    run = _worked_off(wiring, retrain(wiring, request))
-    _say(4, "the gate")
-    print_run(run)
-    if run.state is not RunState.PROMOTED:
-        output.out.print(f"run {run.id} is {run.state.value}: the champion stays", soft_wrap=True, markup=False)
-        raise typer.Exit(output.FAILED if run.state is RunState.FAILED else 0)
+    rules, recipe = str(_rules(out / "gate.yaml")), str(_recipe(out / "recipe.json"))
+    asked = {"data": (str(lessons),), "evaluate": (str(judges),), "recipe": recipe, "rules": rules}
+    request = RetrainRequest(**asked, minutes=minutes, name="demo-loop")  # type: ignore[arg-type]
+    view = RunView(wiring)
+    with running_session(wiring, starting=view.starting) as session:  # as `nclscreen up` is one
+        _say(1, f"screening {archive.folder}")
+        job = view.follow(submit(wiring, SubmissionRequest(source=str(archive.folder))).job_id, session.check, FINAL)
+        _say(2, "reviewing, by a stand-in that knows the truth")
+        masks = {image.key: image.mask for image in archive.images if image.mask is not None}
+        _tell_reviews(_review(wiring, job, masks))
+        _say(3, "retraining the champion with what was said")
+        run = _followed(wiring, retrain(wiring, request), session)
+        _say(4, "the gate")
+        print_run(run)
+        if run.state is RunState.PROMOTED:
+            _second_opinion(wiring, job, view, session)
+            return
+    output.out.print(f"run {run.id} is {run.state.value}: the champion stays", soft_wrap=True, markup=False)
+    raise typer.Exit(output.FAILED if run.state is RunState.FAILED else 0)
+
+
+def _second_opinion(wiring: Wiring, job: Job, view: RunView, session: Session) -> None:
+    """By the new champion, which is hosted beside the one before; and back."""
     _say(5, "screening what was reviewed again, by the new champion")
     again = rescreen(wiring, RescreenRequest(job_id=job.id, images=RetryImages.REVIEWED))
     assert again.job_id is not None  # noqa: S101 - there are reviewed images
-    run_job(wiring, again.job_id)
+    view.follow(again.job_id, session.check, FINAL)
     found = changes(wiring, again.job_id)
     told = f"{found.flagged} flagged now and not before, {found.cleared} not any more, of {found.compared}"
     output.out.print(f"{told}; see them with: nclscreen changes {again.job_id}", soft_wrap=True, markup=False)
@@ -143,15 +144,14 @@ def _tell_reviews(decisions: list[Decision]) -> None:
     output.out.print(f"{confirmed} confirmed, each with a mask, {rejected} rejected")
 
 
-def _worked_off(wiring: Wiring, run: Run) -> Run:
+def _followed(wiring: Wiring, run: Run, session: Session) -> Run:
     """The run at its end; each step is told."""
-    stop, told = threading.Event(), None
-    task = WorkTask(Retraining(wiring), wiring.held_work)
-    with keeping([wiring.held_work], lease_s=wiring.settings.lease_s), in_background([task], stop):
-        while (run := wiring.runs.get(run.id)).finished_at is None:
-            if run.state is not told:
-                output.err.print(f"   {run.state.value}")
-                told = run.state
-            stop.wait(_LOOK_S)
-            heed_termination()
+    told = None
+    while (run := wiring.runs.get(run.id)).finished_at is None:
+        if run.state is not told:
+            output.err.print(f"   {run.state.value}")
+            told = run.state
+        session.check()
+        time.sleep(_LOOK_S)
+        heed_termination()
     return run
