@@ -21,20 +21,14 @@ endif
 demo-loop: $(VENV)/demo.stamp ## Review, retrain, judge, promote and roll back once, on the demo's photographs
 	$(BIN)/nclscreen demo-loop
 
-# Tests that start Ray wait more than they compute: they go one after the other, as two Rays that start at once may ask each
-# other's ports, beside all others. Those in a browser have a process of their own, in which an event loop runs.
-RAY := tests/cluster tests/flow
-BROWSER := tests/browser
+# whole systems, which want the machine for themselves
+SYSTEMS := tests/browser tests/cluster tests/flow
 test: $(VENV)/dev.stamp ## Run the tests (TESTS=path: only those)
 ifdef TESTS
 	$(BIN)/pytest $(TESTS)
 else
-	@mkdir -p .cache; \
-	OMP_NUM_THREADS=1 $(BIN)/pytest --durations 20 $(RAY) > .cache/tests-with-ray.txt 2>&1 & with_ray=$$!; \
-	trap 'kill $$with_ray' INT TERM; \
-	$(BIN)/pytest --durations 20 --numprocesses auto --maxprocesses 4 --dist loadfile $(addprefix --ignore ,$(RAY) $(BROWSER)); \
-	others=$$?; $(BIN)/pytest --durations 20 $(BROWSER); browser=$$?; \
-	wait $$with_ray; ray=$$?; cat .cache/tests-with-ray.txt; exit $$((others || browser || ray))
+	$(BIN)/pytest --durations 20 --numprocesses auto --maxprocesses 4 --dist loadfile $(addprefix --ignore ,$(SYSTEMS))
+	$(BIN)/pytest --durations 20 $(SYSTEMS)
 endif
 
 check: $(VENV)/dev.stamp ## Check style, types and the direction of imports
