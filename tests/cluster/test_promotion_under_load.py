@@ -77,7 +77,7 @@ class Askers:
                     self.answers.append((said["model_fingerprint"], said["score"]))
                 else:
                     self.refused.append(answer.text)
-                time.sleep(0.05)
+                self._stop.wait(0.05)  # people pause, and a full desk would say so
 
     def last(self) -> str:
         return self.answers[-1][0] if self.answers else ""

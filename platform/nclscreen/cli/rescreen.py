@@ -9,7 +9,7 @@ import typer
 from jobs.domain import RetryImages
 from nclscreen.cli import output
 from nclscreen.cli.query import JobArgument, Json
-from nclscreen.documents import job_document
+from nclscreen.cli.taken_again import print_taken_again
 from nclscreen.services.rescreening import RescreenRequest
 from nclscreen.services.rescreening import rescreen as screen_again
 from nclscreen.wiring import wire
@@ -44,14 +44,5 @@ def rescreen(
     made = screen_again(wiring, asked)
     for note in made.notes:
         output.err.print(note, markup=False)
-    if made.job_id is None:
-        output.err.print(f"nothing to screen: job {made.earlier_id} has no such image")
-        if as_json:
-            output.print_json({"id": None, "retry_of": made.earlier_id, "images": 0})
-    elif as_json:
-        more = {"retry_of": made.earlier_id, "images": made.images}
-        output.print_json(job_document(wiring.jobs.get(made.job_id)) | more)
-    else:
-        print(made.job_id)  # noqa: T201 - the bare id, for scripts
-        again = f"{made.images:,} images of job {made.earlier_id} again"
-        output.err.print(f"{again}; follow it with: nclscreen watch {made.job_id}")
+    nothing = f"nothing to screen: job {made.earlier_id} has no such image"
+    print_taken_again(wiring, made.job_id, made.earlier_id, made.images, nothing=nothing, as_json=as_json)

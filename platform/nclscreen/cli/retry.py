@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from jobs.errors import ErrorCode
-from nclscreen.cli import output
 from nclscreen.cli.query import JobArgument, Json
-from nclscreen.documents import job_document
+from nclscreen.cli.taken_again import print_taken_again
 from nclscreen.services.retrying import RetryRequest
 from nclscreen.services.retrying import retry as retry_failed
 from nclscreen.wiring import wire
@@ -39,15 +38,6 @@ def retry(
     made = retry_failed(
         wiring, RetryRequest(job_id=job_id, codes=codes, current_model=current_model, threshold=threshold, name=name)
     )
-    if made.job_id is None:
-        wanted = f" with {', '.join(codes)}" if codes else ""
-        output.err.print(f"nothing to retry: no image of job {made.earlier_id} failed{wanted}")
-        if as_json:
-            output.print_json({"id": None, "retry_of": made.earlier_id, "images": 0})
-    elif as_json:
-        more = {"retry_of": made.earlier_id, "images": made.images}
-        output.print_json(job_document(wiring.jobs.get(made.job_id)) | more)
-    else:
-        print(made.job_id)  # noqa: T201 - the bare id, for scripts
-        again = f"{made.images:,} images of job {made.earlier_id} again"
-        output.err.print(f"{again}; follow it with: nclscreen watch {made.job_id}")
+    wanted = f" with {', '.join(codes)}" if codes else ""
+    nothing = f"nothing to retry: no image of job {made.earlier_id} failed{wanted}"
+    print_taken_again(wiring, made.job_id, made.earlier_id, made.images, nothing=nothing, as_json=as_json)

@@ -60,7 +60,10 @@ class RelayedScorer:
         if _PLACE.fullmatch(place) and not _answers(place):  # starting would take long to find out
             raise ModelUnavailable(f"no cluster answers at {place}")
         with self._lock:  # one starts it, the others wait for it
-            if self._line is None or not self._line.alive:
+            if self._line is not None and not self._line.alive:
+                self._line.end()
+                self._line = None
+            if self._line is None:
                 self._line = _Line(self._options, self._scorer, self._at_once)
             return self._line
 
