@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 from ray.cluster_utils import Cluster
 from support.flow_program import Program, wait_until
@@ -110,11 +111,13 @@ def test_the_verdict_is_that_of_a_job_and_everything_but_scoring_survives_the_cl
         reviewed = client.post(f"/v1/jobs/{job_id}/verdicts/0/reviews", json={"decision": "confirmed"})
         assert reviewed.status_code in (200, 201), reviewed.text
         queued = client.post("/v1/jobs", json={"source": str(folder)}).json()["id"]
-        watching = threading.Thread(target=_watch, args=(client.base_url, queued), daemon=True)
+        opened = threading.Event()
+        watching = threading.Thread(target=_watch, args=(client.base_url, queued, opened), daemon=True)
         watching.start()
-        time.sleep(2)
-        assert watching.is_alive()
-        assert client.get("/healthz").status_code == 200  # it does not die a little later, either
+        wait_until(opened.is_set, "the stream is open")
+        # Ray ends whoever is connected to a dead head a minute later: the server never was, it has not even loaded Ray
+        assert not [each.path for each in psutil.Process(server.pid).memory_maps() if "/ray/_raylet" in each.path]
+        assert client.get("/healthz").status_code == 200
         server.send_signal(signal.SIGINT)
         ending = time.monotonic()
         server.communicate(timeout=30)
@@ -123,11 +126,12 @@ def test_the_verdict_is_that_of_a_job_and_everything_but_scoring_survives_the_cl
         assert not watching.is_alive()
 
 
-def _watch(base: httpx2.URL, job_id: str) -> None:
+def _watch(base: httpx2.URL, job_id: str, opened: threading.Event) -> None:
     """An event stream that somebody leaves open; the server's end breaks it off."""
     with (
         suppress(httpx2.RemoteProtocolError),
         httpx2.Client(base_url=base, timeout=60) as client,
         client.stream("GET", f"/v1/jobs/{job_id}/events") as answer,
     ):
+        opened.set()
         answer.read()
