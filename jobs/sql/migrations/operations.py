@@ -44,6 +44,21 @@ def create_index(name: str, table: str, columns: Sequence[str | sa.TextClause], 
         )
 
 
+def add_columns(table: str, *columns: sa.Column[Any]) -> None:
+    """New columns of one table, where a revision changes more than one.
+
+    Whoever waits for a table while it keeps another one locked may wait for somebody who waits for that one: with writers
+    that never pause, at every try. So online each table is a transaction of its own.
+    """
+    if not is_online():
+        for column in columns:
+            op.add_column(table, column)
+        return
+    with op.get_context().autocommit_block():
+        for column in columns:
+            op.add_column(table, column, if_not_exists=True)
+
+
 def drop_index(name: str, table: str) -> None:
     """Remove an index, if it is still there."""
     if not is_online():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from jobs.sql.migrations.operations import add_columns
 
 revision = "0019"
 down_revision = "0018"
@@ -12,6 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("jobs", sa.Column("case_from", sa.Text(), nullable=True))
-    op.add_column("verdicts", sa.Column("case_name", sa.Text(), nullable=True))
-    op.add_column("verdicts", sa.Column("signals", sa.Text(), nullable=True))
+    add_columns("jobs", sa.Column("case_from", sa.Text(), nullable=True))
+    add_columns(
+        "verdicts", sa.Column("case_name", sa.Text(), nullable=True), sa.Column("signals", sa.Text(), nullable=True)
+    )

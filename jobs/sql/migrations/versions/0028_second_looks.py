@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from jobs.sql.migrations.operations import add_columns
 
 revision = "0028"
 down_revision = "0027"
@@ -12,6 +13,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("jobs", sa.Column("second_look", sa.Double(), server_default="0", nullable=False))
-    op.add_column("reviews", sa.Column("blind", sa.Boolean(), server_default=sa.false(), nullable=False))
-    op.add_column("verdicts", sa.Column("second_look", sa.Text(), nullable=True))
+    add_columns("jobs", sa.Column("second_look", sa.Double(), server_default="0", nullable=False))
+    add_columns("reviews", sa.Column("blind", sa.Boolean(), server_default=sa.false(), nullable=False))
+    add_columns("verdicts", sa.Column("second_look", sa.Text(), nullable=True))
