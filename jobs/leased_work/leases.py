@@ -12,6 +12,7 @@ from jobs.errors import WorkLost
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import Clock, database_clock
 from jobs.sql.tables import LEASED, QUEUED, leased_work
+from jobs.sql.tallies import Retry, note_retries
 from jobs.stored_text import storable
 
 #: longest reason kept, in characters
@@ -61,6 +62,7 @@ class WorkLeases:
                 if found:
                     connection.execute(update(leased_work).where(_t.id.in_(found)).values(**taken, **more))
             rows = connection.execute(select(leased_work).where(_t.id.in_(vanished + waiting)).order_by(_t.id)).all()
+            note_retries(connection, kind.value, Retry.EXPIRED, len(vanished))
         return [_work(row) for row in rows]
 
     def _anything(self, *wanted: Select[Any]) -> bool:
@@ -113,11 +115,13 @@ class WorkLeases:
             not_before=self._clock() + literal(again_after_s or 0.0),
             error=reason,
         )
+        note_retries(connection, work.kind.value, Retry.FAILED)
 
     def let_go(self, work: Work, reason: str) -> None:
         """It made no progress for too long: for others to take, counted as if its holder had vanished."""
         with writing(self._engine) as connection:
             self._change(connection, work, WorkState.QUEUED, vanished=work.vanished + 1, error=reason)
+            note_retries(connection, work.kind.value, Retry.VANISHED)
 
     def finish_in(self, connection: Connection, work: Work) -> None:
         """It is done, in the transaction that writes what came of it. Raises WorkLost."""

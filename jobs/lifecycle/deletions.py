@@ -19,6 +19,7 @@ from jobs.lifecycle.job_table import JobTable, is_frozen
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import job_from_row
 from jobs.sql.tables import jobs, manifest_problems, shards, verdicts, webhook_deliveries
+from jobs.sql.tallies import note_deleted
 from jobs.sql.transitions import move_job
 
 #: rows of one transaction
@@ -65,12 +66,15 @@ class Deletions(JobTable):
         yield from self._delete_verdicts(job_id, work)
         yield from self._delete_shards(job_id, work)
         with writing(self._engine) as connection:
-            self._locked(connection, job_id)
+            counts = job_from_row(self._locked(connection, job_id)).counts
             self.work.hold_in(connection, work)
             for table in (manifest_problems, webhook_deliveries):
                 connection.execute(delete(table).where(table.c.job_id == job_id))
             # with whatever else belongs to it alone, this piece of work, too
-            connection.execute(delete(jobs).where(jobs.c.id == job_id, jobs.c.state == JobState.DELETING.value))
+            gone = delete(jobs).where(jobs.c.id == job_id, jobs.c.state == JobState.DELETING.value)
+            if connection.execute(gone).rowcount:
+                images = {"scored": counts.scored, "reused": counts.reused, "failed": counts.failed}
+                note_deleted(connection, images)
 
     def left_to_delete(self, job_id: JobId) -> Deleted:
         """What is there still of a job that is being deleted, counted."""

@@ -23,6 +23,7 @@ from jobs.shards.entries import unpack_entries
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import Clock, database_clock
 from jobs.sql.tables import LEASED, jobs, shard_entries, shards
+from jobs.sql.tallies import SHARD, Retry, note_retries
 from jobs.sql.transitions import move_job, settle_job
 from jobs.stored_text import storable
 
@@ -212,6 +213,7 @@ class WorkQueue:
                 pause_s=RETRY_AFTER_S * 2**tries,
             )
             settle_job(connection, lease.job_id, self._clock)
+            note_retries(connection, SHARD, Retry.FAILED if failed else Retry.VANISHED)
 
     def rescue(self) -> int:
         """Take expired leases from workers that vanished; gives their number. Any worker may do it at any time.
@@ -233,6 +235,7 @@ class WorkQueue:
                 try_again(connection, row, self._clock, "its worker vanished", **counts, pause_s=0.0)
             for job_id in job_ids:
                 settle_job(connection, job_id, self._clock)
+            note_retries(connection, SHARD, Retry.EXPIRED, len(rows))
         return len(rows)
 
 

@@ -328,3 +328,11 @@ reviews = Table(
     Column("drawing", Text),
     partial_index("ix_reviews_bulk", "bulk", "job_id", "ordinal", where="bulk IS NOT NULL"),
 )
+
+# what happened how often; see `jobs.sql.tallies`
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)

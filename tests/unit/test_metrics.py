@@ -33,7 +33,9 @@ def some(**fields: object) -> Figures:
     values: dict[str, object] = {
         "jobs": {"running": 2}, "images": {"scored": 5, "reused": 1, "failed": 2, "flagged": 3, "waiting": 7},
         "oldest_job_s": 1.5, "shards": {"queued": 4}, "work": {("webhook", "failed"): 1}, "unreviewed": 3,
-        "dispatchers": 1, "hosted": {("abcdefabcdef", "ready"): 1}, "runs": {},
+        "dispatchers": 1, "hosted": {("abcdefabcdef", "ready"): 1}, "runs": {}, "oldest_run_s": 0.0,
+        "recorded": {"scored": 50, "reused": 1, "failed": 2}, "queue_age_s": 9.5, "overdue_lease_s": 0.0, "held_up": 0,
+        "retries": {("shard", "expired"): 4}, "oldest_unreviewed_s": 60.0, "second_looks": {"wanted": 2},
     }  # fmt: skip
     return Figures(**{**values, **fields})  # type: ignore[arg-type]
 
@@ -46,6 +48,23 @@ def test_prometheus_reads_what_was_counted() -> None:
     assert found["nclscreen_images_flagged", ()] == 3
     assert found["nclscreen_work", ("webhook", "failed")] == 1
     assert found["nclscreen_hosted_models", ("abcdefabcdef", "ready")] == 1
+    assert found["nclscreen_images_recorded_total", ("scored",)] == 50
+    assert found["nclscreen_retries_total", ("shard", "expired")] == 4
+
+
+def test_what_never_happened_is_there_as_nothing() -> None:
+    """`increase` of a series that begins with 1 is 0: nobody would hear of the first failure."""
+    found = told(Metrics(some).text())
+    assert found["nclscreen_jobs", ("failed",)] == 0
+    assert found["nclscreen_training_runs", ("failed",)] == 0
+    assert found["nclscreen_work", ("webhook", "queued")] == 0
+
+
+def test_counters_say_that_they_are() -> None:
+    kinds = {family.name: family.type for family in text_string_to_metric_families(Metrics(some).text().decode())}
+    assert {name for name, kind in kinds.items() if kind == "counter"} == {
+        "nclscreen_images_recorded", "nclscreen_retries"
+    }  # fmt: skip
 
 
 def test_the_database_is_asked_every_five_seconds_at_most() -> None:

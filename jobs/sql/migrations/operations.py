@@ -47,8 +47,8 @@ def create_index(name: str, table: str, columns: Sequence[str | sa.TextClause], 
 def add_columns(table: str, *columns: sa.Column[Any]) -> None:
     """New columns of one table, where a revision changes more than one.
 
-    Whoever waits for a table while it keeps another one locked may wait for somebody who waits for that one: with writers
-    that never pause, at every try. So online each table is a transaction of its own.
+    Whoever waits for a table while it keeps another one locked may wait for somebody who waits for that one: with
+    writers that never pause, at every try. So online each table is a transaction of its own.
     """
     if not is_online():
         for column in columns:

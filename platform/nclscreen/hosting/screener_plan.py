@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from jobs.screening.heatmaps import StoredHeatmaps
 from jobs.screening.limits import ScreeningLimits
 from jobs.screening.shard_screener import ShardScreener
+from jobs.screening.stage_times import TimedHeatmaps, TimedScorer, timed_storages
 from jobs.storage import S3Options, open_storage, parse_source
 from nclscreen.hosting.scorer import ServeScorer
+from nclscreen.hosting.worker_metrics import stage_times
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,11 +26,12 @@ class ScreenerPlan:
     limits: ScreeningLimits
 
     def __call__(self) -> ShardScreener:
-        parsed = parse_source(self.heatmaps_uri)
+        parsed, note = parse_source(self.heatmaps_uri), stage_times()
+        heatmaps = StoredHeatmaps(open_storage(parsed.container, self.s3), parsed.prefix)
         return ShardScreener(
-            open_storage=lambda container: open_storage(container, self.s3),
-            scorer=self.scorer,
-            heatmaps=StoredHeatmaps(open_storage(parsed.container, self.s3), parsed.prefix),
+            open_storage=timed_storages(lambda container: open_storage(container, self.s3), note),
+            scorer=TimedScorer(self.scorer, note),
+            heatmaps=TimedHeatmaps(heatmaps, note),
             keep_heatmap=lambda flagged: self.heatmaps == "all" or (self.heatmaps == "flagged" and flagged),
             limits=self.limits,
         )
