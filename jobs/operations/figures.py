@@ -69,7 +69,14 @@ class Figures:
 
 
 _UNREVIEWED = text("verdicts.flagged AND verdicts.review IS NULL")  # as the partial indexes say it
-_FIRST_WAITING = select(shards.c.error).where(shards.c.job_id == jobs.c.id, shards.c.state == QUEUED)
+#: why the first of a job's waiting shards waits
+FIRST_WAITING = (
+    select(shards.c.error)
+    .where(shards.c.job_id == jobs.c.id, shards.c.state == QUEUED)
+    .order_by(shards.c.first_ordinal)
+    .limit(1)
+    .scalar_subquery()
+)
 #: what was given back lies before what nobody has had yet
 _HELD_UP = (
     select(func.count())
@@ -79,7 +86,7 @@ _HELD_UP = (
         or_(
             jobs.c.preparation_error.is_not(None),
             jobs.c.report_error.is_not(None),
-            _FIRST_WAITING.order_by(shards.c.first_ordinal).limit(1).scalar_subquery().is_not(None),
+            FIRST_WAITING.is_not(None),
         ),
     )
 )

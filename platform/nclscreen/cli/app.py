@@ -90,6 +90,7 @@ def build_app() -> typer.Typer:
         screen,
         second_looks,
         serve,
+        top,
         train,
     )
 
@@ -227,6 +228,7 @@ def build_app() -> typer.Typer:
         (models.promote, "Example:\n\n  nclscreen promote 4743092b5ac7 --reason 'fewer false alarms on scans'"),
         (models.rollback, "Example:\n\n  nclscreen rollback --reason 'misses copies'"),
         (keys.audit_log, "Example:\n\n  nclscreen audit-log --project desk"),
+        (top.top, "Examples:\n\n  nclscreen top\n\n  nclscreen top --once"),
         (doctor.doctor, "Example:\n\n  nclscreen doctor --source s3://archive"),
         (demo.demo, "Example:\n\n  nclscreen demo --out demo-output"),
         (demo_loop.demo_loop, "Example:\n\n  nclscreen demo-loop --minutes 2"),

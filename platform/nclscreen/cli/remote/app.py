@@ -38,6 +38,11 @@ class RefusedFromAfar(JobsError):
 
 def asked_from_afar(address: str, invoke: Callable[[typer.Typer, list[str]], Any], arguments: list[str]) -> Any:
     """What a command line gives there. Raises BadParameter for what is wrong with it, and RefusedFromAfar."""
+    if arguments[:1] == ["top"]:
+        raise typer.BadParameter(
+            "top asks a database, not an API: run it without --api where NCLSCREEN_DATABASE_URL is set; "
+            "from afar there are `jobs`, `watch` and /metrics"
+        )
     try:
         return invoke(build_remote_app(address), arguments)
     except ApiError as error:
