@@ -27,7 +27,7 @@ def test_what_is_asked_of_kubernetes_exists() -> None:
     short = {"deploy": "Deployment", "svc": "Service"}
     for overlay in OVERLAYS:
         names = {(each["kind"], each["metadata"]["name"]) for each in composed(K8S / "overlays" / overlay)}
-        for kind, name in re.findall(r"\b(deploy|svc)/([\w-]+)", "\n".join(LINES)):
+        for kind, name in re.findall(r"\b(deploy|svc)/(nclscreen[\w-]*)", "\n".join(LINES)):
             assert (short[kind], name) in names
         for kind, name in re.findall(r"`(\w+)/(nclscreen[\w-]*)`", PAGE):
             assert (kind, name) in names
