@@ -19,6 +19,7 @@ from jobs.domain.states import FINAL
 from jobs.leased_work.held import HeldWork
 from jobs.leased_work.keeper import keeping
 from jobs.lifecycle.job_store import JobStore
+from jobs.log_context import about
 from jobs.outage import STORAGE_MAX_WAIT_S, Outage, reason
 from jobs.outcomes import OutcomeRecorder
 from jobs.ports import ModelHost, Outcome, ShardRunner
@@ -216,7 +217,8 @@ class Dispatcher:
         return leases
 
     def _start(self, lease: Lease) -> None:
-        logger.info("shard %d of job %s, attempt %d, started", lease.shard_id, lease.job_id, lease.attempt)
+        with about(lease.job_id):
+            logger.info("shard %d of job %s, attempt %d, started", lease.shard_id, lease.job_id, lease.attempt)
         self._runner.start(lease)
 
     def _close_jobs(self) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs.domain import JobId, Lease
 from jobs.errors import ErrorCode, LeaseLost
 from jobs.lifecycle.job_store import JobStore
+from jobs.log_context import about
 from jobs.outage import BackOff, StorageOutage
 from jobs.ports import Outcome, OutcomeKind
 from jobs.shards.work_queue import WorkQueue
@@ -56,6 +57,10 @@ class OutcomeRecorder:
 
         Raises one of DATABASE_AWAY.
         """
+        with about(outcome.lease.job_id):
+            self._record(outcome)
+
+    def _record(self, outcome: Outcome) -> None:
         lease = outcome.lease
         if outcome.kind is OutcomeKind.FINISHED:
             self._finish(outcome)

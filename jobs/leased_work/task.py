@@ -9,6 +9,7 @@ from typing import Protocol
 from jobs.domain import JobId, Work, WorkKind
 from jobs.errors import WorkLost
 from jobs.leased_work.held import HeldWork, Hold, WorkStopped
+from jobs.log_context import about
 from jobs.outage import reason
 from jobs.progress import progress_to
 from jobs.sql.errors import DATABASE_AWAY
@@ -73,7 +74,7 @@ class WorkTask:
         for work in found:
             hold = self._held.hold(work)
             try:
-                with progress_to(hold.progress):
+                with about(work.job_id), progress_to(hold.progress):
                     self._do(work, hold, stop)
             finally:
                 self._held.drop(hold)

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     home: Path = Field(
         default=Path("~/.nclscreen"), description="folder of all embedded state: SQLite file, heatmaps, logs"
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="`json`: one object a line, on standard error, too, for machines that collect logs",
+    )
     database_url: str | None = Field(
         default=None, description="`postgresql://user:password@host/name`; unset: SQLite in the home folder"
     )

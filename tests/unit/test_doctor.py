@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from support.builders import FINGERPRINT, Bench, entries, new_job, ready_job
 from support.hosting import KnownVersions, MemoryApps
 
 from jobs.errors import SchemaOutdated
+from jobs.operations.figures import figures
 from jobs.registry.hosted_models import HostedModel, HostedModels, HostingState
+from jobs.shards.work_queue import WorkQueue
+from jobs.testing import MovableClock
 from nclscreen.cli.app import run
 from nclscreen.hosting.applications import AppState, HostingOptions, no_place
 from nclscreen.hosting.model_host import BEING_STARTED, ModelHost
@@ -108,6 +112,33 @@ def test_what_is_being_started_is_no_ailment_what_finds_no_place_is(
         found = doctor(capsys)
         assert found[0] == code
         assert (note in str(found[1]["work"]["message"])) is bool(code)
+
+
+@pytest.mark.usefixtures("only_work")
+def test_how_long_work_waits_is_told_and_too_long_is_an_ailment(
+    wiring: Wiring, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job_id = ready_job(wiring.engine, entries(8))
+    wiring.dispatchers.seen("one", None)
+    code, found = doctor(capsys)
+    assert code == 0
+    assert str(found["queue"]["message"]).startswith("2 shards wait, 0 under way, a job had no turn for ")
+    clock = MovableClock()
+    monkeypatch.setattr(health, "figures", lambda engine: figures(engine, clock))
+    clock.advance(1000)
+    code, found = doctor(capsys)
+    assert (code, "nothing is under way" in str(found["queue"]["message"])) == (1, True)
+    WorkQueue(wiring.engine, "one", clock).claim(1, 60, fingerprints=[FINGERPRINT], job_id=job_id)
+    assert doctor(capsys)[0] == 0
+    clock.advance(200)
+    code, found = doctor(capsys)
+    assert (code, "a lease ran out 2 min 20 s ago" in str(found["queue"]["message"])) == (1, True)
+
+
+def test_doctor_and_alerts_agree_on_what_is_too_long() -> None:
+    rules = Path(__file__).parents[2].joinpath("deploy", "prometheus", "alerts.yml").read_text(encoding="utf-8")
+    assert f"(nclscreen_overdue_lease_seconds) > {health.LONGEST_OVERDUE_S:g}" in rules
+    assert f"(nclscreen_queue_age_seconds) > {health.LONGEST_WITHOUT_A_TURN_S:g}" in rules
 
 
 def test_a_model_that_finds_no_place_says_what_is_missing(bench: Bench) -> None:

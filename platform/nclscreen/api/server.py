@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -67,6 +68,8 @@ def _server(app: FastAPI) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
+            # where logs are JSON, these are, too: see `nclscreen.logs`
+            log_config=None if logging.getLogger("uvicorn").handlers else uvicorn.config.LOGGING_CONFIG,
             log_level="warning",
             access_log=False,
             server_header=False,

@@ -35,7 +35,7 @@ class RunView:
     def starting(self) -> Iterator[None]:
         """Say that starting takes a while; write the log from here on."""
         make_folder(self._wiring.settings.home)
-        start_logging(self._wiring.settings.home, output.err)
+        start_logging(self._wiring.settings.home, output.err, self._wiring.settings.log_format)
         with output.err.status("starting Ray and the model"):
             yield
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nclscreen.cli import output
+from nclscreen.logs import log_json
 from nclscreen.wiring import LIVE_S, Wiring, wire
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def serve(host: Host = "127.0.0.1", port: Port = 8080) -> None:
     from nclscreen.api.server import serve as answer
 
     wiring = wire()
+    if wiring.settings.log_format == "json":
+        log_json(output.err)
     wiring.jobs.latest(1)  # an unusable database shows at once
     with listening_socket(wiring, host, port) as listening:
         output.err.print(

@@ -11,15 +11,20 @@ from jobs.domain.states import JobState
 from jobs.errors import JobsError
 from jobs.lifecycle.job_filters import JobFilter
 from jobs.masking import masked
+from jobs.operations.figures import figures
 from jobs.storage import parse_source
 from ncl_model.errors import NclModelError
 from nclscreen.hosting.applications import HostingOptions
 from nclscreen.hosting.model_host import BEING_STARTED
 from nclscreen.hosting.node_checks import look_from_every_node, place_of
+from nclscreen.quantities import duration_in_words
 from nclscreen.services.heatmap_place import check_heatmap_place
 from nclscreen.services.job_view import NOBODY
 from nclscreen.wiring import Wiring
 
+#: seconds; from there on alerts speak, too: `deploy/prometheus/alerts.yml`
+LONGEST_OVERDUE_S = 120.0
+LONGEST_WITHOUT_A_TURN_S = 900.0
 #: jobs that are looked at; more of them make no other finding
 _LISTED = 1000
 
@@ -71,6 +76,7 @@ def health_checks(wiring: Wiring, source: str | None = None) -> Iterator[Check]:
     if wiring.settings.ray_address is not None and wiring.settings.heatmaps != "none":
         yield Check(part="nodes", look=lambda: heatmaps_from_nodes(wiring))
     yield Check(part="work", look=lambda: work(wiring))
+    yield Check(part="queue", look=lambda: queue(wiring))
 
 
 def database(wiring: Wiring) -> str:
@@ -143,6 +149,26 @@ def work(wiring: Wiring) -> str:
         raise WorkWaits(told, [NOBODY, *missing], nobody_works=True)
     if missing:
         raise WorkWaits(told, missing, nobody_works=False)
+    return told
+
+
+def queue(wiring: Wiring) -> str:
+    """How long work waits. Raises JobsError where it waits for longer than it does when all is well."""
+    try:
+        found = figures(wiring.engine)
+    except JobsError:
+        raise JobsError("cannot be looked at until the database works") from None
+    waiting, held = found.shards["queued"], found.shards["leased"]
+    told = f"{waiting:,} shards wait, {held:,} under way"
+    if found.queue_age_s:
+        told += f", a job had no turn for {duration_in_words(found.queue_age_s)}"
+    if found.overdue_lease_s > LONGEST_OVERDUE_S:
+        ago = duration_in_words(found.overdue_lease_s)
+        raise JobsError(
+            f"{told}; a lease ran out {ago} ago and nobody took the work back: dispatchers hang, or are gone"
+        )
+    if found.queue_age_s > LONGEST_WITHOUT_A_TURN_S and not held:
+        raise JobsError(f"{told}, and nothing is under way; see what jobs wait for with: nclscreen top")
     return told
 
 
