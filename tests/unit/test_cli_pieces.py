@@ -152,6 +152,7 @@ def test_doctor_says_what_to_mend(
         "model": False,
         "ray": True,
         "work": True,
+        "queue": True,
     }
     assert "gone.safetensors" in found["model"]["message"]
     assert "nowhere" in found["source"]["message"]
