@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from support.promtool import promtool
+from support.prometheus_tools import promtool
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
@@ -21,18 +20,14 @@ def rules() -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
 
 
-def checked(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([promtool(), *map(str, arguments)], check=False, capture_output=True, text=True, timeout=120)
-
-
 def test_prometheus_can_read_the_rules() -> None:
-    done = checked("check", "rules", RULES)
+    done = promtool("check", "rules", RULES)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(rules())} rules found" in done.stdout
 
 
 def test_they_fire_and_keep_silent_as_their_cases_say() -> None:
-    done = checked("test", "rules", CASES)
+    done = promtool("test", "rules", CASES)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -79,4 +74,4 @@ def test_the_cases_notice_a_wrong_limit(tmp_path: Path, right: str, wrong: str) 
     assert right in text
     (tmp_path / "alerts.yml").write_text(text.replace(right, wrong))
     (tmp_path / "cases.yml").write_text(CASES.read_text().replace("../alerts.yml", "alerts.yml"))
-    assert checked("test", "rules", tmp_path / "cases.yml").returncode == 1
+    assert promtool("test", "rules", tmp_path / "cases.yml").returncode == 1

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import pytest
 import ray
 import yaml
-from support.promtool import promtool
+from support.grafana import DASHBOARDS, filled_in, panels, questions
+from support.prometheus_tools import promtool
 
 from jobs.domain import WorkKind
 from jobs.domain.retraining import RunState
@@ -26,7 +25,6 @@ from nclscreen.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAFANA = ROOT / "deploy" / "grafana"
-DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 DOCS = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 DATA_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -52,21 +50,10 @@ def documented() -> dict[str, set[str]]:
     return {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
 
 
-def panels(page: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(page.read_text(encoding="utf-8"))["panels"]
-    return found
-
-
-def questions() -> list[tuple[str, str]]:
-    """(who asks, what) of all dashboards and alerts."""
-    asked = [
-        (f"{page.stem}: {panel['title']}", target["expr"])
-        for page in DASHBOARDS
-        for panel in panels(page)
-        for target in panel["targets"]
-    ]
+def all_questions() -> list[tuple[str, str]]:
+    """Those of dashboards and alerts."""
     groups = yaml.safe_load(ALERTS.read_text())["groups"]
-    return asked + [(rule["alert"], rule["expr"]) for group in groups for rule in group["rules"]]
+    return questions() + [(rule["alert"], rule["expr"]) for group in groups for rule in group["rules"]]
 
 
 def test_there_is_one_page_for_the_work_and_one_for_people_and_models() -> None:
@@ -102,7 +89,7 @@ def unknown(expr: str) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize(("who", "expr"), questions(), ids=lambda value: value[:50])
+@pytest.mark.parametrize(("who", "expr"), all_questions(), ids=lambda value: value[:50])
 def test_every_metric_and_every_label_that_is_asked_for_exists(who: str, expr: str) -> None:
     assert re.search(r"\b(ray_|nclscreen_|up\b)", expr), f"{who} asks for nothing"
     assert unknown(expr) == [], who
@@ -123,13 +110,10 @@ def test_a_typo_is_noticed(expr: str) -> None:
 
 def test_prometheus_can_read_every_question(tmp_path: Path) -> None:
     rules = [
-        {"record": f"question:{number}", "expr": expr.replace("$__rate_interval", "5m").replace("$job", "nclscreen")}
-        for number, (_, expr) in enumerate(questions())
+        {"record": f"question:{number}", "expr": filled_in(expr)} for number, (_, expr) in enumerate(all_questions())
     ]
     (tmp_path / "questions.yml").write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}))
-    done = subprocess.run(
-        [promtool(), "check", "rules", tmp_path / "questions.yml"], check=False, capture_output=True, text=True
-    )
+    done = promtool("check", "rules", tmp_path / "questions.yml")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

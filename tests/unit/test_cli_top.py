@@ -112,6 +112,26 @@ def test_a_narrow_terminal_is_shown_less_and_never_a_second_line(
     assert any(line.startswith("NIGHT") for line in lines)
 
 
+@pytest.mark.parametrize("height", [16, 24])
+def test_a_low_terminal_has_room_for_what_failed_and_says_how_many_jobs_are_left_out(
+    engine: Engine, height: int
+) -> None:
+    store = JobStore(engine)
+    failed = store.submit(new_job())
+    work = store.claim_preparation(60, failed)
+    assert work is not None
+    store.fail_preparation(work, "no such bucket")
+    for _ in range(30):
+        ready_job(engine, entries(4))
+    seen = overview(engine)
+    lines = [line.plain for line in top_lines(seen, Rates().update(seen), 80, height)]
+    assert len(lines) <= height
+    assert lines[-1] == f"job {failed}: no such bucket"
+    jobs = [line for line in lines if "ready" in line]
+    assert 1 <= len(jobs) <= 20
+    assert f"  and {30 - len(jobs)} more: nclscreen jobs" in lines
+
+
 @pytest.mark.usefixtures("wiring")
 def test_into_a_file_it_is_shown_once_and_without_colours(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["top"]) == 0

@@ -44,7 +44,7 @@ def _show(look: Callable[[], Overview]) -> None:
         while True:
             seen = look()
             width, height = output.out.size
-            lines = list(top_lines(seen, rates.update(seen), width))
+            lines = list(top_lines(seen, rates.update(seen), width, height))
             live.update(Group(*lines[:height]), refresh=True)
             time.sleep(_EVERY_S)
             heed_termination()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.text import Text
 
 from jobs.domain import JobId
+from jobs.domain.states import FINAL, JobState
 from jobs.operations.overview import OpenJob, Overview, SeenDispatcher
 from nclscreen.cli.output import state_text
 from nclscreen.cli.progress import Rate
@@ -14,9 +15,10 @@ from nclscreen.job_progress import job_progress
 from nclscreen.quantities import duration_in_words, moment_in_words
 from nclscreen.visible_text import shorten_middle, visible_text
 
-#: columns of the list of jobs; those named first go first where the terminal is narrow
+#: columns of the list of jobs
 _HEADINGS = ("job", "state", "done", "images", "rate", "left", "flagged", "failed", "what")
 _NUMBERS = frozenset({"done", "images", "rate", "left", "flagged", "failed"})
+#: where the terminal is narrow the first of these goes first
 _DISPENSABLE = ("failed", "flagged", "left", "rate", "images", "what", "state")
 _LONGEST = 60
 _GAP = "  "
@@ -41,22 +43,27 @@ class Rates:
         return self._all.update(sum(seen.figures.recorded.values()), seen.now), found
 
 
-def top_lines(seen: Overview, rates: tuple[float | None, Mapping[JobId, float | None]], width: int) -> Iterator[Text]:
-    """No line is longer than `width` (at least 24) columns."""
-    for line in _all_lines(seen, rates):
+def top_lines(
+    seen: Overview,
+    rates: tuple[float | None, Mapping[JobId, float | None]],
+    width: int,
+    height: int | None = None,
+) -> Iterator[Text]:
+    """No line is longer than `width` (at least 24) columns; of the jobs as many are shown as `height` has lines for."""
+    above, below = list(_all_lines(seen, rates)), list(_failed_lines(seen))
+    room = None if height is None else max(1, height - len(above) - len(below))
+    for line in [*above, *_job_lines(seen, rates[1], width, room), *below]:
         line.truncate(width, overflow="ellipsis")
         yield line
-    for line in _job_lines(seen.jobs, rates[1], width):
-        line.truncate(width, overflow="ellipsis")
-        yield line
+
+
+def _failed_lines(seen: Overview) -> Iterator[Text]:
     if seen.failures:
         yield Text("")
         yield Text("failed", style="bold")
     for failure in seen.failures:
         line = Text(f"{failure.what} {visible_text(failure.subject)}: ")
-        line.append(visible_text(failure.reason), style="red")
-        line.truncate(width, overflow="ellipsis")
-        yield line
+        yield line.append(visible_text(failure.reason), style="red")
 
 
 def _all_lines(seen: Overview, rates: tuple[float | None, Mapping[JobId, float | None]]) -> Iterator[Text]:
@@ -103,10 +110,11 @@ def _line(name: str, told: str, alarming: bool = False) -> Text:
     return Text.assemble((f"{name:<11}", "bold"), (told, "yellow" if alarming else ""))
 
 
-def _job_lines(found: Sequence[OpenJob], rates: Mapping[JobId, float | None], width: int) -> Iterator[Text]:
-    if not found:
+def _job_lines(seen: Overview, rates: Mapping[JobId, float | None], width: int, room: int | None) -> Iterator[Text]:
+    """A heading, the jobs, each perhaps with what it waits for, and how many there are beyond: `room` lines."""
+    if not seen.jobs:
         return
-    rows = [_cells(each, rates.get(each.job.id)) for each in found]
+    rows = [_cells(each, rates.get(each.job.id)) for each in seen.jobs]
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in _HEADINGS}
     shown = list(_HEADINGS)
     for name in _DISPENSABLE:
@@ -114,11 +122,19 @@ def _job_lines(found: Sequence[OpenJob], rates: Mapping[JobId, float | None], wi
             shown.remove(name)
     yield Text("")
     yield Text(_GAP.join(_padded(name, name, widths) for name in shown).rstrip(), style="bold")
-    for each, row in zip(found, rows, strict=True):
+    left = sum(count for state, count in seen.figures.jobs.items() if JobState(state) not in FINAL)
+    free = len(seen.jobs) * 2 if room is None else room - 3
+    for each, row in zip(seen.jobs, rows, strict=True):
+        free -= 2 if each.met else 1
+        if free < 0:
+            break
+        left -= 1
         styles = {"state": str(state_text(each.job.state).style)}
         yield Text.assemble(*[(_padded(name, row[name], widths) + _GAP, styles.get(name, "")) for name in shown])
         if each.met:
             yield Text(f"  waits: {visible_text(each.met)}", style="yellow")
+    if left > 0:
+        yield Text(f"  and {left:,} more: nclscreen jobs", style="dim")
 
 
 def _cells(each: OpenJob, per_s: float | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Prometheus's own checker of rules, from Debian's package: `promtool` on the path, or the file alone, without root."""
+"""Prometheus and its checker of rules, promtool: those on the path, or those of Debian's package, without root."""
 
 from __future__ import annotations
 
@@ -7,38 +7,46 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 #: made once per checkout
-_FOLDER = Path(__file__).resolve().parents[2] / ".cache" / "promtool"
-_INSIDE = Path("usr/bin/promtool")
+_FOLDER = Path(__file__).resolve().parents[2] / ".cache" / "prometheus"
+_TOOLS = ("prometheus", "promtool")
 
 
-def promtool() -> str:
+def prometheus_tool(name: Literal["prometheus", "promtool"]) -> str:
     """The program's file; where it cannot be had its tests are left out, except in CI, where that is a failure."""
-    if found := shutil.which("promtool"):
+    if found := shutil.which(name):
         return found
     _FOLDER.mkdir(parents=True, exist_ok=True)
     with (_FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (_FOLDER / _INSIDE).exists():
+        if not all((_FOLDER / "usr" / "bin" / tool).exists() for tool in _TOOLS):
             _fetch()
-    return str(_FOLDER / _INSIDE)
+    return str(_FOLDER / "usr" / "bin" / name)
+
+
+def promtool(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """What it says."""
+    command = [prometheus_tool("promtool"), *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
 
 
 def _fetch() -> None:
     if shutil.which("apt-get") is None:
-        _unavailable("there is no promtool on the path, and no apt-get to fetch it with")
+        _unavailable("there is no Prometheus on the path, and no apt-get to fetch it with")
     done = _run("apt-get", "download", "prometheus")
     if done.returncode and os.geteuid() == 0:  # a fresh machine knows of no packages yet
         _run("apt-get", "update", "-qq")
         done = _run("apt-get", "download", "prometheus")
     packages = sorted(_FOLDER.glob("prometheus_*.deb"))
     if done.returncode or not packages:
-        _unavailable(f"promtool cannot be fetched: apt-get install prometheus ({done.stderr.strip()[-200:]})")
+        _unavailable(f"Prometheus cannot be fetched: apt-get install prometheus ({done.stderr.strip()[-200:]})")
     packed = subprocess.run(["dpkg-deb", "--fsys-tarfile", packages[-1]], check=True, capture_output=True, timeout=120)
-    subprocess.run(["tar", "-x", "-C", _FOLDER, f"./{_INSIDE}"], input=packed.stdout, check=True, timeout=120)
+    inside = [f"./usr/bin/{tool}" for tool in _TOOLS]
+    subprocess.run(["tar", "-x", "-C", _FOLDER, *inside], input=packed.stdout, check=True, timeout=120)
     for package in packages:
         package.unlink()
 
