@@ -214,7 +214,7 @@ def _check_classes(labelled: Sequence[Part]) -> None:
     samples = [sample for part in labelled for sample in part.samples]
     missing = {
         "tampered": not any(sample.tampered for sample in samples),
-        "tampered image with a mask": not any(sample.mask is not None for sample in samples),
+        "tampered image with a mask": not any(sample.whole_mask is not None for sample in samples),
         "authentic": all(sample.tampered for sample in samples),
     }
     for kind, lacking in missing.items():
@@ -225,7 +225,7 @@ def _check_classes(labelled: Sequence[Part]) -> None:
 
 def _choose_shift(predictor: Predictor, labelled: Sequence[Part], steps: _Steps) -> tuple[float, dict[float, float]]:
     """Runs the tampered images alone: the shift has to stand before any score means anything."""
-    tampered = [sample for part in labelled for sample in part.samples if sample.mask is not None]
+    tampered = [sample for part in labelled for sample in part.samples if sample.whole_mask is not None]
     seen = examinations(predictor, tampered, seen=steps.step("tampered images, for the logit shift", len(tampered)))
     return choose_shift(Judged(probabilities=examined.probabilities, mask=examined.mask) for _, examined, _ in seen)
 

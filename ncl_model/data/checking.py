@@ -137,6 +137,8 @@ def _look(
     area = None
     if sample.mask is not None and "missing_mask" not in lacking:
         area = _check_mask(sample, sample.mask, size, read, grey_masks, problems)
+    if sample.known is not None and lacking.isdisjoint({"missing_mask", "missing_known"}):
+        _check_known(sample, sample.known, size, read, problems)
     if sample.regions is not None and "missing_regions" not in lacking:
         _check_regions(sample, sample.regions, size, read, problems)
     height, width = size or (0, 0)
@@ -154,7 +156,10 @@ def _look(
 def _unmasked(sample: Sample) -> tuple[Problem, ...]:
     if not sample.unmasked:
         return ()
-    message = f"{sample.image.name}: tampered with, but no mask says where; nothing can be learnt from it"
+    message = (
+        f"{sample.image.name}: tampered with, but no mask says where; draw one, or set a share of samples that are "
+        "learnt from by their label alone (weak in the recipe)"
+    )
     return (Problem(kind="unmasked", where=sample.where, message=message),)
 
 
@@ -211,6 +216,20 @@ def _check_regions(
     if size is not None and found != size:
         message = f"region map {path} is {_by(found)} pixels, but its image {_by(size)}"
         problems.append(Problem(kind="regions_size", where=sample.where, message=message))
+
+
+def _check_known(sample: Sample, path: Path, size: tuple[int, int] | None, read: Read, problems: list[Problem]) -> None:
+    try:
+        known = decode_mask(read(path)).tampered
+    except (OSError, ImageUnreadable) as error:
+        problems.append(_unreadable("unreadable_known", sample, path, error))
+        return
+    if size is not None and known.shape != size:
+        message = f"{path}, where the mask is known, is {_by(known.shape)} pixels, but its image {_by(size)}"
+        problems.append(Problem(kind="known_size", where=sample.where, message=message))
+    elif not known.any():
+        message = f"{path} says that the mask is known nowhere; write 255 where it is"
+        problems.append(Problem(kind="known_empty", where=sample.where, message=message))
 
 
 def decode_regions(data: bytes) -> NDArray[np.uint8]:

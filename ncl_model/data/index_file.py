@@ -14,17 +14,18 @@ from ncl_model.errors import DatasetInvalid
 
 INDEX_NAME = "index.csv"
 _NEEDED = ("image", "mask", "group")
-_OPTIONAL = ("regions", "tampered_colour", "label")
+_OPTIONAL = ("regions", "tampered_colour", "label", "known")
 #: what a label says about the whole photograph; an empty one leaves it to the mask
 _LABELS = {"": None, "0": False, "1": True}
 
 
 def read_index(path: Path) -> list[Sample]:
-    """Samples of an index.csv with the columns image, mask, group and optionally regions, tampered_colour and label.
+    """Samples of an index.csv: columns image, mask, group and optionally regions, tampered_colour, label and known.
 
     An empty mask means authentic, unless the label is 1: tampered, but nobody knows where. With the column label that
-    of masks may be missing. Raises DatasetInvalid when the file cannot be read, a column is missing, or lines
-    are incomplete or name files that do not exist: all such lines in one error.
+    of masks may be missing. ``known`` names a picture that marks where the mask says something (scribbles). Raises
+    DatasetInvalid when the file cannot be read, a column is missing, or lines are incomplete or name files that do not
+    exist: all such lines in one error.
     """
     samples = parse_index(path)
     refuse([problem for sample in samples for problem in missing_files(sample)])
@@ -60,6 +61,8 @@ def write_index(samples: Sequence[Sample], folder: Path) -> str:
         columns.append("tampered_colour")
     if any(sample.unmasked for sample in samples):
         columns.append("label")
+    if any(sample.known for sample in samples):
+        columns.append("known")
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -72,6 +75,7 @@ def write_index(samples: Sequence[Sample], folder: Path) -> str:
                 "regions": _relative(sample.regions, folder),
                 "tampered_colour": sample.tampered_colour,
                 "label": int(sample.tampered),
+                "known": _relative(sample.known, folder),
             }
         )
     return out.getvalue()
@@ -110,6 +114,7 @@ def _add(path: Path, line: int, row: dict[str, str | None], samples: list[Sample
             group=str(row["group"]),
             regions=path.parent / str(row["regions"]) if row.get("regions") else None,
             tampered_colour=colour,
+            known=path.parent / str(row["known"]) if row.get("known") else None,
             unmasked=not mask and bool(_LABELS[row.get("label") or ""]),
             origin=where,
         )
@@ -130,4 +135,6 @@ def _wrong(path: Path, row: dict[str, str | None]) -> str:
         return f"label is {label!r}; it must be 1 (tampered), 0 (authentic), or empty"
     if _LABELS[label] is False and row.get("mask"):
         return "label is 0 (authentic), but a mask is named; leave one of them empty"
+    if row.get("known") and not row.get("mask"):
+        return "known is named, but no mask; known marks where a mask says something"
     return ""

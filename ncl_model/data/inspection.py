@@ -167,8 +167,8 @@ def _report(source: Source, looks: list[FileCheck], copies_inside: int) -> Sourc
         notes.append("all are authentic: for synthesis, and to measure false alarms")
     if unmasked:
         notes.append(
-            f"{unmasked} tampered photographs have no mask: good for image-level figures, but not for training, nor "
-            "for figures of where"
+            f"{unmasked} tampered photographs have no mask: good for image-level figures, and for training by their "
+            "label alone (weak), but not for figures of where"
         )
     if largest > _LARGE_GROUP * len(looks) and len(looks) > 1:
         share = largest / len(looks)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from ncl_model.data.resaving import JpegSettings, draw_settings, resave
+from ncl_model.truth_maps import Marks
 
 Pixels = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 
 #: probabilities of each step
 CROPPED, SCALED, FILTERED, SAVED, SAVED_TWICE, LOSSLESS_END = 0.5, 0.5, 0.15, 0.8, 0.2, 0.1
@@ -37,9 +37,9 @@ _KERNELS = (
 
 
 def launder(
-    pixels: Pixels, mask: Mask, rng: np.random.Generator, *, settings: Sequence[JpegSettings] = ()
-) -> tuple[Pixels, Mask]:
-    """(H, W, 3) uint8 and (H, W) bool after a random history; both of one, possibly other, size.
+    pixels: Pixels, mask: Marks, rng: np.random.Generator, *, settings: Sequence[JpegSettings] = ()
+) -> tuple[Pixels, Marks]:
+    """(H, W, 3) uint8 and (H, W) mask or truth map after a random history; both of one, possibly other, size.
 
     ``settings``: how files of the training set were saved; a fifth of the saves is like one of them.
     """
@@ -60,8 +60,8 @@ def launder(
 
 
 def rescale(
-    pixels: Pixels, mask: Mask, factor: float, kernel: Image.Resampling = Image.Resampling.BILINEAR
-) -> tuple[Pixels, Mask]:
+    pixels: Pixels, mask: Marks, factor: float, kernel: Image.Resampling = Image.Resampling.BILINEAR
+) -> tuple[Pixels, Marks]:
     """Both enlarged or reduced, the mask by nearest neighbour; the factor is bounded so that sides stay sensible."""
     height, width = mask.shape
     factor = max(factor, min(1.0, _SHORTEST / min(height, width)))
@@ -75,7 +75,7 @@ def _kernel(rng: np.random.Generator) -> Image.Resampling:
     return _KERNELS[int(rng.integers(len(_KERNELS)))]
 
 
-def _cropped(pixels: Pixels, mask: Mask, rng: np.random.Generator) -> tuple[Pixels, Mask]:
+def _cropped(pixels: Pixels, mask: Marks, rng: np.random.Generator) -> tuple[Pixels, Marks]:
     """Some pixels less at each side, but never fewer than 16: an earlier JPEG's blocks begin elsewhere afterwards."""
     top, bottom, left, right = (int(v) for v in rng.integers(0, _MOST_OFF, 4))
     top, left = (min(off, max(0, side - _MOST_OFF)) for off, side in zip((top, left), mask.shape, strict=True))
@@ -99,7 +99,7 @@ def _filtered(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     return pixels
 
 
-def _lossless(pixels: Pixels, mask: Mask, rng: np.random.Generator) -> tuple[Pixels, Mask]:
+def _lossless(pixels: Pixels, mask: Marks, rng: np.random.Generator) -> tuple[Pixels, Marks]:
     """A screenshot or an export: cropped or rescaled, and not saved as JPEG any more."""
     if rng.random() < 0.5:
         return _cropped(pixels, mask, rng)

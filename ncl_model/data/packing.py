@@ -127,6 +127,7 @@ class _Plan:
             image=self._place("images", sample.image),
             mask=self._place("masks", sample.mask) if sample.mask else None,
             regions=self._place("regions", sample.regions) if sample.regions else None,
+            known=self._place("known", sample.known) if sample.known else None,
         )
 
     def _place(self, role: str, path: Path) -> Path:

@@ -15,14 +15,18 @@ ProblemKind = Literal[
     "missing_image",
     "missing_mask",
     "missing_regions",
+    "missing_known",
     "unreadable_image",
     "unreadable_mask",
     "unreadable_regions",
+    "unreadable_known",
     "mask_size",
     "mask_grey",
     "mask_empty",
     "unmasked",
     "regions_size",
+    "known_size",
+    "known_empty",
 ]
 
 #: problems spelled out in one message; the others are counted
@@ -68,4 +72,6 @@ def missing_files(sample: Sample) -> list[Problem]:
         problems.append(Problem(kind="missing_mask", where=sample.where, message=message))
     if sample.regions is not None and not sample.regions.is_file():
         problems.append(Problem(kind="missing_regions", where=sample.where, message=f"no file {sample.regions}"))
+    if sample.known is not None and not sample.known.is_file():
+        problems.append(Problem(kind="missing_known", where=sample.where, message=f"no file {sample.known}"))
     return problems

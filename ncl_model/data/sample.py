@@ -21,7 +21,9 @@ class Sample:
     regions: Path | None = None
     #: what is tampered in the mask
     tampered_colour: MaskColour = "white"
-    #: tampered with, but no mask says where: good for image figures alone
+    #: with a mask: picture of the same size that marks white where the mask says something; None: everywhere
+    known: Path | None = None
+    #: tampered with, but no mask says where: good for image figures, and learnt from by its label alone
     unmasked: bool = False
     #: where the sample is named, for messages: a list and its line
     origin: str = field(default="", compare=False)
@@ -29,11 +31,18 @@ class Sample:
     def __post_init__(self) -> None:
         if self.unmasked and self.mask is not None:
             raise ValueError("a sample with a mask is not unmasked")
+        if self.known is not None and self.mask is None:
+            raise ValueError("where a mask is known needs a mask")
 
     @property
     def tampered(self) -> bool:
         """The label of the whole photograph."""
         return self.unmasked or self.mask is not None
+
+    @property
+    def whole_mask(self) -> Path | None:
+        """The mask, if it says something of every pixel: what figures and thresholds can be had from."""
+        return self.mask if self.known is None else None
 
     @property
     def where(self) -> str:

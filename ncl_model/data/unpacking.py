@@ -22,7 +22,9 @@ from ncl_model.errors import DatasetInvalid
 
 PACK_FILE = "pack.json"
 PACK_VERSION = 1
-_MEMBER = re.compile(r"\d{2,}-[\w.-]{1,80}/(index\.csv|(images|masks|regions)/[A-Za-z0-9][\w.-]{0,120})", re.ASCII)
+_MEMBER = re.compile(
+    r"\d{2,}-[\w.-]{1,80}/(index\.csv|(images|masks|regions|known)/[A-Za-z0-9][\w.-]{0,120})", re.ASCII
+)
 _FOLDER = re.compile(r"\d{2,}-[\w.-]{1,80}", re.ASCII)
 _SHARD = re.compile(r"shard-\d{3,}\.tar", re.ASCII)
 #: what an interrupted unpacking left behind is removed after so many seconds

@@ -170,17 +170,18 @@ def at_size(probabilities: NDArray[np.float32], size: tuple[int, int]) -> NDArra
 
 
 def read_mask(sample: Sample) -> NDArray[np.bool_] | None:
-    """(H, W) bool at the mask file's own size, True = tampered; None for a sample without mask.
+    """(H, W) bool at the mask file's own size, True = tampered; None without a mask that says something of every pixel.
 
     Raises DatasetInvalid when the file is missing or no picture.
     """
-    if sample.mask is None:
+    path = sample.whole_mask
+    if path is None:
         return None
     try:
-        return decode_mask(read_file(sample.mask), sample.tampered_colour).tampered
+        return decode_mask(read_file(path), sample.tampered_colour).tampered
     except (OSError, ImageUnreadable) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise DatasetInvalid(f"the mask cannot be read ({reason}): {sample.mask}") from error
+        raise DatasetInvalid(f"the mask cannot be read ({reason}): {path}") from error
 
 
 def _with_problem(record: ImageRecord, problem: str) -> ImageRecord:

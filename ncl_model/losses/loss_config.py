@@ -36,13 +36,20 @@ class LossConfig:
     centred: bool = False
     #: weight of the image head's binary cross-entropy
     image_weight: float = 0.2
+    #: of photographs that are tampered with nobody knows where: weight of their label, and of two views' agreement,
+    #: which grows over so many optimizer steps
+    label_weight: float = 0.1
+    consistency_weight: float = 1.0
+    consistency_steps: int = 500
 
     def __post_init__(self) -> None:
-        for field, low, high in (("mu", 0, 1), ("omega", 0, 100), ("image_weight", 0, 100), ("tau", 1e-3, 10)):
+        weights = [(field, 0, 100) for field in ("omega", "image_weight", "label_weight", "consistency_weight")]
+        for field, low, high in (("mu", 0, 1), *weights, ("tau", 1e-3, 10)):
             value = getattr(self, field)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise ConfigInvalid(field, f"{value!r} is not a number from {low} to {high}")
-        for field, low in (("warmup_steps", 0), ("tampered_patches", 4), ("authentic_patches", 4), ("projection", 0)):
+        steps = [("warmup_steps", 0), ("consistency_steps", 0)]
+        for field, low in (*steps, ("tampered_patches", 4), ("authentic_patches", 4), ("projection", 0)):
             value = getattr(self, field)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ConfigInvalid(field, f"{value!r} is not a whole number from {low} on")

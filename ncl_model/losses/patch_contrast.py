@@ -39,13 +39,16 @@ class PatchContrast(nn.Module):
         self.projection = nn.Conv2d(channels, width, 1) if config.projection else None
         self.pivot = PivotNetwork(width) if config.contrast == "pivot" else None
 
-    def forward(self, features: Tensor, mask: Tensor, average: Callable[[Tensor], Tensor]) -> Contrasted:
+    def forward(
+        self, features: Tensor, mask: Tensor, average: Callable[[Tensor], Tensor], known: Tensor | None = None
+    ) -> Contrasted:
         """``features`` (B, C, h, w), whose cells are patches or a whole part of one; ``mask`` (B, 1, H, W) in {0, 1}.
 
-        ``average`` turns a count into its mean over the workers of a distributed run.
+        ``known`` likewise: where the mask says something; None: everywhere. ``average`` turns a count into its mean
+        over the workers of a distributed run.
         """
         features, side = self._features(at_least_float32(features), mask.shape[2])
-        kinds = label_patches(mask, side)
+        kinds = label_patches(mask, side, known)
         tampered, authentic = kinds == Kind.TAMPERED, kinds == Kind.AUTHENTIC
         p = choose(features, tampered, self.config.tampered_patches)
         n = choose(features, authentic, self.config.authentic_patches)
@@ -53,8 +56,11 @@ class PatchContrast(nn.Module):
         losses, fit = first, enough(tampered, authentic)
         if self.pivot is not None:
             contour = kinds == Kind.CONTOUR
-            losses = losses + pivot_contrast(self.pivot(features, contour), p, n, tau=self.config.tau)
-            fit = enough(tampered, authentic, contour)
+            pivoted = pivot_contrast(self.pivot(features, contour), p, n, tau=self.config.tau)
+            # scribbles show no contour, and contrast all the same [ours]
+            whole, scribbled = enough(contour), (kinds == Kind.UNKNOWN).flatten(1).any(1)
+            losses = losses + pivoted * whole
+            fit = fit & (whole | scribbled)
         # every image stays in the graph, so that all parameters get a gradient on every worker
         loss = (losses * fit).sum() / average(fit.sum().to(losses.dtype)).clamp_min(1e-6)
         chance = torch.log1p(n.valid.sum(1).to(first.dtype)).clamp_min(1e-6)

@@ -24,6 +24,7 @@ class Kind(IntEnum):
     AUTHENTIC = 0  #: none of them
     TAMPERED = 1  #: all of them
     CONTOUR = 2  #: some of them
+    UNKNOWN = 3  #: nobody knows of all of them
 
 
 class Chosen(NamedTuple):
@@ -33,12 +34,17 @@ class Chosen(NamedTuple):
     valid: Tensor  #: (B, limit) bool
 
 
-def label_patches(mask: Tensor, size: int) -> Tensor:
-    """(B, 1, H, W) in {0, 1} to (B, H/size, W/size) int64 of ``Kind``; ``size`` in pixels divides H and W."""
+def label_patches(mask: Tensor, size: int, known: Tensor | None = None) -> Tensor:
+    """(B, 1, H, W) in {0, 1} to (B, H/size, W/size) int64 of ``Kind``; ``size`` in pixels divides H and W.
+
+    ``known`` (B, 1, H, W) in {0, 1}; None: everywhere.
+    """
     share = F.avg_pool2d(at_least_float32(mask), size).squeeze(1)
     kinds = torch.full_like(share, int(Kind.CONTOUR), dtype=torch.int64)
     kinds[share == 0] = int(Kind.AUTHENTIC)
     kinds[share == 1] = int(Kind.TAMPERED)
+    if known is not None:
+        kinds[F.avg_pool2d(at_least_float32(known), size).squeeze(1) < 1] = int(Kind.UNKNOWN)
     return kinds
 
 

@@ -70,7 +70,7 @@ class Loop:
             while not trainer.finished:
                 batch = next(batches)
                 self._tell(batch)
-                trainer.train_step(batch.pixels, batch.masks, batch.grids)
+                trainer.train_step(batch)
                 if trainer.device.type == "cpu":
                     trainer.totals.check()  # free here; on a GPU it would wait for the step
                 decision = self._agree()

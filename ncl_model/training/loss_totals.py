@@ -12,7 +12,7 @@ from ncl_model.errors import TrainingDiverged
 from ncl_model.training.worker_group import WorkerGroup
 
 #: names of the losses, in the order of ``LossParts``
-LOSSES = ("loss", "pivot_consistent", "contrast", "image", "against_chance")
+LOSSES = ("loss", "pivot_consistent", "contrast", "image", "against_chance", "weak")
 #: steps in a row that may be left out because their gradients are not finite
 _MOST_IN_A_ROW = 20
 
@@ -40,7 +40,7 @@ class LossTotals:
         self._steps = 0
 
     def add(self, losses: Tensor, good: Tensor) -> None:
-        """``losses`` (5,) float32; ``good`` 0-d bool, False when the step was left out."""
+        """``losses`` (6,) float32; ``good`` 0-d bool, False when the step was left out."""
         ok = good.to(torch.int64)
         self._sums += torch.where(good, losses.float(), 0.0)
         row = (self._counts[2] + 1) * (1 - ok)

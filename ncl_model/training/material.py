@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from ncl_model.data.checking import Progress, decode_regions, no_progress, usable_sources
 from ncl_model.data.datasets import Source, split_by_group
 from ncl_model.data.file_bytes import read_file
-from ncl_model.data.masks import decode_mask
+from ncl_model.data.masks import MaskColour, decode_mask
 from ncl_model.data.problems import tell
 from ncl_model.data.resaving import JpegSettings, settings_of
 from ncl_model.data.sample import Sample
 from ncl_model.errors import DatasetInvalid, ImageUnreadable
 from ncl_model.imaging.decoding import decode_photo
+from ncl_model.truth_maps import TruthMap, truth_map
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -65,14 +66,16 @@ class Material:
     Asking for an item raises ImageUnreadable or DatasetInvalid when its file went bad since it was looked at.
     """
 
-    #: (pixels (H, W, 3) uint8, mask (H, W) bool) of photographs tampered with by people
-    tampered: Sequence[tuple[Pixels, Mask]]
+    #: (pixels (H, W, 3) uint8, mask (H, W) bool) of photographs tampered with by people; truth maps of scribbled ones
+    tampered: Sequence[tuple[Pixels, Mask | TruthMap]]
     #: pixels (H, W, 3) uint8 of authentic photographs of every source
     authentic: Sequence[Pixels]
     #: (index into ``authentic``, region map (H, W) uint8) of those that have one
     shapes: Sequence[tuple[int, Pixels]]
     #: never trained on
     validation: list[Sample]
+    #: pixels (H, W, 3) uint8 of photographs tampered with by people, nobody knows where
+    unmasked: Sequence[Pixels] = ()
     #: how the files tampered with by people were saved, for saving authentic photographs like them
     settings: Sequence[JpegSettings] = ()
     #: counts, for the log and the checkpoint's provenance; plain JSON types, no folders of this machine
@@ -88,6 +91,7 @@ class Material:
         work: Path | None = None,
         leave_out_bad: bool = False,
         grey_masks: bool = False,
+        labels_alone: bool = False,
         progress: Progress = no_progress,
     ) -> Self:
         """Read every file of the sources, look into it, and keep its bytes.
@@ -96,7 +100,8 @@ class Material:
         Raises one DatasetInvalid that lists the problems of all files, unless ``leave_out_bad``: then such samples
         are left out, with a warning. Raises DatasetInvalid too when there is nothing tampered and no way to
         synthesise it, nothing authentic, or nothing on one side of the split. ``grey_masks`` as in
-        ``checking.look_at``.
+        ``checking.look_at``. ``labels_alone``: a tampered photograph without a mask is no problem, but one of
+        ``unmasked``, unless its group is held out.
         """
         store = _Store(KEPT_BYTES)
         found, problems = usable_sources(
@@ -104,7 +109,7 @@ class Material:
             work=work,
             leave_out_bad=leave_out_bad,
             grey_masks=grey_masks,
-            masks_needed=True,
+            masks_needed=not labels_alone,
             read=store.read,
             progress=progress,
         )
@@ -117,12 +122,15 @@ class Material:
     def _made(cls, sources: list[Source], store: _Store, *, held_out: float, seed: int, left_out: int) -> Self:
         _check_classes(sources)
         split = [split_by_group(source.samples, held_out=held_out, seed=seed) for source in sources]
-        validation = [sample for _, out in split for sample in out]
+        validation = [
+            sample for _, out in split for sample in out if sample.tampered == (sample.whole_mask is not None)
+        ]
         kept = [(source, side) for source, (side, _) in zip(sources, split, strict=True)]
         _check_sides(sum(len(side) for _, side in kept), len(validation), held_out)
         tampered = [s for _, side in kept for s in side if s.mask is not None]
         plain = [s for source, side in kept if not source.labelled for s in side]
-        others = [s for source, side in kept if source.labelled for s in side if s.mask is None]
+        others = [s for source, side in kept if source.labelled for s in side if not s.tampered]
+        unmasked = [s.image for _, side in kept for s in side if s.unmasked]
         authentic = plain + others
         shapes = [(i, s.regions) for i, s in enumerate(authentic) if s.regions is not None]
         settings = [how for s in tampered if (how := settings_of(store.read(s.image))) is not None]
@@ -130,6 +138,9 @@ class Material:
             "sources": [_described(source) for source in sources],
             "tampered": len(tampered),
             "authentic": len(authentic),
+            "scribbled": sum(s.known is not None for s in tampered),
+            "unmasked": len(unmasked),
+            "unmasked_in_all": sum(s.unmasked for source in sources for s in source.samples),
             "shapes": len(shapes),
             "validation": len(validation),
             "validation_tampered": sum(s.mask is not None for s in validation),
@@ -142,12 +153,13 @@ class Material:
             tampered=LazySequence(tampered, store.pair),
             authentic=LazySequence([s.image for s in authentic], store.photo),
             shapes=LazySequence(shapes, store.shape),
+            unmasked=LazySequence(unmasked, store.photo),
             validation=validation,
             described=described,
             settings=settings,
         )
 
-    def check_shares(self, *, people: float, synthetic: float) -> None:
+    def check_shares(self, *, people: float, synthetic: float, weak: float = 0.0) -> None:
         """Whether samples can be drawn with these shares of a batch; the rest of a batch is authentic.
 
         Raises DatasetInvalid that says which source is lacking.
@@ -162,6 +174,13 @@ class Material:
                 f"no photograph has a region map, but a share of {synthetic:g} of each batch is to be synthesised from "
                 "their shapes: add a source with regions, or set synthetic to 0"
             )
+        if weak > 0 and not self.described.get("unmasked_in_all"):
+            raise DatasetInvalid(
+                f"a share of {weak:g} of each batch is to be learnt from by its label alone (weak), but every tampered "
+                "photograph has a mask: set weak to 0"
+            )
+        if weak > 0 and not self.unmasked:
+            _log.warning("all photographs without a mask are held out: authentic ones are drawn in their place")
 
 
 class _Store:
@@ -183,22 +202,26 @@ class _Store:
     def forget(self, samples: Sequence[Sample]) -> None:
         """Free what only these samples need."""
         for sample in samples:
-            for path in (sample.image, sample.mask, sample.regions):
+            for path in (sample.image, sample.mask, sample.known, sample.regions):
                 if path is not None:
                     self._kept.pop(path, None)
 
     def photo(self, path: Path) -> Pixels:
         return self._decoded(path, decode_photo)
 
-    def pair(self, sample: Sample) -> tuple[Pixels, Mask]:
+    def pair(self, sample: Sample) -> tuple[Pixels, Mask | TruthMap]:
         pixels = self.photo(sample.image)
         assert sample.mask is not None  # noqa: S101 - these are the tampered ones
-        mask = self._decoded(sample.mask, partial(decode_mask, colour=sample.tampered_colour))
+        tampered = self._marks(sample.mask, sample, pixels)
+        if sample.known is None:
+            return pixels, tampered
+        return pixels, truth_map(tampered, self._marks(sample.known, sample, pixels, "white"))
+
+    def _marks(self, path: Path, sample: Sample, pixels: Pixels, colour: MaskColour | None = None) -> Mask:
+        mask = self._decoded(path, partial(decode_mask, colour=colour or sample.tampered_colour))
         if mask.tampered.shape != pixels.shape[:2]:
-            raise DatasetInvalid(
-                f"{sample.mask}: is no longer of the size of {sample.image}; was one of them replaced?"
-            )
-        return pixels, mask.tampered
+            raise DatasetInvalid(f"{path}: is no longer of the size of {sample.image}; was one of them replaced?")
+        return mask.tampered
 
     def shape(self, key: tuple[int, Path]) -> tuple[int, Pixels]:
         index, path = key

@@ -101,7 +101,12 @@ def train(
 def load_material(recipe: TrainConfig, sources: Sequence[Path], out: Path, *, leave_out_bad: bool) -> Material:
     """What the sources hold, checked against the recipe; PACKs are unpacked below ``out``. Raises DatasetInvalid."""
     material = Material.load(
-        sources, held_out=recipe.val_fraction, seed=recipe.split, work=out / "data", leave_out_bad=leave_out_bad
+        sources,
+        held_out=recipe.val_fraction,
+        seed=recipe.split,
+        work=out / "data",
+        leave_out_bad=leave_out_bad,
+        labels_alone=recipe.weak > 0,
     )
-    material.check_shares(people=recipe.people, synthetic=recipe.synthetic)
+    material.check_shares(people=recipe.people, synthetic=recipe.synthetic, weak=recipe.weak)
     return material

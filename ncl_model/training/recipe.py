@@ -101,6 +101,8 @@ class TrainConfig:
     #: shares of a batch: photographs tampered by people, and by program; the rest is authentic
     people: float = number(0.40, 0, 1)
     synthetic: float = number(0.45, 0, 1)
+    #: share of those that people call tampered with and nobody knows where, which are learnt from by their label alone
+    weak: float = number(0.0, 0, 1)
     #: probability that a photograph is laundered: cropped, resized, filtered and saved once more (``data.laundering``)
     laundered: float = number(0.75, 0, 1)
     #: share of the groups kept for validation
@@ -124,8 +126,8 @@ class TrainConfig:
             raise ConfigInvalid("steps", "a run has minutes or steps, not both")
         if self.crop_size % 32:
             raise ConfigInvalid("crop_size", f"{self.crop_size} is not a multiple of 32")
-        if self.people + self.synthetic > 1 + 1e-9:
-            raise ConfigInvalid("people", "people and synthetic are shares that add up to at most 1")
+        if self.people + self.synthetic + self.weak > 1 + 1e-9:
+            raise ConfigInvalid("people", "people, synthetic and weak are shares that add up to at most 1")
         if self.batch_size % self.grad_accum_steps:
             raise ConfigInvalid(
                 "grad_accum_steps", f"{self.grad_accum_steps} does not divide the batch_size of {self.batch_size}"

@@ -1,8 +1,9 @@
 """One training sample: a photograph with a history, tampered with or not, saved, laundered, and a square of it.
 
 authentic photograph -> history (camera, first save) -> edit by program, or a twin of one, or nothing -> save
-photograph tampered with by people -------------------------------------------------------------------------+
+photograph tampered with by people, with mask or scribbles --------------------------------------------------+
                                                   -> laundering (one draw for all) -> a square at any phase
+photograph that people call tampered, nobody knows where -> two views of the whole of it
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ncl_model.data.resaving import JpegSettings, draw_settings, resave
 from ncl_model.data.shapes import pick_region, random_shape
 from ncl_model.imaging.grid import BLOCK, find_grids
 from ncl_model.training.recipe import TrainConfig
+from ncl_model.truth_maps import UNKNOWN, Marks, TruthMap, label_of
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -35,6 +37,8 @@ _ANY_SHAPE = 0.35
 _SCALED, _FACTORS, _FIRST_SAVE, _FIRST_QUALITIES = 0.6, (0.5, 1.5), 0.85, (70, 98)
 #: the save after editing
 _SAVE, _QUALITIES = 0.85, (60, 98)
+#: how whole photographs are reduced
+_KERNELS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 #: what is edited and laundered has sides of at least and at most so many pixels
 _LEAST, _WINDOW = 16, 512
 
@@ -43,8 +47,12 @@ class Photographs(Protocol):
     """What samples are made of; ``material.Material`` is one. Indexing may raise for a file that went bad."""
 
     @property
-    def tampered(self) -> Sequence[tuple[Pixels, Mask]]:
-        """By people: (H, W, 3) uint8 and (H, W) bool."""
+    def tampered(self) -> Sequence[tuple[Pixels, Mask | TruthMap]]:
+        """By people: (H, W, 3) uint8 and (H, W) bool, or a truth map where only some of it is known."""
+
+    @property
+    def unmasked(self) -> Sequence[Pixels]:
+        """By people, nobody knows where."""
 
     @property
     def authentic(self) -> Sequence[Pixels]:
@@ -59,15 +67,25 @@ class Photographs(Protocol):
         """How the files tampered with by people were saved."""
 
 
-class TrainingSample(NamedTuple):
-    """A square and its truth."""
+class View(NamedTuple):
+    """What the network sees of a photograph."""
 
     #: (size, size, 3) uint8
     pixels: Pixels
-    #: (size, size) bool, True = tampered
-    mask: Mask
     #: (2, 2) int64: phases of the two likeliest grids, see ``imaging.grid``
     grids: NDArray[np.int64]
+
+
+class TrainingSample(NamedTuple):
+    """A square and its truth."""
+
+    view: View
+    #: (size, size) uint8, see ``truth_maps``
+    truth: TruthMap
+    #: of the whole square: 1 tampered, 0 authentic, -1 unknown
+    label: int
+    #: another view of the same photograph, mirrored: of those that are tampered nobody knows where
+    second: View | None = None
 
 
 def make_sample(material: Photographs, recipe: TrainConfig, rng: np.random.Generator) -> TrainingSample:
@@ -75,29 +93,59 @@ def make_sample(material: Photographs, recipe: TrainConfig, rng: np.random.Gener
 
     Raises what the material raises when the photograph it fell on cannot be read.
     """
-    pixels, mask = _photograph(material, recipe, rng)
-    pixels, mask = turn(pixels, mask, rng)
-    if rng.random() < recipe.laundered:
-        pixels, mask = launder(pixels, mask, rng, settings=material.settings)
-    if recipe.framing == "resize":
-        pixels, mask = _squeezed(pixels, mask, recipe.crop_size)
-    estimated = recipe.network.grid == "estimated"
-    grids = np.array(find_grids(pixels), np.int64) if estimated else np.zeros((2, 2), np.int64)
-    if recipe.framing == "resize":
-        return TrainingSample(pixels, mask, grids)
-    # a network that takes the grid for granted sees squares that begin on the file's
-    top, left = crop_origin(mask, recipe.crop_size, rng, step=1 if estimated else BLOCK)
-    pixels, mask = window_of(pixels, mask, top, left, recipe.crop_size)
-    return TrainingSample(pixels, mask, (grids - (top, left)) % BLOCK)
-
-
-def _photograph(material: Photographs, recipe: TrainConfig, rng: np.random.Generator) -> tuple[Pixels, Mask]:
-    """A whole photograph, or a large window of one, as it left whoever tampered with it or did not."""
     kind = rng.random()
+    masked = recipe.people + recipe.synthetic
+    if masked <= kind < masked + recipe.weak and material.unmasked:
+        return _labelled_alone(_pick(material.unmasked, rng), recipe, rng)
     if kind < recipe.people:
-        return _window(*_pick(material.tampered, rng), rng)
+        pixels, mask = _pick(material.tampered, rng)
+        pixels, truth = _window(pixels, mask.astype(np.uint8), rng)
+    else:
+        pixels, mask = _made(material, kind < masked, rng)
+        truth = mask.astype(np.uint8)
+    pixels, truth = turn(pixels, truth, rng)
+    if rng.random() < recipe.laundered:
+        pixels, truth = launder(pixels, truth, rng, settings=material.settings)
+    if recipe.framing == "resize":
+        pixels, truth = _squeezed(pixels, truth, recipe.crop_size)
+    grids = _grids(pixels, recipe)
+    if recipe.framing == "crop":
+        # a network that takes the grid for granted sees squares that begin on the file's
+        step = 1 if recipe.network.grid == "estimated" else BLOCK
+        top, left = crop_origin(truth, recipe.crop_size, rng, step=step)
+        pixels, truth = window_of(pixels, truth, top, left, recipe.crop_size)
+        if recipe.network.grid == "estimated":
+            grids = (grids - (top, left)) % BLOCK
+    return TrainingSample(View(pixels, grids), truth, label_of(truth))
+
+
+def _labelled_alone(pixels: Pixels, recipe: TrainConfig, rng: np.random.Generator) -> TrainingSample:
+    """Two views of the whole photograph, each reduced and saved in a way of its own; the second mirrored."""
+    views = [_whole(pixels, recipe, rng, mirrored=mirrored) for mirrored in (False, True)]
+    unknown = np.full((recipe.crop_size,) * 2, UNKNOWN, np.uint8)
+    return TrainingSample(views[0], unknown, 1, views[1])
+
+
+def _whole(pixels: Pixels, recipe: TrainConfig, rng: np.random.Generator, *, mirrored: bool) -> View:
+    size = (recipe.crop_size,) * 2
+    square = np.array(Image.fromarray(pixels).resize(size, _KERNELS[int(rng.integers(len(_KERNELS)))]))
+    if mirrored:
+        square = np.ascontiguousarray(square[:, ::-1])
+    if rng.random() < _SAVE:
+        square = resave(square, draw_settings(rng, *_QUALITIES))
+    return View(square, _grids(square, recipe))
+
+
+def _grids(pixels: Pixels, recipe: TrainConfig) -> NDArray[np.int64]:
+    if recipe.network.grid == "estimated":
+        return np.array(find_grids(pixels), np.int64)
+    return np.zeros((2, 2), np.int64)
+
+
+def _made(material: Photographs, edited: bool, rng: np.random.Generator) -> tuple[Pixels, Mask]:
+    """A whole photograph, or a large window of one, as it left whoever tampered with it or did not."""
     host = _with_history(_pick(material.authentic, rng), None, rng)[0]
-    if kind < recipe.people + recipe.synthetic:
+    if edited:
         pixels, mask = _edited(host, material, rng)
     else:
         twin = rng.random() < _TWIN
@@ -137,7 +185,7 @@ def _with_history(pixels: Pixels, shape: Mask | None, rng: np.random.Generator) 
     return pixels, mask
 
 
-def _window(pixels: Pixels, mask: Mask, rng: np.random.Generator) -> tuple[Pixels, Mask]:
+def _window(pixels: Pixels, mask: Marks, rng: np.random.Generator) -> tuple[Pixels, Marks]:
     """At most ``_WINDOW`` pixels a side, around tampering where there is some; tiny photographs go on mirrored."""
     height, width = (min(max(side, _LEAST), _WINDOW) for side in mask.shape)
     if (height, width) == mask.shape:
@@ -151,11 +199,10 @@ def _resized(shape: Mask, like: Pixels) -> Mask:
     return np.array(image)
 
 
-def _squeezed(pixels: Pixels, mask: Mask, size: int) -> tuple[Pixels, Mask]:
+def _squeezed(pixels: Pixels, truth: TruthMap, size: int) -> tuple[Pixels, TruthMap]:
     """All of it, bilinear, as the paper does."""
     small = Image.fromarray(np.ascontiguousarray(pixels)).resize((size, size), Image.Resampling.BILINEAR)
-    truth = Image.fromarray(mask.astype(np.uint8) * 255).resize((size, size), Image.Resampling.NEAREST)
-    return np.array(small), np.asarray(truth) > 127
+    return np.array(small), np.array(Image.fromarray(truth).resize((size, size), Image.Resampling.NEAREST))
 
 
 _T = TypeVar("_T")

@@ -13,6 +13,7 @@ from ncl_model.architecture.registry import Network
 from ncl_model.errors import CheckpointMismatch, ConfigInvalid
 from ncl_model.inference.checkpoint import Checkpoint, pack_weights
 from ncl_model.training.batch_norm_guard import BatchNormGuard
+from ncl_model.training.batches import Batch
 from ncl_model.training.devices import check_precision, precision_on, tune
 from ncl_model.training.loss_totals import LossTotals
 from ncl_model.training.optimization import learning_rate, make_optimizer, set_learning_rate
@@ -74,12 +75,10 @@ class Trainer:
     def finished(self) -> bool:
         return self.progress >= 1.0
 
-    def train_step(self, pixels: Tensor, masks: Tensor, grids: Tensor | None = None) -> None:
+    def train_step(self, batch: Batch) -> None:
         """One optimizer step on this worker's share of a batch.
 
-        ``pixels`` (B, 3, H, W) uint8 and ``masks`` (B, 1, H, W) bool or float in {0, 1}, on any device;
-        ``grids`` (B, 2, 2) phases where the network takes them. A step
-        whose gradients are not finite changes nothing but the counters, and ``totals`` tells of it.
+        A step whose gradients are not finite changes nothing but the counters, and ``totals`` tells of it.
         """
         # whatever draws random numbers draws the same after a resume
         torch.manual_seed(self.recipe.seed + self.step)
@@ -87,7 +86,7 @@ class Trainer:
         set_learning_rate(self.optimizer, self.rate)
         self._guard.remember()
         self.optimizer.zero_grad(set_to_none=True)
-        losses = self._accumulate(pixels, masks, grids)
+        losses = self._accumulate(batch)
         self._scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self._parameters, self.recipe.max_grad_norm)
         finite = torch.isfinite(norm)
@@ -148,9 +147,9 @@ class Trainer:
         remedy = "Go on with the recipe it was started with, or start anew in another folder"
         if state.get("format") != _FORMAT:
             raise CheckpointMismatch(path, "it was saved by another version of the training loop", remedy)
-        ours = self.recipe.to_dict()
+        ours, theirs = self.recipe.to_dict(), _as_now(state.get("recipe", {}))
         for part in _FIXED:
-            if state.get("recipe", {}).get(part) != ours[part]:
+            if theirs.get(part) != ours[part]:
                 raise CheckpointMismatch(path, f"its recipe has another {part}", remedy)
         self._module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -159,26 +158,24 @@ class Trainer:
         self.totals.load(state["totals"])
         self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
 
-    def _accumulate(self, pixels: Tensor, masks: Tensor, grids: Tensor | None) -> Tensor:
-        """Gradients of the batch, part by part; (5,) the mean of ``LossParts``."""
-        parts = self.recipe.grad_accum_steps
+    def _accumulate(self, batch: Batch) -> Tensor:
+        """Gradients of the batch, part by part; (6,) the mean of ``LossParts``."""
+        parts = batch.parts(self.recipe.grad_accum_steps)
         losses = []
-        phases = [None] * parts if grids is None else grids.chunk(parts)
-        shares = zip(pixels.chunk(parts), masks.chunk(parts), phases, strict=True)
-        for number, (some, truth, phase) in enumerate(shares, start=1):
-            inputs = some.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-            targets = truth.to(self.device, non_blocking=True).float()
-            if number < parts:
-                with self.group.quiet(self._wrapped):
-                    losses.append(self._backward(inputs, targets, phase))
-            else:
-                losses.append(self._backward(inputs, targets, phase))
+        for part in parts[:-1]:
+            with self.group.quiet(self._wrapped):
+                losses.append(self._backward(part))
+        losses.append(self._backward(parts[-1]))
         return torch.stack(losses).mean(0)
 
-    def _backward(self, pixels: Tensor, masks: Tensor, grids: Tensor | None) -> Tensor:
-        loss = self._wrapped(pixels, masks, self.step, grids)
+    def _backward(self, part: Batch) -> Tensor:
+        pixels = part.pixels.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+        truth, labels, views = (
+            each.to(self.device, non_blocking=True) for each in (part.truth, part.labels, part.views)
+        )
+        loss = self._wrapped(pixels, truth, labels, views, self.step, part.grids)
         self._scaler.scale(loss[0] / self.recipe.grad_accum_steps).backward()
-        return torch.stack([part.detach() for part in loss])
+        return torch.stack([each.detach() for each in loss])
 
     def _floats(self) -> dict[str, Tensor]:
         return {n: t for n, t in self.network.state_dict().items() if t.is_floating_point()}
@@ -188,6 +185,14 @@ class Trainer:
         decay = min(self.recipe.ema_decay, (1 + self.step) / (10 + self.step))
         update = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         update(list(self.average.values()), list(self._floats().values()), self.step)
+
+
+def _as_now(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the fields that it had not when it was saved."""
+    try:
+        return TrainConfig.from_dict(recipe).to_dict()
+    except ConfigInvalid:
+        return recipe
 
 
 def _check_shares(recipe: TrainConfig, group: WorkerGroup) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ncl_model.architecture.registry import build_network, channels_last
 from ncl_model.losses.objective import LossParts, Objective
+from ncl_model.losses.truth import Truth
 from ncl_model.training.recipe import TrainConfig
 
 #: torch's types by the recipe's words
@@ -17,7 +18,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 class TrainingModule(nn.Module):
-    """(pixels, masks, step, grids) to ``LossParts``. Shapes: B, 3, H, W uint8; B, 1, H, W in {0, 1}; B, 2, 2."""
+    """A batch, tensor by tensor as in ``training.batches.Batch``, to ``LossParts``."""
 
     def __init__(self, recipe: TrainConfig, average: Callable[[Tensor], Tensor], precision: str) -> None:
         """``average`` gives the mean of a count over the workers, see ``Objective``; ``precision``: never "auto"."""
@@ -31,8 +32,11 @@ class TrainingModule(nn.Module):
         if recipe.compile:
             self._run = (torch.compile(self.network),)
 
-    def forward(self, pixels: Tensor, masks: Tensor, step: int, grids: Tensor | None = None) -> LossParts:
+    def forward(
+        self, pixels: Tensor, truth: Tensor, labels: Tensor, views: Tensor, step: int, grids: Tensor | None = None
+    ) -> LossParts:
         with torch.autocast(pixels.device.type, self._dtype, enabled=self._dtype is not torch.float32):
             output = self._run[0](pixels) if grids is None else self._run[0](pixels, grids=grids)
-        parts: LossParts = self.objective(output, masks, step=step, across_workers=self._average)
+        target = Truth.of_maps(truth, labels, views)
+        parts: LossParts = self.objective(output, target, step=step, across_workers=self._average)
         return parts

@@ -106,6 +106,7 @@ class Pictures:
     tampered: list[tuple[Pixels, Mask]] = field(default_factory=lambda: [forged(i) for i in range(4)])
     authentic: list[Pixels] = field(default_factory=lambda: [photo(50 + i) for i in range(4)])
     shapes: list[tuple[int, Pixels]] = field(default_factory=lambda: [(0, _regions()), (1, _regions())])
+    unmasked: list[Pixels] = field(default_factory=list)
     settings: list[JpegSettings] = field(default_factory=lambda: [JpegSettings(((9,) * 64,) * 2, 2)])
 
 

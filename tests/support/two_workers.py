@@ -30,11 +30,15 @@ def shared_recipe(changes: dict[str, object]) -> TrainConfig:
 
 def one_step(ours: TrainConfig, group: WorkerGroup, steps: int = 1) -> dict[str, torch.Tensor]:
     """Gradients, weights and statistics after some steps, in float64 for the comparison."""
-    material = Pictures(tampered=[forged(i) for i in range(4)], authentic=[photo(50 + i) for i in range(4)])
+    material = Pictures(
+        tampered=[forged(i) for i in range(4)],
+        authentic=[photo(50 + i) for i in range(4)],
+        unmasked=[forged(20 + i)[0] for i in range(4)],
+    )
     trainer = Trainer(ours, group=group)
     for _ in range(steps):
         batch = make_batch(material, ours, trainer.step, group.rank, group.size)
-        trainer.train_step(batch.pixels, batch.masks, batch.grids)
+        trainer.train_step(batch)
     means = trainer.totals.means(group)
     found = {f"state.{n}": t for n, t in trainer.state()["module"].items()}
     found |= {f"grad.{n}": p.grad for n, p in trainer._module.named_parameters() if p.grad is not None}

@@ -24,7 +24,7 @@ def test_a_batch_is_the_same_every_time() -> None:
     ours, material = recipe(), Pictures()
     batch = make_batch(material, ours, 5)
     assert (batch.pixels.shape, batch.pixels.dtype) == (torch.Size([4, 3, 64, 64]), torch.uint8)
-    assert (batch.masks.shape, batch.masks.dtype) == (torch.Size([4, 1, 64, 64]), torch.bool)
+    assert (batch.truth.shape, batch.truth.dtype) == (torch.Size([4, 1, 64, 64]), torch.uint8)
     assert batch.left_out == ()
     assert torch.equal(make_batch(material, ours, 5).pixels, batch.pixels)
     assert not torch.equal(make_batch(material, ours, 6).pixels, batch.pixels)
@@ -38,7 +38,7 @@ def test_workers_see_together_what_one_sees_alone(workers: int) -> None:
     for rank in range(workers):
         share = make_batch(material, ours, 3, rank, workers)
         assert torch.equal(share.pixels, whole.pixels[rank::workers])
-        assert torch.equal(share.masks, whole.masks[rank::workers])
+        assert torch.equal(share.truth, whole.truth[rank::workers])
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more processes than this machine has cores
@@ -50,22 +50,22 @@ def test_processes_and_thread_make_the_same_batches() -> None:
         for batch in expected:
             given = next(made)
             assert torch.equal(given.pixels, batch.pixels)
-            assert torch.equal(given.masks, batch.masks)
+            assert torch.equal(given.truth, batch.truth)
         made.close()  # type: ignore[attr-defined]
 
 
 def test_shares_of_a_batch_are_the_recipes() -> None:
     material = Pictures()
-    masks = make_batch(material, recipe(batch_size=200, people=0.3, synthetic=0.3), 0).masks
+    masks = make_batch(material, recipe(batch_size=200, people=0.3, synthetic=0.3), 0).truth
     assert 0.45 < masks.flatten(1).any(1).float().mean() < 0.75
-    assert not make_batch(material, recipe(batch_size=20, people=0, synthetic=0), 0).masks.any()
+    assert not make_batch(material, recipe(batch_size=20, people=0, synthetic=0), 0).truth.any()
 
 
 def test_resizing_shows_all_of_a_photograph() -> None:
     material = Pictures(tampered=[(photo(1, 64, 128), np.ones((64, 128), np.bool_))])
     material.tampered[0][1][:, :32] = False
     ours = recipe(framing="resize", people=1, synthetic=0, laundered=0)
-    masks = make_batch(material, ours, 0).masks.float()
+    masks = make_batch(material, ours, 0).truth.float()
     torch.testing.assert_close(masks.mean((1, 2, 3)), torch.full((4,), 0.75), atol=0.02, rtol=0)
 
 
@@ -96,8 +96,8 @@ def test_laundered_photographs_keep_their_masks() -> None:
     batch = make_batch(Pictures(), recipe(**{**PEOPLE, "laundered": 1.0}), 0)
     # the tampered rectangle is noise, and stays where the mask says
     noise = batch.pixels.float().mean(1).diff(dim=2, append=torch.zeros(40, 64, 1)).abs()
-    inside = [float(n[m[0]].mean()) for n, m in zip(noise, batch.masks, strict=True) if m.any()]
-    outside = [float(n[~m[0]].mean()) for n, m in zip(noise, batch.masks, strict=True)]
+    inside = [float(n[m[0]].mean()) for n, m in zip(noise, batch.truth.bool(), strict=True) if m.any()]
+    outside = [float(n[~m[0]].mean()) for n, m in zip(noise, batch.truth.bool(), strict=True)]
     assert np.mean(inside) > 1.3 * np.mean(outside)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.data_sets import make_authentic, make_indexed, save_mask, save_photo
+from support.data_sets import HEIGHT, WIDTH, make_authentic, make_indexed, save_mask, save_photo
 from support.tiny_model import save_lively_model
 
 from ncl_model.data.datasets import find_sources, read_source
@@ -171,6 +171,85 @@ def test_nothing_is_learnt_from_what_no_mask_marks(tmp_path: Path) -> None:
     material = Material.load([root, others], held_out=0.3, seed=1, leave_out_bad=True)
     assert material.described["left_out"] == 2
     assert not [sample for sample in material.validation if sample.unmasked]
+
+
+def test_a_recipe_may_learn_from_labels_alone(tmp_path: Path) -> None:
+    root = make_named(tmp_path / "sets", tampered=12, masks=2)
+    others = make_indexed(tmp_path / "others", count=12)
+    material = Material.load([root, others], held_out=0.3, seed=1, labels_alone=True)
+    assert 0 < len(material.unmasked) < 10
+    assert material.described["unmasked"] == len(material.unmasked)
+    assert material.described["unmasked_in_all"] == 10
+    assert not [sample for sample in material.validation if sample.unmasked]
+    authentic = len(material.authentic) + sum(not sample.tampered for sample in material.validation)
+    assert authentic == 4 + 6, "none of them is taken for authentic"
+    material.check_shares(people=0.4, synthetic=0, weak=0.2)
+    with pytest.raises(DatasetInvalid, match="every tampered photograph has a mask: set weak to 0"):
+        Material.load([others], held_out=0.3, seed=1).check_shares(people=0.4, synthetic=0, weak=0.2)
+
+
+# --- masks that are known in parts ---
+
+
+def make_scribbled(folder: Path, count: int = 12) -> Path:
+    """As `make_indexed`, and of every mask only the upper half is known."""
+    make_indexed(folder, count=count)
+    save_mask(folder / "known.png", size=(WIDTH, HEIGHT))
+    rows = (folder / "index.csv").read_text().splitlines()
+    told = [f"{row},{'known.png' if row.split(',')[1] else ''}" for row in rows[1:]]
+    (folder / "index.csv").write_text("\n".join([f"{rows[0]},known", *told]))
+    return folder
+
+
+def test_a_mask_may_be_known_in_parts(tmp_path: Path) -> None:
+    """Scribbles: a second picture says where the mask means anything."""
+    material = Material.load(
+        [make_scribbled(tmp_path / "data"), make_authentic(tmp_path / "more")], held_out=0.3, seed=1
+    )
+    assert material.described["scribbled"] == len(material.tampered) > 0
+    assert not [sample for sample in material.validation if sample.tampered], "no figure can be had from them"
+    for _, truth in material.tampered:
+        assert (truth[: HEIGHT // 2, : WIDTH // 2] == 1).all()
+        assert (truth[HEIGHT // 2 :] == 2).all()
+        assert (truth[:, WIDTH // 2 :] == 2).all()
+
+
+def test_parts_of_masks_go_into_packs(tmp_path: Path) -> None:
+    before = read_source(make_scribbled(tmp_path / "data"))
+    pack(find_sources([tmp_path / "data"]), tmp_path / "PACK")
+    again = read_source(tmp_path / "PACK", work=tmp_path / "work")
+    for ours, theirs in zip(before, again, strict=True):
+        assert (ours.known is None) == (theirs.known is None)
+        if ours.known is not None and theirs.known is not None:
+            assert ours.known.read_bytes() == theirs.known.read_bytes()
+
+
+def test_pixel_figures_are_not_had_from_parts_of_masks(predictor: Predictor, tmp_path: Path) -> None:
+    run = EvaluationRun(predictor)
+    run.run(read_sets([make_scribbled(tmp_path / "data")]))
+    evaluation = run.results[0].evaluation
+    assert evaluation is not None
+    assert (evaluation.tampered, evaluation.with_pixels) == (6, 0)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("images/0.png,,g,known.png", "known is named, but no mask"),
+        ("images/1.png,masks/1.png,g,nowhere.png", "no file .*nowhere.png"),
+        ("images/1.png,masks/1.png,g,small.png", "where the mask is known, is 8x8 pixels, but its image 48x32"),
+        ("images/1.png,masks/1.png,g,never.png", "says that the mask is known nowhere"),
+        ("images/1.png,masks/1.png,g,index.csv", "index.csv cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_where_it_is_known_is_told(row: str, message: str, tmp_path: Path) -> None:
+    folder = make_indexed(tmp_path / "data", count=8)
+    save_mask(folder / "small.png", size=(8, 8))
+    save_mask(folder / "never.png", value=0)
+    rows = (folder / "index.csv").read_text().splitlines()
+    (folder / "index.csv").write_text("\n".join([f"{rows[0]},known", *(f"{each}," for each in rows[1:]), row]))
+    with pytest.raises(DatasetInvalid, match=message):
+        Material.load([folder], held_out=0.3, seed=1)
 
 
 def test_they_can_be_looked_into_and_packed(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ def test_the_grid_of_a_square_is_that_of_the_file_less_the_origin(monkeypatch: p
     for seed in range(12):
         sample = drawn(saved_photographs(), seed, **PEOPLE, network=TINY_EXPERTS, laundered=0, crop_size=160)
         expected = Phase(*(-at % 8 for at in origins[-1]))
-        assert tuple(sample.grids[0]) == expected
-        assert find_grids(sample.pixels).first == expected, "the square itself shows the same"
+        assert tuple(sample.view.grids[0]) == expected
+        assert find_grids(sample.view.pixels).first == expected, "the square itself shows the same"
     assert len({tuple(origin % 8 for origin in each) for each in origins}) > 5, "any phase is drawn"
 
 
@@ -46,21 +46,21 @@ def test_laundered_squares_show_the_grid_they_come_with() -> None:
     agree = []
     for seed in range(30):
         sample = drawn(saved_photographs(), seed, **PEOPLE, network=TINY_EXPERTS, laundered=1, crop_size=160)
-        agree.append(tuple(sample.grids[0]) == find_grids(sample.pixels).first)
+        agree.append(tuple(sample.view.grids[0]) == find_grids(sample.view.pixels).first)
     assert np.mean(agree) > 0.7
 
 
 def test_a_network_on_the_fixed_grid_sees_squares_that_begin_on_the_files() -> None:
     for seed in range(12):
         sample = drawn(saved_photographs(), seed, **PEOPLE, laundered=0, crop_size=160)
-        assert find_grids(sample.pixels).first == (0, 0)
-        assert not sample.grids.any()
+        assert find_grids(sample.view.pixels).first == (0, 0)
+        assert not sample.view.grids.any()
 
 
 def test_a_squeezed_photograph_has_the_grids_that_it_shows() -> None:
     """Whoever judges it will look for them in the squeezed pixels, too."""
     sample = drawn(saved_photographs(), 0, **PEOPLE, network=TINY_EXPERTS, framing="resize", crop_size=96)
-    assert tuple(map(tuple, sample.grids)) == find_grids(sample.pixels)
+    assert tuple(map(tuple, sample.view.grids)) == find_grids(sample.view.pixels)
 
 
 @pytest.mark.parametrize("size", [(48, 40), (20, 200), (9, 7)])
@@ -71,8 +71,8 @@ def test_masks_are_true_in_the_mirrored_padding_too(size: tuple[int, int], laund
     pixels = np.where(mask[..., None], np.uint8(230), np.uint8(20)) * np.ones(3, np.uint8)
     for seed in range(15):
         sample = drawn(Pictures(tampered=[(pixels, mask)]), seed, **PEOPLE, laundered=laundered)
-        assert (sample.pixels.shape, sample.mask.shape) == ((64, 64, 3), (64, 64))
-        right = (sample.pixels[..., 1] > 125) == sample.mask
+        assert (sample.view.pixels.shape, sample.truth.shape) == ((64, 64, 3), (64, 64))
+        right = (sample.view.pixels[..., 1] > 125) == sample.truth
         assert right.all() if not laundered else right.mean() > 0.93, seed
 
 
@@ -84,8 +84,8 @@ def test_no_photograph_is_too_small_for_any_kind_of_sample(size: tuple[int, int]
     for people, synthetic in ((1, 0), (0, 1), (0, 0)):
         for seed in range(40):
             sample = drawn(tiny, seed, people=people, synthetic=synthetic, laundered=0.5)
-            assert sample.pixels.shape == (64, 64, 3)
-            assert people or synthetic or not sample.mask.any()
+            assert sample.view.pixels.shape == (64, 64, 3)
+            assert people or synthetic or not sample.truth.any()
 
 
 def test_large_photographs_are_edited_and_laundered_in_a_window() -> None:
@@ -100,9 +100,9 @@ def test_samples_are_the_same_for_the_same_draw() -> None:
     ours = {"network": TINY_EXPERTS, "people": 0.3, "synthetic": 0.4}
     for seed in range(12):
         one, two = drawn(Pictures(), seed, **ours), drawn(Pictures(), seed, **ours)
-        for a, b in zip(one, two, strict=True):
+        for a, b in zip((*one.view, one.truth, one.label), (*two.view, two.truth, two.label), strict=True):
             np.testing.assert_array_equal(a, b)
-    others = [drawn(Pictures(), seed, **ours).pixels.tobytes() for seed in range(12)]
+    others = [drawn(Pictures(), seed, **ours).view.pixels.tobytes() for seed in range(12)]
     assert len(set(others)) == 12
 
 

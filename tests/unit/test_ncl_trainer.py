@@ -15,7 +15,7 @@ from ncl_model.errors import CheckpointMismatch, ConfigInvalid, TrainingDiverged
 from ncl_model.inference.checkpoint import save_checkpoint
 from ncl_model.losses.objective import LossConfig
 from ncl_model.metrics import pixel_f1
-from ncl_model.training.batches import make_batch
+from ncl_model.training.batches import Batch, make_batch
 from ncl_model.training.recipe import TrainConfig
 from ncl_model.training.trainer import Trainer
 
@@ -39,7 +39,7 @@ def assert_equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
 def run(trainer: Trainer, steps: int, material: Pictures) -> None:
     for _ in range(steps):
         batch = make_batch(material, trainer.recipe, trainer.step)
-        trainer.train_step(batch.pixels, batch.masks, batch.grids)
+        trainer.train_step(batch)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -87,7 +87,7 @@ def test_grids_go_with_their_part_of_the_batch() -> None:
         trainer = Trainer(recipe(network=TINY_EXPERTS, grad_accum_steps=accumulate, loss=loss))
         trainer._module.eval()
         trainer.optimizer.zero_grad()
-        trainer._accumulate(batch.pixels, batch.masks, grids)
+        trainer._accumulate(batch._replace(grids=grids))
         grads.append([p.grad for p in trainer.network.traces.parameters() if p.grad is not None])  # type: ignore[union-attr]
     for whole, halves in zip(grads[0], grads[1], strict=True):
         torch.testing.assert_close(whole, halves, rtol=1e-4, atol=1e-6)
@@ -148,7 +148,7 @@ def test_accumulated_gradients_are_those_of_the_parts() -> None:
         trainer = Trainer(recipe(grad_accum_steps=accumulate, loss=loss))
         trainer._module.eval()
         trainer.optimizer.zero_grad()
-        trainer._accumulate(batch.pixels, batch.masks, batch.grids)
+        trainer._accumulate(batch)
         grads.append([p.grad for p in trainer.network.parameters()])
     for whole, halves in zip(*grads, strict=True):
         torch.testing.assert_close(whole, halves, rtol=1e-4, atol=1e-6)
@@ -213,7 +213,8 @@ def test_a_hundred_steps_fit_eight_images() -> None:
     """Pixel F1 above 0.95 on the eight photographs it was trained on."""
     pairs = [forged(i, 64, 64) for i in range(8)]
     pixels = torch.from_numpy(np.stack([p for p, _ in pairs])).permute(0, 3, 1, 2)
-    masks = torch.from_numpy(np.stack([m for _, m in pairs])).unsqueeze(1)
+    truth = torch.from_numpy(np.stack([m for _, m in pairs]).astype(np.uint8)).unsqueeze(1)
+    batch = Batch(pixels, truth, labels=torch.ones(8, dtype=torch.int64), views=torch.zeros(0, dtype=torch.int64))
     network = NclConfig(**{**TINY.to_dict(), "width": 16, "aspp_channels": 16, "decoder_channels": 32, "stem": "deep"})
     ours = TrainConfig(
         network=network, steps=100, batch_size=8, crop_size=64, precision="float32", learning_rate=1e-2, warmup_steps=5,
@@ -221,7 +222,7 @@ def test_a_hundred_steps_fit_eight_images() -> None:
     )  # fmt: skip
     trainer = Trainer(ours)
     for _ in range(100):
-        trainer.train_step(pixels, masks)
+        trainer.train_step(batch)
     assert trainer.finished
     network_ = trainer.checkpoint({}, {}).build()
     with torch.inference_mode():

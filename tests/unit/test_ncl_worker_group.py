@@ -42,9 +42,10 @@ def together(tmp_path: Path, changes: dict[str, object]) -> dict[str, torch.Tens
         {"batch_size": 4, "people": 0.4, "seed": 1},  # worker 0 has no contour at all
         {"batch_size": 8, "grad_accum_steps": 2, "seed": 6},  # both parts hold the same samples, whoever has them
         {"batch_size": 8, "loss": {"contrast": "classes", "stages": "last"}},
+        {"batch_size": 8, "people": 0.3, "weak": 0.4, "seed": 8, "loss": {"consistency_steps": 0, "label_weight": 1}},
         {"batch_size": 8, "network": TINY_EXPERTS.to_dict(), "loss": {"projection": 6, "centred": True}, "seed": 2},
     ],
-    ids=["full", "no contour on one", "accumulated", "last stage", "experts"],
+    ids=["full", "no contour on one", "accumulated", "last stage", "labels alone", "experts"],
 )
 def test_two_workers_give_the_gradients_of_one(tmp_path: Path, changes: dict[str, object]) -> None:
     """Every gradient within 1e-4 of its own tensor's largest, in float32: sums are added in another order."""
