@@ -68,6 +68,13 @@ def tampered_in(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.
     return inside
 
 
+def known_in(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """The pixels of scribbles, (h, w), that say something, at the photograph's (width, height); (H, W) bool."""
+    grey = Image.fromarray(np.where(labels != UNKNOWN, np.uint8(255), np.uint8(0)))
+    known: NDArray[np.bool_] = np.asarray(grey.resize(size, Image.Resampling.NEAREST)) > 127
+    return known | tampered_in(labels, size)
+
+
 def _check_shape(drawn: tuple[int, int], photograph: tuple[int, int]) -> None:
     """The shorter side is what the longer one makes of it, but for rounding."""
     along = int(photograph[1] > photograph[0])

@@ -101,7 +101,8 @@ class TrainConfig:
     #: shares of a batch: photographs tampered by people, and by program; the rest is authentic
     people: float = number(0.40, 0, 1)
     synthetic: float = number(0.45, 0, 1)
-    #: share of those that people call tampered with and nobody knows where, which are learnt from by their label alone
+    #: share of photographs seen as a whole: those that people call tampered with, nobody knows where, which are learnt
+    #: from by their label alone, and as many authentic ones
     weak: float = number(0.0, 0, 1)
     #: probability that a photograph is laundered: cropped, resized, filtered and saved once more (``data.laundering``)
     laundered: float = number(0.75, 0, 1)

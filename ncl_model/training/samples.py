@@ -3,7 +3,7 @@
 authentic photograph -> history (camera, first save) -> edit by program, or a twin of one, or nothing -> save
 photograph tampered with by people, with mask or scribbles --------------------------------------------------+
                                                   -> laundering (one draw for all) -> a square at any phase
-photograph that people call tampered, nobody knows where -> two views of the whole of it
+photograph that people call tampered, nobody knows where, or an authentic one -> two views of the whole of it
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ncl_model.data.resaving import JpegSettings, draw_settings, resave
 from ncl_model.data.shapes import pick_region, random_shape
 from ncl_model.imaging.grid import BLOCK, find_grids
 from ncl_model.training.recipe import TrainConfig
-from ncl_model.truth_maps import UNKNOWN, Marks, TruthMap, label_of
+from ncl_model.truth_maps import AUTHENTIC, UNKNOWN, Marks, TruthMap, label_of
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -37,7 +37,8 @@ _ANY_SHAPE = 0.35
 _SCALED, _FACTORS, _FIRST_SAVE, _FIRST_QUALITIES = 0.6, (0.5, 1.5), 0.85, (70, 98)
 #: the save after editing
 _SAVE, _QUALITIES = 0.85, (60, 98)
-#: how whole photographs are reduced
+#: of those that are seen as a whole, the share that is tampered; and how they are reduced
+_WHOLE_TAMPERED = 0.5
 _KERNELS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 #: what is edited and laundered has sides of at least and at most so many pixels
 _LEAST, _WINDOW = 16, 512
@@ -96,7 +97,7 @@ def make_sample(material: Photographs, recipe: TrainConfig, rng: np.random.Gener
     kind = rng.random()
     masked = recipe.people + recipe.synthetic
     if masked <= kind < masked + recipe.weak and material.unmasked:
-        return _labelled_alone(_pick(material.unmasked, rng), recipe, rng)
+        return _labelled_alone(material, recipe, rng)
     if kind < recipe.people:
         pixels, mask = _pick(material.tampered, rng)
         pixels, truth = _window(pixels, mask.astype(np.uint8), rng)
@@ -119,11 +120,16 @@ def make_sample(material: Photographs, recipe: TrainConfig, rng: np.random.Gener
     return TrainingSample(View(pixels, grids), truth, label_of(truth))
 
 
-def _labelled_alone(pixels: Pixels, recipe: TrainConfig, rng: np.random.Generator) -> TrainingSample:
-    """Two views of the whole photograph, each reduced and saved in a way of its own; the second mirrored."""
+def _labelled_alone(material: Photographs, recipe: TrainConfig, rng: np.random.Generator) -> TrainingSample:
+    """Two views of a whole photograph, each reduced and saved in a way of its own; the second mirrored.
+
+    As often of an authentic one, or being seen as a whole would say "tampered".
+    """
+    tampered = rng.random() < _WHOLE_TAMPERED
+    pixels = _pick(material.unmasked if tampered else material.authentic, rng)
     views = [_whole(pixels, recipe, rng, mirrored=mirrored) for mirrored in (False, True)]
-    unknown = np.full((recipe.crop_size,) * 2, UNKNOWN, np.uint8)
-    return TrainingSample(views[0], unknown, 1, views[1])
+    truth = np.full((recipe.crop_size,) * 2, UNKNOWN if tampered else AUTHENTIC, np.uint8)
+    return TrainingSample(views[0], truth, int(tampered), views[1])
 
 
 def _whole(pixels: Pixels, recipe: TrainConfig, rng: np.random.Generator, *, mirrored: bool) -> View:

@@ -23,6 +23,7 @@ from jobs.retraining.run_store import RunStore
 from jobs.reviews.drawing_png import read_drawing
 from jobs.schedules.schedule_store import ScheduleStore
 from jobs.testing import MovableClock
+from ncl_model.training.recipe import RECIPES
 from nclscreen.services import retraining
 from nclscreen.services.models import roll_back
 from nclscreen.services.retrain_request import RetrainRequest
@@ -123,6 +124,27 @@ def test_from_reviews_to_a_model_in_service_and_back(
     # what was learnt from stays, although its source goes
     for photograph in json.loads((wiring.settings.home / "runs" / run.id / "snapshot.json").read_text())["photographs"]:
         assert wiring.snapshot_archive.photograph(photograph["sha256"])
+
+
+def test_what_nobody_drew_is_learnt_from_by_its_label(
+    wiring: Wiring, request_: RetrainRequest, screened: ScreenedJob, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "roomy.yaml"
+    recipe.write_text((RECIPES / "smoke.yaml").read_text() + "people: 0.2\nsynthetic: 0.2\n")
+    for ordinal in range(5):
+        verdict = wiring.verdicts.at(VerdictRef(job_id=screened.job.id, ordinal=ordinal))
+        wiring.reviews.add(verdict, NewReview(decision=Decision.CONFIRMED, reviewer="bob"))
+    run = done(wiring, RetrainRequest.of(request_.document | {"weak": 0.5, "recipe": str(recipe)}))
+    assert run.state is RunState.PROMOTED, run.error
+    assert run.contents is not None
+    assert 0 < run.contents["labels_alone"] <= 5
+    train = wiring.settings.home / "runs" / run.id / "train"
+    events = [json.loads(line) for line in (train / "log.jsonl").read_text().splitlines()]
+    (material,) = (event for event in events if event["event"] == "material")
+    assert 0 < material["unmasked"] <= request_.emphasis * run.contents["labels_alone"]
+    (start,) = (event for event in events if event["event"] == "start")
+    assert start["recipe"]["weak"] > 0
+    assert any(event["weak"] > 0 for event in events if event["event"] == "step")
 
 
 def test_the_gate_keeps_a_worse_model_out_and_says_why(wiring: Wiring, request_: RetrainRequest) -> None:

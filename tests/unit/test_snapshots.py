@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from support.drawings import box_mask, png_of, two_strokes
@@ -18,9 +19,10 @@ from jobs.domain.access import DEFAULT_PROJECT
 from jobs.domain.drawings import DrawingKind
 from jobs.reviews.drawing_png import read_drawing
 from ncl_model.data.checking import usable_sources
+from ncl_model.data.datasets import Source
 from nclscreen.demo.photographs import load_photographs
 from nclscreen.services.retrain_request import RetrainRequest
-from nclscreen.services.snapshots import take_snapshot
+from nclscreen.services.snapshots import Snapshot, take_snapshot
 from nclscreen.settings import Settings
 from nclscreen.wiring import Wiring
 
@@ -138,23 +140,56 @@ def test_what_was_masked_is_learnt_from_and_judged_with_its_mask(
     with Image.open(mask_file) as mask:
         assert mask.size == (320, 240)
         assert (mask.getpixel((100, 80)), mask.getpixel((200, 80))) == (255, 0)
-    assert (snapshot.contents["masks"], snapshot.contents["remarks"]) == (len(photos), [])
+    assert (snapshot.contents["masks"], snapshot.contents["labels_alone"]) == (len(photos), 0)
     assert {wiring.snapshot_archive.drawing(sha256)[:4] for sha256 in masks} == {b"\x89PNG"}
 
 
-def test_scribbles_are_kept_and_not_learnt_from(wiring: Wiring, screened: ScreenedJob, tmp_path: Path) -> None:
-    sha256 = {draw(wiring, screened, ordinal, DrawingKind.SCRIBBLES) for ordinal in range(3)}
-    base = index(tmp_path / "base", {"noise.jpg": photo_bytes(seed=1)})
-    snapshot = take_snapshot(wiring, RetrainRequest(data=(str(base),)), DEFAULT_PROJECT, tmp_path / "run", lambda: None)
-    assert (snapshot.contents["scribbles"], snapshot.contents["masks"]) == (3, 0)
-    assert snapshot.contents["remarks"] == ["3 drawn as scribbles: kept here, and not learnt from yet"]
-    drawn = [each["drawing"] for each in snapshot.contents["photographs"] if each["tampered"]]
-    assert drawn == [{"kind": "scribbles", "sha256": sha256.pop()}] * 3
+def sources_of(snapshot: Snapshot) -> list[Source]:
+    """What is trained on, and what is judged by."""
     assert snapshot.train is not None
     assert snapshot.held_out is not None
-    (train, judged), _ = usable_sources([snapshot.train, snapshot.held_out])
-    assert not any(sample.tampered for sample in train.samples)
-    assert sum(sample.unmasked for sample in judged.samples) == 3
+    found, problems = usable_sources([snapshot.train, snapshot.held_out])
+    assert problems == []
+    return found
+
+
+def test_scribbles_are_learnt_from_where_they_say_something(
+    wiring: Wiring, screened: ScreenedJob, photos: dict[str, Image.Image], tmp_path: Path
+) -> None:
+    sha256 = {draw(wiring, screened, ordinal, DrawingKind.SCRIBBLES) for ordinal in range(len(photos))}
+    base = index(tmp_path / "base", {"noise.jpg": photo_bytes(seed=1)})
+    snapshot = take_snapshot(wiring, RetrainRequest(data=(str(base),)), DEFAULT_PROJECT, tmp_path / "run", lambda: None)
+    assert (snapshot.contents["scribbles"], snapshot.contents["masks"]) == (len(photos), 0)
+    drawn = [each["drawing"] for each in snapshot.contents["photographs"] if each["tampered"]]
+    assert drawn == [{"kind": "scribbles", "sha256": sha256.pop()}] * len(photos)
+    train, judged = sources_of(snapshot)
+    assert train.samples
+    strokes = np.array(Image.fromarray(two_strokes(160, 120)).resize((320, 240), Image.Resampling.NEAREST))
+    for sample in train.samples:
+        assert sample.mask is not None
+        assert sample.known is not None
+        mask, known = (np.asarray(Image.open(path)) > 127 for path in (sample.mask, sample.known))
+        assert (mask & (strokes == 255)).sum() > 0.9 * (strokes == 255).sum()
+        assert not (mask & (strokes == 128)).any()
+        assert (known == (strokes > 0)).mean() > 0.98
+    assert all(sample.whole_mask is None and sample.tampered for sample in judged.samples), "image figures alone"
+
+
+@pytest.mark.parametrize(("weak", "learnt"), [(0.1, True), (0.0, False)])
+def test_what_nobody_drew_is_learnt_from_by_its_label(
+    weak: float, learnt: bool, wiring: Wiring, screened: ScreenedJob, photos: dict[str, Image.Image], tmp_path: Path
+) -> None:
+    for ordinal in range(len(photos) - 2):
+        verdict = wiring.verdicts.at(VerdictRef(job_id=screened.job.id, ordinal=ordinal))
+        wiring.reviews.add(verdict, NewReview(decision=Decision.CONFIRMED, reviewer="ann"))
+    base = index(tmp_path / "base", {"noise.jpg": photo_bytes(seed=1)})
+    request = RetrainRequest(data=(str(base),), weak=weak)
+    snapshot = take_snapshot(wiring, request, DEFAULT_PROJECT, tmp_path / "run", lambda: None)
+    train, judged = sources_of(snapshot)
+    assert any(sample.unmasked for sample in train.samples) == learnt
+    assert snapshot.contents["labels_alone"] == len({sample.group for sample in train.samples if sample.unmasked})
+    unmasked = {sample.group for source in (train, judged) for sample in source.samples if sample.unmasked}
+    assert len(unmasked) == len(photos) - 2
 
 
 def test_of_two_masks_the_last_one_is_learnt_from(wiring: Wiring, screened: ScreenedJob, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from jobs.domain.retraining import Run
 from nclscreen.cli import output
 from nclscreen.cli.query import Json
 from nclscreen.quantities import duration_in_words, moment_in_words
-from nclscreen.services.retrain_request import MOST_EMPHASIS, RetrainRequest
+from nclscreen.services.retrain_request import MOST_EMPHASIS, MOST_WEAK, RetrainRequest
 from nclscreen.services.retraining import run_document
 from nclscreen.services.scheduling import retrain as begin
 from nclscreen.wiring import wire
@@ -32,6 +32,10 @@ def retrain(
     emphasis: Annotated[
         int, typer.Option(min=1, max=MOST_EMPHASIS, help="How much a reviewed false alarm counts beside another one.")
     ] = 5,
+    weak: Annotated[
+        float,
+        typer.Option(min=0, max=MOST_WEAK, help="Share of samples that are confirmed photographs without a drawing."),
+    ] = 0.1,
     least_reviews: Annotated[int, typer.Option(min=0, help="Fewer reviewed photographs are no run.")] = 1,
     rules: Annotated[
         str | None, typer.Option(metavar="FILE", help="Rules of the gate; else: no set much worse.")
@@ -54,6 +58,7 @@ def retrain(
         steps=steps,
         minutes=minutes,
         emphasis=emphasis,
+        weak=weak,
         least_reviews=least_reviews,
         rules=rules,
         promote=not no_promotion,
@@ -122,6 +127,8 @@ def _lines(found: Run) -> list[tuple[str, str]]:
         told.append(("reviewed", f"{reviewed}; {contents['held_out']} kept for judging"))
         if contents.get("masks") or contents.get("scribbles"):  # runs of older programs have neither
             told.append(("drawn", f"{contents['masks']} masks, {contents['scribbles']} scribbles"))
+        if contents.get("labels_alone"):
+            told.append(("no drawing", f"{contents['labels_alone']} learnt from by their label alone"))
         told += [("remark", remark) for remark in contents.get("remarks", ())]
         told.append(("left out", f"{len(contents['excluded'])} reviewed photographs"))
     if found.fingerprint:

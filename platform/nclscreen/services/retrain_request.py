@@ -14,6 +14,8 @@ from nclscreen.services.errors import InvalidRequest
 
 #: how often a photograph that people called a false alarm stands in the list that is trained on
 MOST_EMPHASIS = 100
+#: the largest share of samples that say no more than "tampered with"
+MOST_WEAK = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +35,9 @@ class RetrainRequest:
     minutes: float | None = None
     #: how much a reviewed false alarm counts: so many times another authentic photograph
     emphasis: int = 5
+    #: share of training samples that are confirmed photographs without a drawing, learnt from by their label alone,
+    #: and as many authentic ones beside them, where there are such; 0: they are for judging only
+    weak: float = 0.1
     #: reviewed photographs below which a run makes no sense
     least_reviews: int = 1
     #: a YAML file with the rules of the gate; None: on no set much worse than the champion
@@ -69,6 +74,7 @@ class RetrainRequest:
         if self.steps is not None and self.minutes is not None:
             raise InvalidRequest("minutes", "steps are given too, and only one of them can count")
         checks.within("emphasis", self.emphasis, 1, MOST_EMPHASIS)
+        checks.within("weak", self.weak, 0, MOST_WEAK)
         self.gate_rules()
 
     def gate_rules(self) -> GateRules:

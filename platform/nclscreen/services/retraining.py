@@ -119,13 +119,28 @@ class _Going:
 
     def _train(self, snapshot: Snapshot, before: Path) -> None:
         request = self._request
-        arguments = ["train", self._recipe(before), *self._sources(snapshot), "--out", str(self._folder / "train")]
+        recipe = self._recipe(before)
+        arguments = ["train", recipe, *self._sources(snapshot), "--out", str(self._folder / "train")]
+        arguments += self._weak_share(recipe, snapshot)
         arguments += ["--workers", "0", "--leave-out-bad", "--json"]
         for name, value in (("--steps", request.steps), ("--minutes", request.minutes)):
             arguments += [] if value is None else [name, f"{value:g}"]
         if request.from_champion:
             arguments += ["--start-from", str(before)]
         self._command("train", arguments)
+
+    def _weak_share(self, recipe: str, snapshot: Snapshot) -> list[str]:
+        """How much is learnt from labels alone: what was asked for where there are such, as far as the recipe has room.
+
+        The champion's own recipe says what was so when it was trained; a recipe that somebody named is left as it is.
+        """
+        from ncl_model.training.recipe import TrainConfig
+
+        asked = self._request.weak if snapshot.contents.get("labels_alone") else 0.0
+        config = TrainConfig.load(recipe)
+        if self._request.recipe is not None and (config.weak > 0 or not asked):
+            return []
+        return ["--set", f"weak={min(asked, max(0.0, 1 - config.people - config.synthetic)):g}"]
 
     def _release(self, snapshot: Snapshot) -> Path:
         weights = self._folder / "challenger.safetensors"

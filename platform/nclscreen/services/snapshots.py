@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.domain import Decision, Review
 from jobs.domain.access import ProjectName
-from jobs.domain.drawings import DrawingKind
 from jobs.errors import InvalidSource, StorageError
 from jobs.retraining.labelled import Excluded, LabelledPhoto, choose
 from ncl_model.errors import ImageUnreadable
@@ -20,7 +19,7 @@ from ncl_model.imaging.decoding import image_format
 from ncl_model.writing import replacing
 from nclscreen.catalog.snapshot_archive import SnapshotArchive
 from nclscreen.services.retrain_request import RetrainRequest
-from nclscreen.services.snapshot_masks import keep_mask
+from nclscreen.services.snapshot_masks import KeptMarks, keep_marks
 from nclscreen.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -69,21 +68,20 @@ def take_snapshot(
     reviewed = []
     for photo, name in kept:
         going_on()
-        reviewed.append(_Reviewed(photo=photo, image=name, mask=keep_mask(wiring, photo, name, folder)))
-    train = [each for each in reviewed if each.is_learnt_from]
-    judged = [each for each in reviewed if not each.is_learnt_from]
+        reviewed.append(_Reviewed(photo=photo, image=name, marks=keep_marks(wiring, photo, name, folder)))
+    train = [each for each in reviewed if not each.photo.held_out and (request.weak > 0 or not each.says_no_more)]
+    judged = [each for each in reviewed if each not in train]
     _write_index(folder / "reviewed", train, request.emphasis)
     _write_index(folder / "held_out", judged, 1)
-    scribbles = sum(photo.drawing is not None and photo.drawing.kind is DrawingKind.SCRIBBLES for photo, _ in kept)
     contents = {
         "reviewed": len(kept),
         "false_alarms": sum(not photo.tampered for photo, _ in kept),
         "confirmed": sum(photo.tampered for photo, _ in kept),
-        "masks": sum(each.mask is not None for each in reviewed),
-        "scribbles": scribbles,
+        "masks": sum(each.marks is not None and each.marks.known is None for each in reviewed),
+        "scribbles": sum(each.marks is not None and each.marks.known is not None for each in reviewed),
+        "labels_alone": sum(each.says_no_more for each in train),
         "trained_on": len(train),
         "held_out": len(judged),
-        "remarks": [f"{scribbles} drawn as scribbles: kept here, and not learnt from yet"] if scribbles else [],
         "photographs": [_named(photo) for photo, _ in kept],
         "excluded": [asdict(each) for each in excluded],
         "base": {path: _hash_of_source(Path(path)) for path in request.data},
@@ -113,12 +111,12 @@ class _Reviewed:
     photo: LabelledPhoto
     image: str
     #: where it was tampered with; None for an authentic one, and where nobody drew that
-    mask: str | None
+    marks: KeptMarks | None
 
     @property
-    def is_learnt_from(self) -> bool:
-        """A confirmed one without a mask is for judging alone, as is whatever is kept for that."""
-        return not self.photo.held_out and (not self.photo.tampered or self.mask is not None)
+    def says_no_more(self) -> bool:
+        """Whether all that is known is that it was tampered with."""
+        return self.photo.tampered and self.marks is None
 
 
 def _named(photo: LabelledPhoto) -> dict[str, Any]:
@@ -202,10 +200,11 @@ def _write_index(folder: Path, reviewed: Sequence[_Reviewed], times: int) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "index.csv") as partial, partial.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["image", "mask", "group", "label"])
+        writer.writerow(["image", "mask", "group", "label", "known"])
         for each in reviewed:
-            mask = "" if each.mask is None else f"../masks/{each.mask}"
-            row = [f"../images/{each.image}", mask, each.photo.sha256, int(each.photo.tampered)]
+            names = (None, None) if each.marks is None else (each.marks.mask, each.marks.known)
+            mask, known = ("" if name is None else f"../masks/{name}" for name in names)
+            row = [f"../images/{each.image}", mask, each.photo.sha256, int(each.photo.tampered), known]
             writer.writerows([row] * times)
 
 
