@@ -196,3 +196,17 @@ def test_the_builder_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     (tmp_path / "kustomization.yaml").write_text("resources: []\nnamePrefix: other-\n")
     with pytest.raises(ValueError, match="namePrefix"):
         composed(tmp_path)
+
+
+def test_the_secrets_are_made_by_kustomize_with_these_keys(tmp_path: Path) -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl, which has kustomize in it, is not installed here")
+    for path in (K8S / "secrets").iterdir():
+        shutil.copy(path, tmp_path / path.name.removesuffix(".example"))
+    done = subprocess.run([kubectl, "kustomize", tmp_path], check=True, capture_output=True, text=True, timeout=60)
+    made = {each["metadata"]["name"]: each for each in yaml.safe_load_all(done.stdout)}
+    assert set(made) == {"nclscreen-database", "nclscreen-storage", "nclscreen-ray"}
+    for document in made.values():
+        check_kubernetes(document)
+    assert made["nclscreen-storage"]["data"].keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}

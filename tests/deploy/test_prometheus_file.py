@@ -1,0 +1,54 @@
+"""`deploy/prometheus/prometheus.yml`: by Prometheus's own checker, and against what compose starts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.deployment.documents import DEPLOY, read
+from support.promtool import promtool
+
+from nclscreen.api.metrics import router
+
+FOLDER = DEPLOY / "prometheus"
+TEXT = (FOLDER / "prometheus.yml").read_text(encoding="utf-8")
+
+
+def check(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """Of a copy, beside the rules; the file with the key is there on machines that have one."""
+    shutil.copy(FOLDER / "alerts.yml", folder)
+    (folder / "prometheus.yml").write_text(text.replace("/etc/prometheus-secrets/", ""))
+    (folder / "prometheus.key").write_text("x")
+    command = [promtool(), "check", "config", str(folder / "prometheus.yml")]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
+def test_prometheus_can_read_it(tmp_path: Path) -> None:
+    done = check(tmp_path, TEXT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("word", ["scrape_interval", "rule_files", "credentials_file", "dns_sd_configs", "targets"])
+def test_a_typo_is_refused(tmp_path: Path, word: str) -> None:
+    assert check(tmp_path, TEXT.replace(word, f"{word}x", 1)).returncode != 0
+
+
+def test_it_asks_what_is_there() -> None:
+    (written,) = read(FOLDER / "prometheus.yml")
+    (compose,) = read(DEPLOY / "compose.yaml")
+    jobs = {each["job_name"]: each for each in written["scrape_configs"]}
+    assert jobs["nclscreen"]["static_configs"] == [{"targets": ["web:8080"]}]
+    assert "/metrics" in {route.path for route in router.routes}  # type: ignore[attr-defined]
+    (nodes,) = jobs["ray"]["dns_sd_configs"]
+    for name in nodes["names"]:
+        assert f"--metrics-export-port={nodes['port']}" in compose["services"][name]["command"]
+    (secret,) = compose["services"]["prometheus"]["secrets"]
+    assert jobs["nclscreen"]["authorization"]["credentials_file"] == secret["target"]
+
+
+def test_each_rule_is_about_a_job_that_is_asked() -> None:
+    asked = set(re.findall(r"job_name: (\w+)", TEXT))
+    assert set(re.findall(r'job="(\w+)"', (FOLDER / "alerts.yml").read_text())) <= asked
