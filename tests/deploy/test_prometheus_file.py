@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.deployment.documents import DEPLOY, read
-from support.promtool import promtool
+from support.prometheus_tools import promtool
 
 from nclscreen.api.metrics import router
 
@@ -22,8 +22,7 @@ def check(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     shutil.copy(FOLDER / "alerts.yml", folder)
     (folder / "prometheus.yml").write_text(text.replace("/etc/prometheus-secrets/", ""))
     (folder / "prometheus.key").write_text("x")
-    command = [promtool(), "check", "config", str(folder / "prometheus.yml")]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return promtool("check", "config", folder / "prometheus.yml")
 
 
 def test_prometheus_can_read_it(tmp_path: Path) -> None:
