@@ -192,9 +192,12 @@ def test_workers_of_each_kind_come_and_go() -> None:
     assert int(settings["NCLSCREEN_MAX_REPLICAS"]) <= groups("gpu")["gpu"]["maxReplicas"]
 
 
-def test_the_builder_refuses_what_it_does_not_know(tmp_path: Path) -> None:
-    (tmp_path / "kustomization.yaml").write_text("resources: []\nnamePrefix: other-\n")
-    with pytest.raises(ValueError, match="namePrefix"):
+@pytest.mark.parametrize("word", ["resources", "patches", "images", "target", "path", "newTag", "newName"])
+def test_a_typo_in_a_kustomization_is_refused(tmp_path: Path, word: str) -> None:
+    text = (K8S / "overlays" / "gpu" / "kustomization.yaml").read_text()
+    assert word in text
+    (tmp_path / "kustomization.yaml").write_text(text.replace(word, f"{word}x", 1))
+    with pytest.raises((ValueError, KeyError)):
         composed(tmp_path)
 
 

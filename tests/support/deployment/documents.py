@@ -30,6 +30,10 @@ def composed(folder: Path) -> list[Document]:
     (written,) = read(folder / "kustomization.yaml")
     if unknown := written.keys() - _KNOWN:
         raise ValueError(f"{folder.name}: this builder does not know {sorted(unknown)}")
+    if not all(each.keys() == {"target", "path"} for each in written.get("patches", [])):
+        raise ValueError(f"{folder.name}: this builder knows patches with a target and a path")
+    if not all(each.keys() == {"name", "newName", "newTag"} for each in written.get("images", [])):
+        raise ValueError(f"{folder.name}: this builder knows images with name, newName and newTag")
     documents = [each for name in written["resources"] for each in _resource(folder / name)]
     for patch in written.get("patches", []):
         documents = [_patched(each, patch, folder) for each in documents]
