@@ -182,6 +182,7 @@ def groups(overlay: str) -> dict[str, Any]:
 def test_workers_of_each_kind_come_and_go() -> None:
     assert set(groups("small")) == {"cpu"}
     assert set(groups("gpu")) == {"cpu", "gpu"}
+    assert groups("gpu")["cpu"]["priority"] > groups("gpu")["gpu"].get("priority", 0)
     for group in (*groups("small").values(), *groups("gpu").values()):
         assert group["minReplicas"] < group["maxReplicas"]
     (worker,) = groups("gpu")["gpu"]["template"]["spec"]["containers"]
