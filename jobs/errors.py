@@ -324,3 +324,16 @@ class SchemaTooNew(JobsError):
             f"the database schema is at revision {revision}, which this version of nclscreen does not know; "
             "upgrade nclscreen"
         )
+
+
+#: how the revision of a database begins into which another one is being copied
+UNFINISHED_COPY = "copying-"
+
+
+class CopyUnfinished(JobsError):
+    """Another database is being copied into this one, or that broke off."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database is an unfinished copy of another one: 'nclscreen db copy' on that one goes on with it"
+        )

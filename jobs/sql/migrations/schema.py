@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine
 
-from jobs.errors import SchemaTooNew
+from jobs.errors import UNFINISHED_COPY, CopyUnfinished, SchemaTooNew
 from jobs.sql.database import reading
 
 
@@ -36,7 +36,7 @@ class SchemaStatus:
 
 
 def schema_status(engine: Engine) -> SchemaStatus:
-    """How the database stands. Raises SchemaTooNew for a revision that this program does not know."""
+    """How the database stands. Raises SchemaTooNew for a revision that this program does not know, CopyUnfinished."""
     with reading(engine) as connection:
         return status_of(connection)
 
@@ -47,6 +47,8 @@ def status_of(connection: Connection) -> SchemaStatus:
     head = scripts.get_current_head()
     assert head is not None  # there are revisions  # noqa: S101
     revision = MigrationContext.configure(connection).get_current_revision()
+    if revision is not None and revision.startswith(UNFINISHED_COPY):
+        raise CopyUnfinished
     try:
         if revision is not None:
             scripts.get_revision(revision)

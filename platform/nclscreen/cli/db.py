@@ -1,4 +1,4 @@
-"""`db check`, `db upgrade`: the schema of the database."""
+"""`db check`, `db upgrade`, `db copy`: the database as a whole."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from nclscreen.cli import output
+from nclscreen.cli.copying import copied_in_words, progress
 from nclscreen.services.database import DatabaseStatus, database_status, upgrade_database
+from nclscreen.services.database_copy import copy_to
 from nclscreen.wiring import wire
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -34,6 +36,25 @@ def upgrade(as_json: Json = False) -> None:
         output.out.print(f"nothing to do: the schema is at revision {before.head}")
     else:
         output.out.print(f"the schema is at revision {before.head} now, it was at {before.revision or 'none'}")
+
+
+def copy(
+    target_url: Annotated[
+        str,
+        typer.Argument(metavar="TARGET_URL", help="An empty database, as NCLSCREEN_DATABASE_URL would name it."),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Copy everything into an empty database, work under way included, and compare it.
+
+    Killed, the same command goes on. Nobody may work on the database meanwhile; reading it is possible.
+    """
+    with progress() as told:
+        url, copied = copy_to(wire(), target_url, told)
+    if as_json:
+        output.print_json({"target": url, **asdict(copied)})
+        return
+    output.out.print(copied_in_words(url, copied), markup=False, soft_wrap=True)
 
 
 def _in_words(found: DatabaseStatus) -> str:

@@ -24,9 +24,10 @@ def data_app(data: ModuleType) -> typer.Typer:
 
 def db_app(db: ModuleType) -> typer.Typer:
     """The commands below `db`."""
-    app = _group("db", "Look at the schema of the database, and bring it up to date.", "check")
+    app = _group("db", "Look after the database: bring its schema up to date, move it.", "check")
     app.command(epilog="Example:\n\n  nclscreen db check --json")(db.check)
     app.command(epilog="Example:\n\n  nclscreen db upgrade")(db.upgrade)
+    app.command(epilog="Example:\n\n  nclscreen db copy postgresql://nclscreen@db.example.org/nclscreen")(db.copy)
     return app
 
 
