@@ -1,14 +1,18 @@
-"""`db check` and `db upgrade` on SQLite, which needs neither; PostgreSQL: tests/contract/test_upgrades.py."""
+"""The commands below `db` on SQLite; on PostgreSQL see test_upgrades, test_database_copies and test_backups."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from alembic import command
+from sqlalchemy import delete
+from support.builders import Bench
 
 from jobs.sql.database import writing
 from jobs.sql.migrations import alembic_config
+from jobs.sql.tables import jobs
 from nclscreen.cli.app import run
 from nclscreen.wiring import Wiring
 
@@ -43,3 +47,41 @@ def test_a_newer_one_is_refused(wiring: Wiring, capsys: pytest.CaptureFixture[st
     for arguments in (["db", "check"], ["db", "upgrade"]):
         assert run(arguments) == 1
         assert "revision 9999, which this version of nclscreen does not know" in capsys.readouterr().err
+
+
+def test_a_database_is_kept_as_a_file_and_put_back(
+    wiring: Wiring, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job_id = Bench(wiring.engine).submit(2)
+    file = tmp_path / "kept.backup"
+    assert run(["db", "snapshot", str(file)]) == 0
+    assert "kept: " in capsys.readouterr().out
+    assert run(["db", "snapshot", str(file)]) == 1
+    assert "replace it with --force" in capsys.readouterr().err
+    with writing(wiring.engine) as connection:
+        connection.execute(delete(jobs))
+    assert run(["db", "restore", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["schema"]["pending"] == []
+    assert wiring.jobs.get(job_id).id == job_id
+    assert run(["db", "restore", str(file)]) == 1
+    assert "to replace everything say --force" in capsys.readouterr().err
+
+
+def test_a_snapshot_where_nobody_may_write_is_told(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["jobs"]) == 0
+    assert run(["db", "snapshot", "/proc/nowhere/kept.backup"]) == 1
+    assert "/proc/nowhere/kept.backup" in capsys.readouterr().err
+
+
+def test_a_copy_into_another_file(wiring: Wiring, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = f"sqlite:///{tmp_path / 'other.db'}"
+    assert run(["db", "copy", target]) == 1
+    assert "there is nothing to copy" in capsys.readouterr().err
+    Bench(wiring.engine).submit(2)
+    assert run(["db", "copy", target, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    rows = {table["name"]: table["rows"] for table in document["tables"]}
+    assert (document["target"], rows["jobs"], rows["leased_work"]) == (target, 1, 1)
+    assert run(["db", "copy", target]) == 1
+    assert "rows of its own in jobs" in capsys.readouterr().err
+    assert run(["db", "copy", "oracle://x"]) == 2

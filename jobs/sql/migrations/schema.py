@@ -43,10 +43,14 @@ def schema_status(engine: Engine) -> SchemaStatus:
 
 def status_of(connection: Connection) -> SchemaStatus:
     """The same, in the transaction of the caller."""
+    return status_of_revision(MigrationContext.configure(connection).get_current_revision())
+
+
+def status_of_revision(revision: str | None) -> SchemaStatus:
+    """How a database of this revision stands."""
     scripts = ScriptDirectory.from_config(alembic_config())
     head = scripts.get_current_head()
     assert head is not None  # there are revisions  # noqa: S101
-    revision = MigrationContext.configure(connection).get_current_revision()
     if revision is not None and revision.startswith(UNFINISHED_COPY):
         raise CopyUnfinished
     try:

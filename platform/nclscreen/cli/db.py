@@ -1,15 +1,24 @@
-"""`db check`, `db upgrade`, `db copy`: the database as a whole."""
+"""`db check`, `db upgrade`, `db copy`, `db snapshot`, `db restore`: the database as a whole."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from jobs.sql.backups import Backup
 from nclscreen.cli import output
 from nclscreen.cli.copying import copied_in_words, progress
-from nclscreen.services.database import DatabaseStatus, database_status, upgrade_database
+from nclscreen.quantities import size_in_words
+from nclscreen.services.database import (
+    DatabaseStatus,
+    database_status,
+    keep_database,
+    restore_database,
+    upgrade_database,
+)
 from nclscreen.services.database_copy import copy_to
 from nclscreen.wiring import wire
 
@@ -55,6 +64,34 @@ def copy(
         output.print_json({"target": url, **asdict(copied)})
         return
     output.out.print(copied_in_words(url, copied), markup=False, soft_wrap=True)
+
+
+def snapshot(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where it is to be.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Keep everything as one file, beside the work; PostgreSQL needs pg_dump for it."""
+    _say("kept", keep_database(wire(), file, force=force), as_json)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What 'nclscreen db snapshot' wrote.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace what is in the database.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put such a file back, as a whole or not at all; nobody may work on the database meanwhile."""
+    _say("put back", restore_database(wire(), file, force=force), as_json)
+
+
+def _say(done: str, found: Backup, as_json: bool) -> None:
+    if as_json:
+        document = {"path": str(found.path), "size": found.size, "schema": asdict(found.schema)}
+        output.print_json(document)
+        return
+    older = "" if found.schema.is_current else f"; 'nclscreen db upgrade' brings it to {found.schema.head}"
+    said = f"{done}: {found.path}, {size_in_words(found.size)}, schema revision {found.schema.revision}{older}"
+    output.out.print(said, markup=False, soft_wrap=True)
 
 
 def _in_words(found: DatabaseStatus) -> str:

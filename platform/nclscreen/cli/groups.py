@@ -24,10 +24,12 @@ def data_app(data: ModuleType) -> typer.Typer:
 
 def db_app(db: ModuleType) -> typer.Typer:
     """The commands below `db`."""
-    app = _group("db", "Look after the database: bring its schema up to date, move it.", "check")
+    app = _group("db", "Look after the database: bring its schema up to date, move it, keep it, clear it out.", "check")
     app.command(epilog="Example:\n\n  nclscreen db check --json")(db.check)
     app.command(epilog="Example:\n\n  nclscreen db upgrade")(db.upgrade)
     app.command(epilog="Example:\n\n  nclscreen db copy postgresql://nclscreen@db.example.org/nclscreen")(db.copy)
+    app.command(epilog="Example:\n\n  nclscreen db snapshot 2026-11-28.backup")(db.snapshot)
+    app.command(epilog="Example:\n\n  nclscreen db restore 2026-11-28.backup --force")(db.restore)
     return app
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from jobs.masking import masked
+from jobs.sql.backups import Backup, restore, snapshot
 from jobs.sql.migrations import SchemaStatus, schema_status, upgrade
 from jobs.sql.migrations.sessions import shares_sessions
+from ncl_model.writing import writing
 from nclscreen.wiring import Wiring
 
 
@@ -50,3 +53,18 @@ def upgrade_database(wiring: Wiring, tell: Callable[[str], None]) -> SchemaStatu
     """
     with wiring.telling_of_the_database():
         return upgrade(wiring.unchecked_engine, tell)
+
+
+def keep_database(wiring: Wiring, path: Path, *, force: bool) -> Backup:
+    """Make one file of the database, beside whatever works on it.
+
+    Raises BackupRefused, DatabaseUnusable, OutputUnwritable, SchemaTooNew.
+    """
+    with wiring.telling_of_the_database(), writing(path):
+        return snapshot(wiring.unchecked_engine, path, force=force)
+
+
+def restore_database(wiring: Wiring, path: Path, *, force: bool) -> Backup:
+    """Have the database hold what such a file holds. Raises BackupRefused, DatabaseUnusable, SchemaTooNew."""
+    with wiring.telling_of_the_database():
+        return restore(wiring.unchecked_engine, path, force=force)

@@ -82,6 +82,11 @@ class PostgresServer:
         self._execute(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
 
     @property
+    def programs(self) -> Path:
+        """The folder with pg_dump and its like, of the server's own version."""
+        return self._bin
+
+    @property
     def _data(self) -> Path:
         return self._home / "data"
 
