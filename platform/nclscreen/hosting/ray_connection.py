@@ -9,7 +9,8 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import psutil
 
 from jobs.errors import JobsError
 from nclscreen.hosting.ray_token import own_token
-from nclscreen.interrupts import Terminated, uninterrupted
+from nclscreen.interrupts import uninterrupted
 
 #: how long Ray's processes may take to end by themselves
 _LINGER_S = 5.0
@@ -66,10 +67,10 @@ def _connected(options: RayOptions) -> Iterator[None]:
 
     before = set(psutil.Process().children())
     rays: set[psutil.Process] = set()
+    over = threading.Event()
     try:
         try:
-            with _own_sigterm():
-                _connect(ray, options)
+            _from_a_thread(lambda: _connect(ray, options), over)
         finally:
             # whatever else this process starts, before or after, is not Ray's and not ours to end
             rays = set(psutil.Process().children()) - before
@@ -78,6 +79,7 @@ def _connected(options: RayOptions) -> Iterator[None]:
         with uninterrupted():
             started = [*rays, *_descendants(rays)] if options.address is None else []
             ray.shutdown()
+            over.set()
             _see_off(started)
 
 
@@ -99,6 +101,7 @@ def nodes_alive() -> int:
 def _connect(ray: Any, options: RayOptions) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a screening recorder's machines do not phone home
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default; silences its warning
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it warns that its SIGTERM handler is not set, which is as wanted
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if options.address is None:
         ray.init(address="local", num_cpus=options.local_cpus, include_dashboard=False, **common)
@@ -144,21 +147,28 @@ def _see_off(processes: list[psutil.Process]) -> None:
     psutil.wait_procs(slow, timeout=_LINGER_S)
 
 
-@contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Keep our SIGTERM handler, which cleans up: Ray installs one of its own when it starts, which exits with 15.
+def _from_a_thread(connect: Callable[[], None], over: threading.Event) -> None:
+    """Connect from a thread that lives until `over`, and wait for that.
 
-    Raises Terminated where Ray's was called.
+    In the main thread Ray would put a SIGTERM handler of its own in ours' place, which exits with 15, and wait for its
+    first process in C, deaf to signals, for half a minute. The thread must live on: the kernel ends Ray's processes
+    together with the thread that started them (PR_SET_PDEATHSIG).
     """
-    ours = signal.getsignal(signal.SIGTERM)
+    done: Future[None] = Future()
+
+    def live() -> None:
+        try:
+            connect()
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+            over.wait()
+
+    handler = signal.getsignal(signal.SIGTERM)
+    threading.Thread(target=live, name="ray", daemon=True).start()
     try:
-        yield
-    except SystemExit as exited:
-        if exited.code != signal.SIGTERM:
-            raise
-        if callable(ours):
-            ours(signal.SIGTERM, None)
-        raise Terminated from None
+        done.result()
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, ours)
+            signal.signal(signal.SIGTERM, handler)  # Ray's C++ has one of its own, which aborts
