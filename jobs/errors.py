@@ -252,6 +252,13 @@ class RequestRefused(JobsError):
         super().__init__(f"cannot {verb} job {job_id}, which is {state}: {why}")
 
 
+class VerdictsRemoved(RequestRefused):
+    """The job is cleared out: what is left of its verdicts does not stand for all of them."""
+
+    def __init__(self, job_id: str, verb: str, state: str) -> None:
+        super().__init__(job_id, verb, state, "it is old, and its verdicts were cleared out")
+
+
 class NothingToRetry(JobsError):
     """The job has no image of the kind that was asked for."""
 

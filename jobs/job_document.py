@@ -33,6 +33,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "policy": job.policy,
         "heatmaps_from": job.threshold if job.heatmaps_from is None else job.heatmaps_from,
         "reflagging": None if job.reflag_to is None else {"threshold": job.reflag_to},
+        "verdicts_removed_at": instant(job.verdicts_removed_at),
         "found": {
             "seen": found.seen,
             "bytes": found.bytes,

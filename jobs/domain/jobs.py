@@ -121,6 +121,8 @@ class Job:
     heatmaps_from: float | None = None
     #: the threshold to which it is being moved
     reflag_to: float | None = None
+    #: since when it is cleared out: verdicts that nobody looked at are gone, the counts stay
+    verdicts_removed_at: float | None = None
     options: JobOptions = JobOptions()
     counts: Counts = field(default_factory=Counts)
     found: Preparing = Preparing()

@@ -49,7 +49,7 @@ class Deletions(JobTable):
         with writing(self._engine) as connection:
             job = job_from_row(self._locked(connection, job_id))
             if job.state is not JobState.DELETING:
-                _check(connection, job)
+                check_unused(connection, job, "delete")
                 for kind in (WorkKind.COMPLETION_REPORT, WorkKind.REFLAGGING):
                     withdraw(connection, kind, job.id)
                 move_job(connection, job.id, job.state, JobState.DELETING, self._clock)
@@ -122,16 +122,16 @@ class Deletions(JobTable):
             yield Deleted(shards=count)
 
 
-def _check(connection: Connection, job: Job) -> None:
-    """Raises RequestRefused."""
+def check_unused(connection: Connection, job: Job, verb: str) -> None:
+    """See that nobody needs its verdicts any more. Raises RequestRefused."""
     if JobState.DELETING not in TRANSITIONS[job.state]:
-        raise RequestRefused(job.id, "delete", job.state, "it is not over; cancel it first")
+        raise RequestRefused(job.id, verb, job.state, "it is not over; cancel it first")
     if job.report_due and job.report_error is None:  # one that waits for its storage may wait for ever
-        raise RequestRefused(job.id, "delete", job.state, "its completion report is still to be written")
+        raise RequestRefused(job.id, verb, job.state, "its completion report is still to be written")
     unprepared = select(jobs.c.id).where(
         jobs.c.retry_of == job.id, jobs.c.state.in_([JobState.PREPARING.value, JobState.PAUSED.value])
     )
     for retry in connection.execute(unprepared).scalars().all():
         if is_frozen(connection, JobId(retry)):
             continue
-        raise RequestRefused(job.id, "delete", job.state, f"job {retry} is about to take its failed images")
+        raise RequestRefused(job.id, verb, job.state, f"job {retry} is about to take its failed images")

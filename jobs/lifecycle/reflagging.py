@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select, update
 
 from jobs.domain import Job, JobId, Work, WorkKind
 from jobs.domain.states import FINAL, JobState
-from jobs.errors import RequestRefused
+from jobs.errors import RequestRefused, VerdictsRemoved
 from jobs.leased_work.enqueueing import enqueue, failure
 from jobs.lifecycle.job_table import JobTable
 from jobs.sql.database import reading, writing
@@ -37,6 +37,8 @@ class Reflagging(JobTable):
             job = job_from_row(self._locked(connection, job_id))
             if job.state not in FINAL - {JobState.DELETING}:
                 raise RequestRefused(job.id, "flag anew", job.state, "its verdicts are still coming, or going")
+            if job.verdicts_removed_at is not None:
+                raise VerdictsRemoved(job.id, "flag anew", job.state)
             connection.execute(
                 update(jobs).where(jobs.c.id == job.id).values(reflag_to=threshold, reflag_policy=policy)
             )

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, TextClause, func, select, text
 
 from jobs.domain import ImageKey, ImageRef, Job, JobId, ModelRef, NewJob, RetryImages
 from jobs.domain.states import FINAL, JobState
-from jobs.errors import ErrorCode, RequestRefused
+from jobs.errors import ErrorCode, RequestRefused, VerdictsRemoved
 from jobs.lifecycle.job_table import JobTable
 from jobs.sql.database import reading
 from jobs.sql.tables import verdicts
@@ -88,6 +88,8 @@ def retry_request(
         raise RequestRefused(job.id, verb, job.state, "its verdicts are known when it is over")
     if job.state is JobState.DELETING:
         raise RequestRefused(job.id, verb, job.state, "its verdicts are being deleted")
+    if job.verdicts_removed_at is not None:
+        raise VerdictsRemoved(job.id, verb, job.state)
     before = job.options.failure_threshold
     options = replace(
         job.options,

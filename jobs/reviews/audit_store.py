@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from jobs.domain import Decision, Job, JobId
 from jobs.domain.audits import Audit, AuditStratum
 from jobs.domain.states import JobState
-from jobs.errors import RequestRefused
+from jobs.errors import RequestRefused, VerdictsRemoved
 from jobs.reviews.audit_figures import ReviewedStratum
 from jobs.reviews.audit_sampling import AuditSampler
 from jobs.reviews.errors import AuditNotFound, NothingToAudit
@@ -50,6 +50,8 @@ class AuditStore:
         last = self._last(job.id)
         if last is not None and (last.size, last.seed, last.threshold) == asked:
             return last
+        if job.verdicts_removed_at is not None:
+            raise VerdictsRemoved(job.id, "audit", job.state)
         sampler = AuditSampler(threshold=job.threshold, size=size, seed=seed)
         unscored = self._read(job.id, sampler)
         if not any(stratum.images for stratum in sampler.strata()):

@@ -127,6 +127,7 @@ def job_from_row(row: Row[Any]) -> Job:
         policy=row.policy,
         heatmaps_from=row.heatmaps_from,
         reflag_to=row.reflag_to,
+        verdicts_removed_at=row.verdicts_removed_at,
         options=_options_from_row(row),
         counts=Counts(total=row.total, scored=row.scored, flagged=row.flagged, reused=row.reused, failed=row.failed),
         found=Preparing(seen=row.seen, bytes=row.bytes, unsized=row.unsized, bad_lines=row.bad_lines),

@@ -51,6 +51,8 @@ jobs = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
+    # since when it is cleared out: of its verdicts those alone are there that people looked at; null = all are
+    Column("verdicts_removed_at", Double),
     # what the submitter asked for beside the corpus
     Column("name", Text),
     Column("tags", JSON),

@@ -165,11 +165,12 @@ def test_a_source_on_which_somebody_works_is_refused(bench: Bench, target: Engin
 
 
 def test_a_source_behind_this_program_is_refused(bench: Bench, target: Engine) -> None:
+    head = schema_status(bench.engine).head
     with writing(bench.engine) as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0032'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0033'"))
     try:
         with pytest.raises(SchemaOutdated):
             copy_database(bench.engine, target, clock=bench.clock)
     finally:
         with writing(bench.engine) as connection:
-            connection.execute(text("UPDATE alembic_version SET version_num = '0033'"))
+            connection.execute(text(f"UPDATE alembic_version SET version_num = '{head}'"))

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from alembic import command
 from sqlalchemy import delete
-from support.builders import Bench
+from support.builders import Bench, results_of
+from support.queueing import claim, prepared
 
+from jobs.domain import JobOptions
 from jobs.sql.database import writing
 from jobs.sql.migrations import alembic_config
 from jobs.sql.tables import jobs
@@ -85,3 +87,35 @@ def test_a_copy_into_another_file(wiring: Wiring, tmp_path: Path, capsys: pytest
     assert run(["db", "copy", target]) == 1
     assert "rows of its own in jobs" in capsys.readouterr().err
     assert run(["db", "copy", "oracle://x"]) == 2
+
+
+def test_old_jobs_are_cleared_out_after_a_look(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench(wiring.engine)
+    job_id = prepared(bench, 8)
+    for lease in claim(bench.queue(), job_id=job_id):
+        bench.queue().finish(lease, results_of(lease))
+    bench.store.complete(job_id)
+    assert run(["db", "vacuum", "--keep-days", "0", "--dry-run", "--json"]) == 0
+    looked = json.loads(capsys.readouterr().out)
+    assert looked["cleared_out"] == {"jobs": [job_id], "verdicts": 8, "shards": 2, "kept": {}}
+    assert not looked["vacuumed"]
+    assert run(["db", "vacuum"]) == 0
+    assert capsys.readouterr().out == "vacuumed\n"
+    assert run(["db", "vacuum", "--keep-days", "1"]) == 0
+    assert "removed 0 verdicts and 0 shards of 0 jobs" in capsys.readouterr().out
+    assert run(["db", "vacuum", "--keep-days", "0"]) == 0
+    assert "removed 8 verdicts and 2 shards of 1 jobs" in capsys.readouterr().out
+    assert run(["job", job_id]) == 0
+    assert "verdicts that people looked at are kept" in capsys.readouterr().out
+    assert run(["replay", job_id, "--threshold", "0.9"]) == 1
+    assert "its verdicts were cleared out" in capsys.readouterr().err
+    assert run(["db", "vacuum", "--keep-days", "-1"]) == 2
+
+
+def test_what_old_jobs_stay_as_they_are_for_is_said(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench(wiring.engine)
+    job_id = prepared(bench, 8, options=JobOptions(report="s3://reports/"))
+    bench.store.cancel(job_id)
+    assert run(["db", "vacuum", "--keep-days", "0"]) == 0
+    assert "its completion report is still to be written" in capsys.readouterr().err
+    assert bench.store.get(job_id).verdicts_removed_at is None

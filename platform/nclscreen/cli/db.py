@@ -1,4 +1,4 @@
-"""`db check`, `db upgrade`, `db copy`, `db snapshot`, `db restore`: the database as a whole."""
+"""`db check`, `db upgrade`, `db copy`, `db snapshot`, `db restore`, `db vacuum`: the database as a whole."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from jobs.sql.backups import Backup
 from nclscreen.cli import output
 from nclscreen.cli.copying import copied_in_words, progress
 from nclscreen.quantities import size_in_words
+from nclscreen.services.clearing_out import clear_out, give_back_room
 from nclscreen.services.database import (
     DatabaseStatus,
     database_status,
@@ -82,6 +83,40 @@ def restore(
 ) -> None:
     """Put such a file back, as a whole or not at all; nobody may work on the database meanwhile."""
     _say("put back", restore_database(wire(), file, force=force), as_json)
+
+
+def vacuum(
+    keep_days: Annotated[
+        float | None, typer.Option("--keep-days", help="Clear out jobs that ended more than so many days ago.", min=0)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Clear out old jobs, and give back the room of rows that are gone.
+
+    Verdicts and manifests of these jobs go; the jobs stay with their counts, and so does what people looked at.
+    """
+    wiring, gone = wire(), None
+    with output.err.status("looking for old jobs") as status:
+        if keep_days is not None:
+
+            def told(job_id: str, verdicts: int) -> None:
+                status.update(f"clearing out job {job_id}: {verdicts:,} verdicts so far")
+
+            gone = clear_out(wiring, keep_days, dry_run=dry_run, told=told)
+        if not dry_run:
+            status.update("giving back room")
+            give_back_room(wiring)
+    if as_json:
+        output.print_json({"dry_run": dry_run, "vacuumed": not dry_run, "cleared_out": gone and asdict(gone)})
+        return
+    if gone is not None:
+        for why in gone.kept.values():
+            output.err.print(f"stays: {why}", markup=False)
+        what = f"{gone.verdicts:,} verdicts and {gone.shards:,} shards of {len(gone.jobs):,} jobs"
+        output.out.print(f"{'would remove' if dry_run else 'removed'} {what}", markup=False)
+    if not dry_run:
+        output.out.print("vacuumed")
 
 
 def _say(done: str, found: Backup, as_json: bool) -> None:

@@ -30,6 +30,9 @@ def db_app(db: ModuleType) -> typer.Typer:
     app.command(epilog="Example:\n\n  nclscreen db copy postgresql://nclscreen@db.example.org/nclscreen")(db.copy)
     app.command(epilog="Example:\n\n  nclscreen db snapshot 2026-11-28.backup")(db.snapshot)
     app.command(epilog="Example:\n\n  nclscreen db restore 2026-11-28.backup --force")(db.restore)
+    app.command(
+        epilog="Examples:\n\n  nclscreen db vacuum --keep-days 90 --dry-run\n\n  nclscreen db vacuum --keep-days 90"
+    )(db.vacuum)
     return app
 
 

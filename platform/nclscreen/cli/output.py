@@ -118,6 +118,8 @@ def job_grid(job: Job, errors: dict[str, int], waits_for: str | None = None) -> 
         rows.append(("retry of", f"{job.options.retry_of}{which}"))
     if job.reflag_to is not None:
         rows.append(("reflagging", f"being moved to threshold {job.reflag_to:.4f}"))
+    if job.verdicts_removed_at is not None:
+        rows.append(("cleared", f"{instant(job.verdicts_removed_at)}; verdicts that people looked at are kept"))
     if job.ignored:
         rows.append(("ignored", f"{job.ignored:,} files left out by the filters"))
     rows += [("submitted", instant(job.created_at) or "")]

@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.domain import Job
 from jobs.domain.states import JobState
+from jobs.errors import VerdictsRemoved
 from jobs.verdicts import Replay, Replayed
 from nclscreen.services import checks
 from nclscreen.wiring import Wiring
@@ -42,10 +43,12 @@ class ReplayView:
 
 
 def replay(wiring: Wiring, request: ReplayRequest) -> ReplayView:
-    """Count the job's images under the rule. Raises JobNotFound, InvalidRequest."""
+    """Count the job's images under the rule. Raises JobNotFound, VerdictsRemoved, InvalidRequest."""
     checks.within("threshold", request.threshold, 0, 1)
     checks.within("min_area", request.min_area, 0, 1)
     job = wiring.jobs.get(request.job_id)
+    if job.verdicts_removed_at is not None:
+        raise VerdictsRemoved(job.id, "replay", job.state)
     threshold = job.threshold if request.threshold is None else request.threshold
     rule = checks.parsed("cutoff", lambda: Replay(score=threshold, area=request.min_area, cutoff=request.cutoff))
     return ReplayView(job=job, rule=rule, counts=_counted(wiring, job, rule))
