@@ -278,7 +278,11 @@ class RayRunner:
         for worker in list(self._workers):
             unneeded = now - (worker.idle_since if worker.is_up else self._wanted_at) > IDLE_S
             if unneeded and not worker.shards and worker.alone_with is None:
-                self._drop(worker)
+                if worker.is_up:
+                    # without a handle it ends by itself; Ray would tell the terminal of each that is killed
+                    self._workers.remove(worker)
+                else:
+                    self._drop(worker)
 
     def _lose(self, worker: Worker, reason: str) -> None:
         """The process is gone, or as good as gone, with all that was in it."""
