@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from support.builders import FINGERPRINT, MODEL, Bench, entries, ready_job
@@ -14,6 +15,7 @@ from jobs.sql.database import create_database_engine
 from jobs.sql.migrations import upgrade
 from nclscreen.hosting.applications import AppState
 from nclscreen.hosting.model_host import AGAIN_S, GRACE_S, LEASE_S, ModelHost
+from nclscreen.services.session import MAX_SILENCE_S, ClusterLost, Session
 
 OTHER = ModelRef(name="other", fingerprint="cd" * 32)
 THIRD = ModelRef(name="third", fingerprint="ef" * 32)
@@ -271,3 +273,26 @@ def test_the_one_before_stands_in_until_the_new_champion_answers(bench: Bench) -
     assert host.ready() == {OTHER.fingerprint}
     assert cluster.register.ready([MODEL.fingerprint, OTHER.fingerprint]) == {OTHER.fingerprint}
     assert cluster.apps.name(MODEL.fingerprint) not in cluster.apps.found()
+
+
+def test_a_cluster_that_says_nothing_is_told_of(bench: Bench) -> None:
+    """Ray itself ends a program whose cluster is gone, but not where another one has come to its address."""
+    cluster = Cluster(bench)
+    host = cluster.host("d1")
+    session = Session(dispatcher=None, silent_s=lambda: host.silent_s)  # type: ignore[arg-type]
+    host.look()
+    cluster.now += MAX_SILENCE_S - 1
+    session.check()
+    host.look()
+    cluster.now += MAX_SILENCE_S - 1
+    session.check()
+    cluster.apps.found = _gone  # type: ignore[method-assign]
+    cluster.now += 2
+    with pytest.raises(ConnectionError):
+        host.look()
+    with pytest.raises(ClusterLost, match="has not answered for 181 s"):
+        session.check()
+
+
+def _gone() -> NoReturn:
+    raise ConnectionError

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from nclscreen.catalog import ModelVersion
+from nclscreen.hosting.ray_connection import cluster_id
 from nclscreen.hosting.replica import Localizer
 
 logger = logging.getLogger(__name__)
@@ -81,15 +82,23 @@ class ServeApps:
         """`database`: its identity, see `jobs.sql.database.database_identity`."""
         self._options = options
         self._database = database
+        self._cluster: str | None = None
 
     def name(self, fingerprint: str) -> str:
         """Of the application that hosts this version."""
         return app_name(fingerprint, self._database)
 
     def found(self) -> dict[str, App]:
-        """Every application of this program, by name, whoever brought it up."""
+        """Every application of this program, by name, whoever brought it up.
+
+        Raises ConnectionError once another cluster answers, of which this process is no part.
+        """
         from ray import serve
 
+        cluster = cluster_id()
+        self._cluster = self._cluster or cluster
+        if cluster != self._cluster:
+            raise ConnectionError("another Ray cluster has come to this address")
         applications = serve.status().applications
         return {name: _app(each) for name, each in applications.items() if name.startswith(_PREFIX)}
 

@@ -88,6 +88,7 @@ class ModelHost:
         self._clock = clock
         self._rows: tuple[HostedModel, ...] = ()
         self._ready: frozenset[str] = frozenset()
+        self._answered_at = clock()
         self._renew_at = 0.0
         self._sweep_at = 0.0
         #: hosted by this dispatcher, and brought up when
@@ -103,9 +104,15 @@ class ModelHost:
         """What jobs need, and what became of it at the last look."""
         return self._rows
 
+    @property
+    def silent_s(self) -> float:
+        """For how long the cluster has not said what it hosts."""
+        return self._clock() - self._answered_at
+
     def look(self) -> None:
         """See what jobs need now, bring up what is missing, and take down what nobody needs."""
         found = self._apps.found()
+        self._answered_at = self._clock()
         choice = self._choice()
         kept = (*choice.hosted, *choice.draining)
         self._renew(

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from jobs.background import MaintenanceTask
 from jobs.dispatcher import Dispatcher
 from jobs.domain import JobId
+from jobs.errors import JobsError
 from jobs.leased_work.task import WorkTask
 from jobs.schedules.ticker import Ticker
 from nclscreen.hosting.hosting_thread import hosting
@@ -22,6 +23,9 @@ from nclscreen.wiring import Wiring
 
 logger = logging.getLogger(__name__)
 
+#: a cluster that says nothing for so long is given up
+MAX_SILENCE_S = 180.0
+
 
 def scheduled_work(wiring: Wiring) -> list[MaintenanceTask]:
     """What is due is noticed and begun; models are retrained, one run at a time in this process."""
@@ -32,11 +36,17 @@ def scheduled_work(wiring: Wiring) -> list[MaintenanceTask]:
     ]
 
 
+class ClusterLost(JobsError):
+    """The Ray cluster does not answer any more."""
+
+
 class Session:
     """The dispatcher's thread as others see it."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, silent_s: Callable[[], float]) -> None:
+        """`silent_s`: for how long the cluster has not answered."""
         self._dispatcher = dispatcher
+        self._silent_s = silent_s
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="dispatcher")
 
@@ -54,9 +64,18 @@ class Session:
         return self._thread.is_alive()
 
     def check(self) -> None:
-        """Raise what ended the dispatcher, if an error did."""
+        """Raise what ended the dispatcher, if an error did, or ClusterLost.
+
+        Ray itself ends a program whose cluster is gone, after a minute; but not where another cluster has come to its
+        address, of which this program is no part.
+        """
         if self._error is not None:
             raise self._error
+        if (silent := self._silent_s()) > MAX_SILENCE_S:
+            raise ClusterLost(
+                f"the Ray cluster has not answered for {silent:.0f} s; it may be another one now. Start nclscreen once "
+                "more: what was under way is taken up again"
+            )
 
     def wait(self) -> None:
         """Wait until the dispatcher ends by itself, as one for a single job does. Raises what ended it otherwise."""
@@ -91,7 +110,9 @@ def running_session(
             # a Ray of our own ends as a whole, with everything on it
             stack.enter_context(hosting(host, take_down=wiring.settings.ray_address is not None))
             more = [] if only_job is not None else scheduled_work(wiring)
-            session = Session(wiring.dispatcher(wiring.runner(), host, only_job=only_job, more=more))
+            session = Session(
+                wiring.dispatcher(wiring.runner(), host, only_job=only_job, more=more), lambda: host.silent_s
+            )
         session.start()
         try:
             yield session
