@@ -64,9 +64,8 @@ def main() -> None:
             target.dispose()
             print(f"{images:,} verdicts: copied in {first_s:.1f} s, {images / first_s:,.0f} a second")
             print(f"the same command once more, with nothing left to write: {again_s:.1f} s")
-            print(
-                f"bytes a verdict: SQLite, whole file {file.stat().st_size / images:.0f}, PostgreSQL {size / images:.0f}"
-            )
+            in_file = file.stat().st_size / images
+            print(f"bytes a verdict: SQLite, whole file {in_file:.0f}, PostgreSQL {size / images:.0f}")
     finally:
         server.close()
 
