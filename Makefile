@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-loop test check format bench chaos changing-bucket wheel clean
+.PHONY: help demo demo-loop test check format bench chaos changing-bucket wheel sbom audit clean
 
 help: ## List these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,16 @@ wheel: $(VENV)/demo.stamp ## Build the wheel that clusters install, into dist/
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 	cp constraints.txt dist/
 
+# apart from what they look at
+SUPPLY := .cache/supply-chain
+sbom: $(VENV)/demo.stamp $(SUPPLY)/stamp ## List what is installed, with licences: dist/sbom.json (CycloneDX), dist/licences.csv
+	mkdir -p dist
+	$(SUPPLY)/bin/cyclonedx-py environment --output-reproducible --of JSON -o dist/sbom.json $(BIN)/python
+	$(BIN)/python deploy/licences.py dist/sbom.json > dist/licences.csv
+
+audit: $(VENV)/demo.stamp $(SUPPLY)/stamp ## Hold what is installed against known weaknesses; fails, and says why, where PyPI does not answer
+	$(SUPPLY)/bin/pip-audit --strict --progress-spinner off --skip-editable --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) .cache dist build demo-output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
 
@@ -69,6 +79,11 @@ $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV) (some minutes, the first time)"
 	$(INSTALL) -e ".[demo]"
+	@touch $@
+
+$(SUPPLY)/stamp: | $(BIN)/python
+	$(BIN)/python -m venv $(SUPPLY)
+	$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check "cyclonedx-bom>=7,<8" "pip-audit>=2.10,<3"
 	@touch $@
 
 $(BIN)/python:
