@@ -13,6 +13,8 @@ from jobs.sql.tables import verdicts
 
 #: stands for "no score" in the order: below every score
 _NONE = -1.0
+#: flagged images that are looked at for the most suspect cases
+_HIGHEST = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +60,30 @@ def page_of_cases(connection: Connection, wanted: CaseFilter, limit: int, cursor
     last = found[limit - 1]
     place = (last.name,) if wanted.by_name else (_NONE if last.score is None else last.score, last.name)
     return Page(items=tuple(found[:limit]), next_cursor=encode_cursor(place, wanted.digest))
+
+
+def most_suspect_cases(connection: Connection, job_id: JobId, most: int) -> list[tuple[str, float]]:
+    """Up to `most` cases with flagged images and the score of their worst one, the most suspect first.
+
+    Of those that the highest-scoring images belong to, so that it takes as long in a job of millions as in a small one.
+    """
+    row = verdicts.c
+    highest = (
+        select(row.case_name, row.score)
+        .where(row.job_id == job_id, row.flagged, row.score.is_not(None))
+        .order_by(row.score.desc(), row.ordinal.desc())
+        .limit(_HIGHEST)
+        .subquery()
+    )
+    worst = func.max(highest.c.score)
+    found = (
+        select(highest.c.case_name, worst)
+        .where(highest.c.case_name.is_not(None))
+        .group_by(highest.c.case_name)
+        .order_by(worst.desc(), highest.c.case_name)
+        .limit(most)
+    )
+    return [(name, score) for name, score in connection.execute(found)]
 
 
 def _statement(wanted: CaseFilter, cursor: str | None) -> Select[Any]:

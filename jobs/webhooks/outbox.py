@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from jobs.domain import JobId, Work, WorkId, WorkKind
-from jobs.domain.states import JobState
+from jobs.domain.states import FINAL, JobState
 from jobs.domain.times import instant
 from jobs.errors import WorkLost
 from jobs.job_document import job_document
@@ -25,9 +25,14 @@ from jobs.sql.database import reading, writing
 from jobs.sql.rows import Clock, database_clock, job_from_row
 from jobs.sql.tables import jobs, webhook_deliveries
 from jobs.stored_text import storable
+from jobs.verdicts.cases import most_suspect_cases
 
 #: seconds before the second, third, ... attempt; after the last one the message is given up
 PAUSES_S = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
+
+
+#: cases that a message names
+TOLD_CASES = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +73,12 @@ def announce(connection: Connection, job_id: JobId, state: JobState, clock: Cloc
     row = connection.execute(wanted).one_or_none()
     if row is None:
         return
-    message = {"type": f"job.{state.value}", "timestamp": instant(row.now), "data": job_document(job_from_row(row))}
+    job = job_from_row(row)
+    data = job_document(job)
+    if job.options.case_from is not None and state in FINAL:
+        cases = most_suspect_cases(connection, job_id, TOLD_CASES)
+        data["cases"] = [{"case": name, "score": score} for name, score in cases]
+    message = {"type": f"job.{state.value}", "timestamp": instant(row.now), "data": data}
     body = json.dumps(message, separators=(",", ":"))
     delivery = insert(webhook_deliveries).values(job_id=job_id, state=state.value, changed_at=row.now, body=body)
     subject = str(connection.execute(delivery.returning(webhook_deliveries.c.id)).scalar_one())

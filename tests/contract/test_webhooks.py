@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import event
-from support.builders import Bench, entries, new_job, ready_job, results_of
+from support.builders import Bench, entries, entry, new_job, ready_job, results_of
 from support.queueing import claim
 from support.servers.webhook_receiver import Heard, WebhookReceiver
 
 from jobs.domain import JobId, JobOptions
 from jobs.domain.states import JobState
-from jobs.webhooks.outbox import PAUSES_S, Deliveries, WebhookOutbox
+from jobs.webhooks.outbox import PAUSES_S, TOLD_CASES, Deliveries, WebhookOutbox
 from jobs.webhooks.sender import WebhookSender
 from jobs.webhooks.urls import InvalidWebhook
 
@@ -94,6 +94,24 @@ def test_every_change_of_state_is_told_in_its_order(post: Post, receiver: Webhoo
     assert receiver.heard[0].headers["content-type"] == "application/json"
     assert post.queue.summary(job_id) == Deliveries(delivered=6)
     assert job.state is JobState.COMPLETED
+
+
+def test_the_last_message_names_the_most_suspect_cases(post: Post, receiver: WebhookReceiver) -> None:
+    bench = post.bench
+    scores = {"a": 0.9, "b": 0.2, "c": 0.97, "": 0.99} | {f"d{n}": 0.6 + n / 1000 for n in range(TOLD_CASES)}
+    images = [entry(f"{name}/1.jpg", case=name or None) for name in scores]
+    options = JobOptions(webhook=receiver.url, case_from="(?P<case>.+)/")
+    job_id = ready_job(bench.engine, images, shard_size=len(images), options=options)
+    (lease,) = claim(bench.queue(), 1)
+    bench.queue().finish(lease, results_of(lease, score=list(scores.values()).__getitem__))
+    bench.store.complete(job_id)
+    while post.step():
+        pass
+    told = [json.loads(each.body)["data"].get("cases") for each in receiver.heard]
+    assert set(map(type, told[:-1])) == {type(None)}, "not before it is over"
+    assert [(each["case"], each["score"]) for each in told[-1][:3]] == [("c", 0.97), ("a", 0.9), ("d19", 0.619)]
+    assert len(told[-1]) == TOLD_CASES
+    assert "b" not in {each["case"] for each in told[-1]}
 
 
 def test_messages_are_signed_as_standard_webhooks_are(post: Post, receiver: WebhookReceiver) -> None:
