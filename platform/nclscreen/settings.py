@@ -168,6 +168,12 @@ class Settings(BaseSettings):
         default=None, description="the only hosts that webhooks go to, with commas between; unset: any but link-local"
     )
 
+    keep_days: float | None = Field(
+        default=None,
+        ge=1,
+        description="`up` clears out jobs that ended longer ago, see `nclscreen db vacuum`; unset: none",
+    )
+
     review_lease_s: float = Field(
         default=300.0, gt=0, description="seconds after which an image whose reviewer is silent is given to others"
     )

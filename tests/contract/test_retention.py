@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from sqlalchemy import func, select
 from support.builders import Bench, new_job
@@ -13,6 +15,7 @@ from jobs.domain.access import ProjectName
 from jobs.domain.registry import Alias
 from jobs.errors import RequestRefused, VerdictNotFound, VerdictsRemoved
 from jobs.lifecycle import retention
+from jobs.lifecycle.clearing_task import ClearingTask
 from jobs.lifecycle.deletions import Deleted
 from jobs.lifecycle.retention import Retention
 from jobs.lifecycle.retries import retry_request
@@ -139,3 +142,33 @@ def test_a_job_whose_images_another_one_is_about_to_take_stays(bench: Bench, liv
     assert claim(bench.queue(), job_id=reported) == []
     with pytest.raises(RequestRefused, match="completion report is still to be written"):
         list(old.clear_out(reported))
+
+
+def test_a_dispatcher_clears_out_by_itself_once_an_hour(bench: Bench, lived: LivedIn, old: Retention) -> None:
+    now = [0.0]
+    task = ClearingTask(old, 31, lambda: now[0])
+    stop = threading.Event()
+    assert not task.step(stop), "nothing is old enough"
+    expected = old.old(20)
+    bench.clock.advance(2 * DAY_S)
+    assert not task.step(stop), "it was looked a moment ago"
+    now[0] += 3601
+    assert task.step(stop)
+    assert old.old(31) == []
+    assert expected
+    assert all(left(bench, job_id)[1] == 0 for job_id in expected)
+    now[0] += 3601
+    assert not task.step(stop)
+
+
+def test_told_to_end_it_leaves_the_rest_for_the_next_look(bench: Bench, lived: LivedIn, old: Retention) -> None:
+    now, stop = [0.0], threading.Event()
+    task = ClearingTask(old, 20, lambda: now[0])
+    stop.set()
+    task.step(stop)
+    before = old.old(20)
+    assert before, "nothing was begun"
+    stop.clear()
+    now[0] += 3601
+    task.step(stop)
+    assert old.old(20) == []
