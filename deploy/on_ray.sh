@@ -3,7 +3,7 @@
 #
 # A program reaches a Ray cluster by a node of it on the same machine. So this makes the container a node that offers
 # nothing, where no shard and no replica is placed, with the program beside it. When one of the two ends, so does the other:
-# a program whose node died with the head would wait for ever once a new head answers at the old address. Whoever restarts
+# a program whose node died with the head waits for minutes once a new head answers at the old address. Whoever restarts
 # the container has it wait for the next head. Nothing is lost by that: what is under way is leased in SQL.
 set -u
 head=$1
