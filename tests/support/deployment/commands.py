@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import typer
-from ray.scripts.scripts import cli as ray_cli
 
 from nclscreen.cli.app import build_app
 
@@ -17,7 +17,7 @@ class NoSuchCommand(Exception):
 
 def check_command(program: str, words: Sequence[str]) -> None:
     """`program` is nclscreen or ray; nothing is run. Raises NoSuchCommand."""
-    command: Any = typer.main.get_command(build_app()) if program == "nclscreen" else ray_cli
+    command: Any = typer.main.get_command(build_app()) if program == "nclscreen" else _ray()
     rest = list(words)
     while rest and hasattr(command, "commands"):
         if rest[0] not in command.commands:
@@ -37,3 +37,15 @@ def program_of(entrypoint: Sequence[str], arguments: Sequence[str]) -> tuple[str
     if words[0] == "on_ray":
         return "nclscreen", words[2:]
     return words[0], words[1:]
+
+
+def _ray() -> Any:
+    """Ray's command line. It imports Serve, and goes on without where that fails: half of Serve would then stay behind.
+
+    So its warnings are no errors here.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ray.scripts.scripts import cli
+
+        return cli
