@@ -1,4 +1,4 @@
-"""SIGTERM while Ray starts ends a command as at any other moment: Ray has a handler of its own there."""
+"""SIGTERM while Ray starts ends a command as at any other moment: Ray would have a handler of its own there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nclscreen.interrupts import Terminated, heed_termination, terminate
 signal.signal(signal.SIGTERM, terminate)
 
 def strike():
-    while signal.getsignal(signal.SIGTERM) is terminate:
+    while not psutil.Process().children():
         pass
     print("struck", flush=True)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -8,9 +8,10 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from nclscreen.interrupts import uninterrupted
 
 #: how long Ray's processes may take to end by themselves
 _LINGER_S = 5.0
+#: how long a Ray that is being started may take to be there, once nobody wants it any more
+_START_S = 60.0
 #: how long a cluster's port may take to answer
 _LISTEN_S = 3.0
 
@@ -79,6 +82,7 @@ def _connected(options: RayOptions) -> Iterator[None]:
         with uninterrupted():
             started = [*rays, *_descendants(rays)] if options.address is None else []
             ray.shutdown()
+            _forget_serve()
             over.set()
             _see_off(started)
 
@@ -147,6 +151,12 @@ def _see_off(processes: list[psutil.Process]) -> None:
     psutil.wait_procs(slow, timeout=_LINGER_S)
 
 
+def _forget_serve() -> None:
+    """Serve keeps a handle of its controller for the whole process, which is of no use on the next cluster."""
+    if (context := sys.modules.get("ray.serve.context")) is not None:
+        context._set_global_client(None)
+
+
 def _from_a_thread(connect: Callable[[], None], over: threading.Event) -> None:
     """Connect from a thread that lives until `over`, and wait for that.
 
@@ -169,6 +179,10 @@ def _from_a_thread(connect: Callable[[], None], over: threading.Event) -> None:
     threading.Thread(target=live, name="ray", daemon=True).start()
     try:
         done.result()
+    except BaseException:
+        with uninterrupted():
+            wait([done], _START_S)  # what is just being started would stay behind
+        raise
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray's C++ has one of its own, which aborts
