@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-loop test check format bench chaos changing-bucket wheel sbom audit clean
+.PHONY: help demo demo-loop test check format bench chaos changing-bucket rehearsal wheel sbom audit clean
 
 help: ## List these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ chaos: $(VENV)/dev.stamp ## Shoot at the whole system while it works, and check 
 
 changing-bucket: $(VENV)/dev.stamp ## Write to a bucket while jobs read it, and check every verdict (SEED=n ROUNDS=20)
 	PYTHONPATH=platform:.:tests $(BIN)/python -m chaos.changing_bucket $(SEED) $(ROUNDS)
+
+rehearsal: $(VENV)/dev.stamp ## Cut hosts off and kill Ray's head, on several hosts made of namespaces, as root (ONLY="worker head alone train")
+	$(BIN)/python tests/chaos/rehearsal.py $(if $(ONLY),--only $(ONLY))
 
 wheel: $(VENV)/demo.stamp ## Build the wheel that clusters install, into dist/
 	rm -rf dist

@@ -89,10 +89,10 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def listening(port: int) -> bool:
+def listening(port: int, address: str = "127.0.0.1") -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((address, port)) == 0
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

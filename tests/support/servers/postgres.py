@@ -28,7 +28,9 @@ _FAST = {
 class PostgresServer:
     """A server with its data in a temporary folder. It can be stopped and started again: data and port stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        """`address`: where it listens; others than the loopback let in whoever is in the same network."""
+        self._address = address
         self._home = Path(tempfile.mkdtemp(prefix="nclscreen-pg-"))
         self._log = self._home / "log"
         self._user = _unprivileged_user()
@@ -48,7 +50,7 @@ class PostgresServer:
         """Start the server and wait until it takes connections. Nothing if it runs."""
         if self._process is not None:
             return
-        settings = {**_FAST, "listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": ""}
+        settings = {**_FAST, "listen_addresses": self._address, "port": str(self.port), "unix_socket_directories": ""}
         command = [str(self._bin / "postgres"), "-D", str(self._data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
@@ -70,7 +72,7 @@ class PostgresServer:
         """A fresh database; its SQLAlchemy URL."""
         name = f"test_{uuid.uuid4().hex}"
         self._execute(f'CREATE DATABASE "{name}"')
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+        return f"postgresql+psycopg://postgres@{self._address}:{self.port}/{name}"
 
     def set_read_only(self, read_only: bool) -> None:
         """Whether transactions that begin from now on may write nothing, as on a standby."""
@@ -108,9 +110,11 @@ class PostgresServer:
         )
         if done.returncode != 0:
             raise ServerFailed(f"initdb failed: {done.stderr}")
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet trust\n")
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(f"postgresql://postgres@127.0.0.1:{self.port}/postgres", autocommit=True)
+        return psycopg.connect(f"postgresql://postgres@{self._address}:{self.port}/postgres", autocommit=True)
 
     def _answers(self) -> bool:
         try:

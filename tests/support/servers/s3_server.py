@@ -25,7 +25,7 @@ _VENV = Path(__file__).resolve().parents[3] / ".cache" / "swift-venv"
 _BACKENDS = ("account", "container", "object")
 
 _COMMON = """[DEFAULT]
-bind_ip = 127.0.0.1
+bind_ip = {address}
 bind_port = {port}
 workers = 0
 user = {user}
@@ -102,11 +102,13 @@ class S3Server:
     secret_key = "testing"
     region = "us-east-1"
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        """`address`: where it listens."""
+        self._address = address
         self._home = Path(tempfile.mkdtemp(prefix="nclscreen-s3-"))
         self._processes: list[subprocess.Popen[bytes]] = []
         try:
-            _install()
+            install()
             self._ports = dict(zip((*_BACKENDS, "proxy"), children.free_ports(4), strict=True))
             self._configure()
             self._start()
@@ -116,7 +118,7 @@ class S3Server:
 
     @property
     def endpoint_url(self) -> str:
-        return f"http://127.0.0.1:{self._ports['proxy']}"
+        return f"http://{self._address}:{self._ports['proxy']}"
 
     @property
     def options(self) -> S3Options:
@@ -134,8 +136,8 @@ class S3Server:
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": "127.0.0.1",
-            "no_proxy": "127.0.0.1",
+            "NO_PROXY": self._address,
+            "no_proxy": self._address,
         }
 
     def create_bucket(self) -> S3Bucket:
@@ -167,11 +169,15 @@ class S3Server:
             (self._home / folder).mkdir(parents=True)
         (self._home / "swift.conf").write_text(_SWIFT)
         for name, port in self._ports.items():
-            common = _COMMON.format(port=port, user=getpass.getuser(), home=self._home)
+            common = _COMMON.format(address=self._listens_at(name), port=port, user=getpass.getuser(), home=self._home)
             own = _PROXY if name == "proxy" else _BACKEND.format(home=self._home, name=name)
             (self._home / f"{name}-server.conf").write_text(common + own)
         pairs = [text for name in _BACKENDS for text in (name, str(self._ports[name]))]
         _run([str(_VENV / "bin" / "python"), "-c", _MAKE_RINGS, str(self._home), *pairs])
+
+    def _listens_at(self, name: str) -> str:
+        """Only the proxy is for others."""
+        return self._address if name == "proxy" else "127.0.0.1"
 
     def _start(self) -> None:
         logs = {name: self._home / f"{name}.log" for name in self._ports}
@@ -179,10 +185,13 @@ class S3Server:
             command = [str(_VENV / "bin" / f"swift-{name}-server"), str(self._home / f"{name}-server.conf")]
             self._processes.append(children.start(command, log=log))
         for (name, port), process in zip(self._ports.items(), self._processes, strict=True):
-            children.wait_until(lambda port=port: children.listening(port), process, log=logs[name], limit_s=60)
+            at = self._listens_at(name)
+            children.wait_until(
+                lambda port=port, at=at: children.listening(port, at), process, log=logs[name], limit_s=60
+            )
 
 
-def _install() -> None:
+def install() -> None:
     """Make the environment, once; several test processes may want it at the same time."""
     _VENV.parent.mkdir(parents=True, exist_ok=True)
     stamp = _VENV / "installed"
