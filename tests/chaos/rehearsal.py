@@ -2,7 +2,7 @@
 
   worker  a worker's host is cut off in the middle of a job, and comes back
   head    Ray's head is killed in the middle of a job, and a new one comes to its address
-  alone   the same to a `nclscreen up` that nobody looks after: it has to end by itself
+  alone   the same to a `nclscreen up` that nobody starts again: it has to end by itself
   train   a host is cut off under Ray Train, and comes back: the run is resumed
 
 After each job every image has exactly one verdict, counters equal the rows, no shard is left over, and only broken

@@ -60,6 +60,6 @@ def test_hosts_reach_each_other_unless_cut_off_or_off(tmp_path: Path) -> None:
         check=False,
         env={"PYTHONPATH": tests, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
     )
-    told = ["at first: reached", "cut off:", "back: reached", "off: True", "on again:  []"]
+    told = ["at first: reached", "cut off: ", "back: reached", "off: True", "on again:  []"]
     assert done.stdout.splitlines() == told, done.stderr
     assert done.returncode == 7

@@ -89,10 +89,10 @@ class Host:
         if self._machine.stdout.readline() != "ready\n":
             raise RuntimeError(f"the host {self.name} does not start")
         (self._init,) = psutil.Process(self._machine.pid).children()
-        subprocess.run(["ip", "link", "del", self.name], check=False, capture_output=True)  # of its life before
+        subprocess.run(["ip", "link", "del", "dev", self.name], check=False, capture_output=True)  # of its life before
         card = ["type", "veth", "peer", "name", "eth0", "netns", str(self._init.pid)]
-        _run("ip", "link", "add", self.name, *card)
-        _run("ip", "link", "set", self.name, "master", "hosts", "up")
+        _run("ip", "link", "add", "name", self.name, *card)
+        _run("ip", "link", "set", "dev", self.name, "master", "hosts", "up")
         # the same card in every life, so that nobody looks for the old one
         number = int(self.address.rpartition(".")[2])
         self._run("ip", "link", "set", "eth0", "address", f"02:00:00:00:00:{number:02x}", "up")
@@ -109,11 +109,11 @@ class Host:
 
     def cut_off(self) -> None:
         """Nothing comes in or goes out; its programs run on."""
-        _run("ip", "link", "set", self.name, "down")
+        _run("ip", "link", "set", "dev", self.name, "down")
 
     def connect(self) -> None:
         """The end of `cut_off`."""
-        _run("ip", "link", "set", self.name, "up")
+        _run("ip", "link", "set", "dev", self.name, "up")
 
     def start(self, command: Sequence[str], env: Mapping[str, str], *, piped: bool = False) -> subprocess.Popen[str]:
         """Start a program there; what it says goes to the host's log, or with `piped` its standard output to us."""
