@@ -124,7 +124,7 @@ class RehearsedSystem:
     def replace_head(self) -> None:
         """It is gone without a word, and another one comes to its address."""
         self.host("head").power_off()
-        time.sleep(3)
+        time.sleep(3)  # an outage, and no hiccup: others see that nobody answers
         self.host("head").switch_on()
         self.start_head()
 

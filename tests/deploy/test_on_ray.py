@@ -61,6 +61,11 @@ class Started:
             time.sleep(0.02)
         return told
 
+    def run_on_a_head(self) -> None:
+        """The head is there, and so the program begins."""
+        self.make("head")
+        self.wait_for("nclscreen up")
+
     def close(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -88,16 +93,14 @@ def test_the_program_starts_once_the_node_has_joined_and_its_exit_code_is_told(s
 
 def test_the_program_ends_with_its_node(started: Started) -> None:
     """A head that came back at the old address would leave it waiting for ever."""
-    started.make("head")
-    started.wait_for("nclscreen up")
+    started.run_on_a_head()
     started.make("die")
     assert started.process.wait(20) == 1
     assert "program told to end" in started.log.read_text()
 
 
 def test_told_to_end_it_lets_the_program_finish_and_then_the_node(started: Started) -> None:
-    started.make("head")
-    started.wait_for("nclscreen up")
+    started.run_on_a_head()
     started.process.terminate()
     assert started.process.wait(20) == 143
     told = started.log.read_text()
