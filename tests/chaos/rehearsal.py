@@ -152,7 +152,11 @@ def cut_a_training_host(system: RehearsedSystem, result: Result) -> None:
     system.wait(lambda: "going on from the saved state" in told() or training.poll() is not None, "the run to go on")
     result.note("resumed after it came back", time.monotonic() - back_at)
     output, _ = training.communicate(timeout=PATIENCE_S)
-    document = json.loads(output or "{}")
+    try:
+        document = json.loads(output)
+    except ValueError:
+        result.problems.append(f"its standard output is no document: {output[-1500:]!r}")
+        return
     resumed = re.findall(r"saved state of step ([\d,]+)", told())
     result.note("resumed from step", ", ".join(resumed) or "none")
     result.note("steps", f"{document.get('step')} of {STEPS}")
