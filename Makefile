@@ -52,7 +52,7 @@ chaos: $(VENV)/dev.stamp ## Shoot at the whole system while it works, and check 
 changing-bucket: $(VENV)/dev.stamp ## Write to a bucket while jobs read it, and check every verdict (SEED=n ROUNDS=20)
 	PYTHONPATH=platform:.:tests $(BIN)/python -m chaos.changing_bucket $(SEED) $(ROUNDS)
 
-rehearsal: $(VENV)/dev.stamp ## Cut hosts off and kill Ray's head, on several hosts made of namespaces, as root (ONLY="worker head alone")
+rehearsal: $(VENV)/dev.stamp ## Cut hosts off and kill Ray's head, on several hosts made of namespaces, as root (ONLY="worker head alone train")
 	$(BIN)/python tests/chaos/rehearsal.py $(if $(ONLY),--only $(ONLY))
 
 wheel: $(VENV)/demo.stamp ## Build the wheel that clusters install, into dist/

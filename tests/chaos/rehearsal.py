@@ -3,7 +3,7 @@
   worker  a worker's host is cut off in the middle of a job, and comes back
   head    Ray's head is killed in the middle of a job, and a new one comes to its address
   alone   the same to a `nclscreen up` that nobody starts again: it has to end by itself
-  train   a host is cut off under Ray Train, and comes back: the run is resumed (by name only: not yet seen to its end)
+  train   a host is cut off under Ray Train, and comes back: the run is resumed
 
 After each job every image has exactly one verdict, counters equal the rows, no shard is left over, and only broken
 images have no score. Ray asks for a token. Needs root; says why and does nothing where it may not.
@@ -172,10 +172,6 @@ PARTS: dict[str, Callable[[RehearsedSystem, Result], None]] = {
 }
 
 
-#: what is rehearsed unless something else is asked for: parts that were seen to hold
-USUAL = ["worker", "head", "alone"]
-
-
 def _screening(host: hosts.Host) -> tuple[int, int]:
     """Replicas and screening workers on it."""
     titles = host.titles()
@@ -245,7 +241,7 @@ def _table(results: list[Result]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=IMAGES)
-    parser.add_argument("--only", nargs="+", default=USUAL, choices=list(PARTS), metavar="PART")
+    parser.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS), metavar="PART")
     parser.add_argument(_INSIDE, type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside is not None:

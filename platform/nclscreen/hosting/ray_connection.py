@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ def _connect(ray: Any, options: RayOptions) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a screening recorder's machines do not phone home
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default; silences its warning
     logging.getLogger("ray").setLevel(logging.ERROR)  # it warns that its SIGTERM handler is not set, which is as wanted
+    _keep_standard_output_clean()
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if options.address is None:
         ray.init(address="local", num_cpus=options.local_cpus, include_dashboard=False, **common)
@@ -122,6 +124,23 @@ def _connect(ray: Any, options: RayOptions) -> None:
             f"no Ray cluster answers at {options.address!r} ({error}); check NCLSCREEN_RAY_ADDRESS, or unset it to "
             "use a local one"
         ) from None
+
+
+def _keep_standard_output_clean() -> None:
+    """Ray tells of nodes and workers that died on standard output, whatever it is asked for: there our documents go.
+
+    (`listen_error_messages` in `ray/_private/worker.py`, Ray 2.60.)
+    """
+    from ray._private import worker
+
+    plain = worker.print_to_stdstream
+    if not hasattr(plain, "__wrapped__"):
+
+        @wraps(plain)
+        def to_standard_error(data: dict[str, Any], *rest: Any, **named: Any) -> None:
+            plain({**data, "is_err": True}, *rest, **named)
+
+        worker.print_to_stdstream = to_standard_error
 
 
 def _listening(said: str) -> str | None:
