@@ -133,6 +133,16 @@ def ready_job(
     return job_id
 
 
+def scored_job(engine: Engine, scores: Sequence[float]) -> JobId:
+    """A job of which 0.jpg, 1.jpg, ... have these scores; flagged from .5 on. Nobody has completed it yet."""
+    images = [entry(f"{i}.jpg") for i in range(len(scores))]
+    job_id = ready_job(engine, images, shard_size=len(images))
+    queue = WorkQueue(engine, "tests")
+    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT], job_id=job_id)
+    queue.finish(lease, [scored(i, image, score) for i, (image, score) in enumerate(zip(images, scores, strict=True))])
+    return job_id
+
+
 def check_accounts(engine: Engine, job_id: JobId) -> Job:
     """Counters equal rows, at most one verdict per image; gives the job."""
     job = JobStore(engine).get(job_id)

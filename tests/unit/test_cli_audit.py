@@ -6,22 +6,16 @@ import json
 from typing import Any
 
 import pytest
-from support.builders import FINGERPRINT, entry, ready_job, scored
+from support.builders import scored_job
 
 from jobs.domain import JobId
-from jobs.shards.work_queue import WorkQueue
 from nclscreen.cli.app import run
 from nclscreen.wiring import Wiring
 
 
 @pytest.fixture
 def job(wiring: Wiring) -> JobId:
-    images = [entry(f"{i}.jpg") for i in range(20)]
-    found = ready_job(wiring.engine, images, shard_size=20)
-    queue = WorkQueue(wiring.engine, "tests")
-    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT], job_id=found)
-    queue.finish(lease, [scored(i, images[i], i / 20) for i in range(20)])
-    return found
+    return scored_job(wiring.engine, [i / 20 for i in range(20)])
 
 
 def document(capsys: pytest.CaptureFixture[str], *said: str) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.builders import FINGERPRINT, entry, ready_job, scored
+from support.builders import scored_job
 
 from jobs.domain import JobId
-from jobs.shards.work_queue import WorkQueue
 from jobs.verdicts import VerdictFilter
 from nclscreen.cli.app import run
 from nclscreen.services.reflagging import ReflagRequest, begin_reflagging
@@ -18,11 +17,7 @@ from nclscreen.wiring import Wiring
 @pytest.fixture
 def job(wiring: Wiring) -> JobId:
     """Scores .2, .4, .6, .8, flagged from .5 on."""
-    images = [entry(f"{number}.jpg") for number in range(4)]
-    found = ready_job(wiring.engine, images, shard_size=4)
-    queue = WorkQueue(wiring.engine, "tests")
-    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT], job_id=found)
-    queue.finish(lease, [scored(i, image, 0.2 * (i + 1)) for i, image in enumerate(images)])
+    found = scored_job(wiring.engine, [0.2, 0.4, 0.6, 0.8])
     wiring.jobs.complete(found)
     return found
 

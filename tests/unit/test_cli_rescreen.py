@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from support.builders import FINGERPRINT, entry, ready_job, scored
+from support.builders import scored_job
 from support.tiny_model import save_tiny_model
 
 from jobs.domain import JobId, RetryImages
-from jobs.shards.work_queue import WorkQueue
 from nclscreen.cli.app import run
 from nclscreen.wiring import Wiring, wire
 
@@ -18,11 +17,7 @@ from nclscreen.wiring import Wiring, wire
 @pytest.fixture
 def job(wiring: Wiring) -> JobId:
     """Scores .2, .4, .6, .8, flagged from .5 on, by a model that is not installed here."""
-    images = [entry(f"{number}.jpg") for number in range(4)]
-    found = ready_job(wiring.engine, images, shard_size=4)
-    queue = WorkQueue(wiring.engine, "tests")
-    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT], job_id=found)
-    queue.finish(lease, [scored(i, image, 0.2 * (i + 1)) for i, image in enumerate(images)])
+    found = scored_job(wiring.engine, [0.2, 0.4, 0.6, 0.8])
     wiring.jobs.complete(found)
     return found
 
@@ -69,11 +64,7 @@ def test_the_same_model_takes_verdicts_over_and_says_so(job: JobId, capsys: pyte
 
 
 def test_what_it_changed_is_told(job: JobId, wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
-    images = [entry(f"{number}.jpg") for number in range(4)]
-    other = ready_job(wiring.engine, images, shard_size=4)
-    queue = WorkQueue(wiring.engine, "tests")
-    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT], job_id=other)
-    queue.finish(lease, [scored(i, image, 0.9 if i == 0 else 0.1) for i, image in enumerate(images)])
+    other = scored_job(wiring.engine, [0.9, 0.1, 0.1, 0.1])
     wiring.jobs.complete(other)
     assert run(["changes", other, "--against", job]) == 0
     said = capsys.readouterr().out

@@ -7,23 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.builders import FINGERPRINT, entry, ready_job, scored
+from support.builders import scored_job
 from support.drawings import box_mask, png_of, two_strokes
 
 from jobs.domain import JobId
-from jobs.shards.work_queue import WorkQueue
 from nclscreen.cli.app import run
 from nclscreen.wiring import Wiring
 
 
 @pytest.fixture
 def job(wiring: Wiring) -> JobId:
-    images = [entry(f"{i}.jpg") for i in range(3)]
-    found = ready_job(wiring.engine, images, shard_size=3)
-    queue = WorkQueue(wiring.engine, "tests")
-    (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT], job_id=found)
-    queue.finish(lease, [scored(i, images[i], 0.4 + i / 10) for i in range(3)])
-    return found
+    return scored_job(wiring.engine, [0.4, 0.5, 0.6])
 
 
 def document(capsys: pytest.CaptureFixture[str], *said: str) -> dict[str, Any]:
