@@ -143,6 +143,12 @@ class Settings(BaseSettings):
     )
     shard_cpus: float = Field(default=1.0, gt=0, description="CPUs Ray reserves for a shard (fetching and decoding)")
     fetchers: int = Field(default=4, ge=1, description="images a worker fetches and decodes at once")
+    screening_share_while_training: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="share of these shards while a run of retraining trains, at least one; 1: as many as ever",
+    )
     batch_size: int = Field(default=8, ge=1, description="images in one call to the model")
     lease_s: float = Field(default=60.0, gt=0, description="seconds after which a silent worker's shard is taken back")
     max_image_bytes: int = Field(

@@ -11,6 +11,7 @@ from support.hosting import KnownVersions, MemoryApps
 
 from jobs.errors import SchemaOutdated
 from jobs.operations.figures import figures
+from jobs.registry.dispatchers import ShardBudget
 from jobs.registry.hosted_models import HostedModel, HostedModels, HostingState
 from jobs.shards.work_queue import WorkQueue
 from jobs.testing import MovableClock
@@ -98,6 +99,28 @@ def test_what_clusters_lack_is_told_by_dispatcher(wiring: Wiring, capsys: pytest
     assert json.loads(capsys.readouterr().out)["jobs"][0]["waits_for"] == "2 more workers find no place"
     assert run(["job", job_id]) == 0
     assert "2 more workers find no place" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("only_work")
+def test_screening_that_keeps_to_a_share_is_told_and_is_no_ailment(
+    wiring: Wiring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "a run of retraining trains: 2 of 5 shards at once"
+    job_id = ready_job(wiring.engine, entries(4))
+    wiring.dispatchers.seen("one", None, ShardBudget(at_once=2, usual=5))
+    code, found = doctor(capsys)
+    assert (code, told in str(found["work"]["message"])) == (0, True)
+    assert run(["job", job_id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["slowed"] == told
+    assert run(["job", job_id]) == 0
+    assert f"slowed     {told}" in capsys.readouterr().out
+    assert run(["top", "--once"]) == 0
+    assert told in " ".join(capsys.readouterr().out.split())
+    assert run(["top", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dispatchers"][0]["budget"] == {"at_once": 2, "usual": 5}
+    wiring.jobs.cancel(job_id)  # over: nothing slows it
+    assert run(["job", job_id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["slowed"] is None
 
 
 @pytest.mark.usefixtures("only_work")

@@ -143,6 +143,8 @@ def work(wiring: Wiring) -> str:
     open_jobs = len(preparing) + sum(each.jobs for each in demand)
     told = f"{len(at_work)} dispatcher(s) at work, {open_jobs} job(s) to be prepared or screened"
     obstacles = wiring.hosted_models.obstacles([each.model.fingerprint for each in demand])
+    if (budget := wiring.dispatchers.budget()) is not None:
+        told += f"; {budget}"
     missing = [f"{name} lacks: {lacks}" for name, lacks in at_work.items() if lacks]
     missing += [f"jobs of model {key[:12]} wait: {why}" for key, why in obstacles.items() if why != BEING_STARTED]
     if open_jobs and not at_work:
