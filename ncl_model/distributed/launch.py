@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ncl_model.data.datasets import find_sources
 from ncl_model.distributed.board import make_board
+from ncl_model.distributed.node_labels import has_labels, in_words
 from ncl_model.distributed.run_place import RunPlace
 from ncl_model.distributed.worker import Orders, work
 from ncl_model.errors import ConfigInvalid, TrainingFailed
@@ -48,6 +49,8 @@ class Workers:
     cpus: int = 1
     #: processes of each that prepare batches; None: as the device needs
     loaders: int | None = None
+    #: of the nodes they run on, as `node_labels.parse_labels` gives them; empty: any node
+    labels: Mapping[str, str] = field(default_factory=dict)
     #: times the group may be started again after a worker or node was lost
     max_failures: int = 3
     #: seconds after which a silent worker counts as lost, validation included
@@ -111,6 +114,7 @@ def _train(
                 num_workers=workers.count,
                 use_gpu=workers.gpu,
                 resources_per_worker={"CPU": workers.cpus, **({"GPU": 1} if workers.gpu else {})},
+                label_selector=dict(workers.labels) or None,
             ),
             run_config=RunConfig(
                 name=RAY_FOLDER,
@@ -181,10 +185,15 @@ def _check(recipe: TrainConfig, place: RunPlace, workers: Workers) -> None:
         raise ConfigInvalid(
             "batch_size", f"{recipe.batch_size} cannot be shared by {workers.count} workers; take a multiple of {parts}"
         )
-    total = ray.cluster_resources()
-    if workers.gpu and total.get("GPU", 0) < workers.count:
-        raise ConfigInvalid("gpus", f"{workers.count} workers need a GPU each; Ray has {total.get('GPU', 0):g}")
-    if place.is_folder and sum(node["Alive"] for node in ray.nodes()) > 1 and (blind := unseen_by(Path(place.path))):
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    usable = [node for node in nodes if has_labels(node["Labels"], workers.labels)]
+    if not usable:
+        raise ConfigInvalid("labels", f"no node of the cluster is one with {in_words(workers.labels)}")
+    gpus = sum(node["Resources"].get("GPU", 0) for node in usable)
+    if workers.gpu and gpus < workers.count:
+        where = f" on nodes with {in_words(workers.labels)}" if workers.labels else ""
+        raise ConfigInvalid("gpus", f"{workers.count} workers need a GPU each; Ray has {gpus:g}{where}")
+    if place.is_folder and len(nodes) > 1 and (blind := unseen_by(Path(place.path))):
         raise ConfigInvalid(
             "out",
             f"{place.path} is a local folder that {', '.join(blind)} cannot see, but the run may need it there: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 
+from ncl_model.distributed.node_labels import parse_labels
 from ncl_model.imaging.guarded_decoding import DecodingLimits
 from nclscreen.hosting.applications import HostingOptions
 from nclscreen.hosting.ray_connection import RayOptions
@@ -30,6 +31,7 @@ def hosting_options(settings: Settings) -> HostingOptions:
         cpus=settings.replica_cpus,
         gpus=settings.replica_gpus,
         threads=threads,
+        labels=parse_labels(settings.replica_labels or ""),
     )
 
 

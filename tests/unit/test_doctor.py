@@ -202,5 +202,13 @@ def test_what_a_cluster_lacks(nodes: list[dict[str, float]], lacks: str | None) 
     assert (told is None) if lacks is None else lacks in str(told)
 
 
+def test_replicas_need_nodes_that_have_their_labels() -> None:
+    hosting, nodes = HostingOptions(cpus=2, gpus=1, labels={"zone": "b"}), [{"CPU": 8.0, "GPU": 1.0}, {"CPU": 8.0}]
+    assert shortage(nodes, 4, hosting, 2, nodes[:1]) is None
+    assert "0 GPUs, but replicas ask for 1" in str(shortage(nodes, 4, hosting, 2, nodes[1:]))
+    assert "no node is one with zone=b; correct NCLSCREEN_REPLICA_LABELS" in str(shortage(nodes, 4, hosting, 2, []))
+    assert "1 GPU on a node with zone=b and finds no place" in no_place([SERVE_SAYS], " on a node with zone=b")
+
+
 def test_a_shard_needs_one_node() -> None:
     assert "4 CPUs of a shard" in str(shortage([{"CPU": 2}] * 4, 4, HostingOptions(cpus=1), 4))

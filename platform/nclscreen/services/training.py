@@ -126,12 +126,19 @@ def _on_ray(
     cpus = max(1, (os.cpu_count() or 1) // request.workers) if address is None else 1
     with connected_ray(RayOptions(address=address, needed_cpus=cpus * request.workers)):
         from ncl_model.distributed.launch import Workers, train_on_ray
+        from ncl_model.distributed.node_labels import parse_labels
 
         return train_on_ray(
             recipe,
             request.data,
             place,
-            Workers(cpus=cpus, count=request.workers, gpu=request.gpus, loaders=request.loaders),
+            Workers(
+                cpus=cpus,
+                count=request.workers,
+                gpu=request.gpus,
+                loaders=request.loaders,
+                labels=parse_labels(wiring.settings.train_labels or ""),
+            ),
             stop=stop,
             noted=noted,
             leave_out_bad=request.leave_out_bad,
