@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from jobs.log_context import about
 from jobs.outage import STORAGE_MAX_WAIT_S, Outage, reason
 from jobs.outcomes import OutcomeRecorder
 from jobs.ports import ModelHost, Outcome, ShardRunner
-from jobs.registry.dispatchers import Dispatchers
+from jobs.registry.dispatchers import Dispatchers, ShardBudget
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.screening.looking_up import LookUps
 from jobs.shards.held import MAX_SILENCE_S, HeldShards
@@ -50,6 +50,8 @@ class DispatcherOptions:
 
     #: shards in flight at once
     in_flight: int = 2
+    #: of these, while a model is trained; in [0, 1], and one shard in any case
+    share_while_training: float = 1.0
     #: how long a lease lives when nobody prolongs it
     lease_s: float = 60.0
     #: how long a shard keeps its lease without any progress
@@ -77,12 +79,13 @@ class Dispatcher:
         maintenance: Sequence[MaintenanceTask] = (),
         known: KnownVerdicts | None = None,
         presence: Dispatchers | None = None,
+        model_is_trained: Callable[[], bool] = lambda: False,
     ) -> None:
         """`models`: jobs pinned to one that does not answer now wait for it, or for another dispatcher.
 
         `maintenance` tasks run in threads of their own: preparing, completion reports, webhooks; what they hold is in
         `held_work`. Without `known`, every image is scored, also those whose verdict an earlier job has. `presence`
-        is told that this dispatcher works, and what its cluster lacks.
+        is told that this dispatcher works, and what its cluster lacks. `model_is_trained` is asked every two seconds.
         """
         self._store = store
         self._queue = queue
@@ -93,6 +96,8 @@ class Dispatcher:
         self._maintenance = maintenance
         self._known = known
         self._presence = presence
+        self._model_is_trained = model_is_trained
+        self._budget: ShardBudget | None = None
         self._held = HeldShards(queue, lease_s=options.lease_s, max_silence_s=options.max_silence_s)
         self._look_ups = LookUps(known)
         self._recorder = OutcomeRecorder(store, queue, storage_max_wait_s=options.storage_max_wait_s)
@@ -100,7 +105,7 @@ class Dispatcher:
         self._unrecorded: list[Outcome] = []
         self._next_beat = 0.0
         self._next_seen = 0.0
-        self._lacked: str | None = None
+        self._told: tuple[str | None, ShardBudget | None] = (None, None)
         self._surprises = 0
         self._outage = Outage()
 
@@ -165,6 +170,7 @@ class Dispatcher:
         rescued = self._queue.rescue()
         if rescued:
             logger.warning("took %d shards back from workers that vanished", rescued)
+        self._keep_to_budget()
         self._tell_presence()
 
     def _let_go(self, leases: Sequence[Lease]) -> None:
@@ -176,21 +182,38 @@ class Dispatcher:
         for lease in leases:
             self._queue.release(lease)  # a job that is to stop waits for this
 
+    def _keep_to_budget(self) -> None:
+        """While a model is trained, fewer shards are claimed; those under way are finished."""
+        usual, share = self._options.in_flight, self._options.share_while_training
+        at_once = max(1, int(usual * share))
+        trained = at_once < usual and self._model_is_trained()
+        budget = ShardBudget(at_once=at_once, usual=usual) if trained else None
+        if budget != self._budget:
+            logger.info("%s", budget or "no run of retraining trains any more: all shards at once")
+            self._budget = budget
+            self._runner.allow(self._most)
+
+    @property
+    def _most(self) -> int:
+        """Shards in flight at once, for now."""
+        return self._options.in_flight if self._budget is None else self._budget.at_once
+
     def _tell_presence(self) -> None:
         lacks, now = self._runner.lacks, time.monotonic()
-        if lacks is not None and self._lacked is None:
+        if lacks is not None and self._told[0] is None:
             logger.warning("shards wait for workers: %s", lacks)
-        if self._presence is not None and (now >= self._next_seen or lacks != self._lacked):
-            self._presence.seen(self._queue.worker, lacks)
+        told = (lacks, self._budget)
+        if self._presence is not None and (now >= self._next_seen or told != self._told):
+            self._presence.seen(self._queue.worker, *told)
             self._next_seen = now + _SEEN_EVERY_S
-        self._lacked = lacks
+        self._told = told
 
     def _claim(self) -> None:
         """Claim no more than can start now; what waits beyond that is a reason to ask for more workers."""
         for lease in self._look_ups.take(self._held.is_held):
             self._start(lease)
         looking_up = len(self._look_ups.waiting)
-        wanted = self._options.in_flight - len(self._runner.running) - looking_up - len(self._unrecorded)
+        wanted = self._most - len(self._runner.running) - looking_up - len(self._unrecorded)
         models = [each for each in self._models.ready() if not self._recorder.is_resting(each)]
         if wanted <= 0 or not models or self._recorder.paused:
             return

@@ -129,6 +129,9 @@ class ShardRunner(Protocol):
     def make_room(self, shards: int) -> None:
         """So many more shards wait than could start: get more workers, as far as that goes; returns at once."""
 
+    def allow(self, shards: int) -> None:
+        """So many shards at once from now on: workers beyond that get no more, and end without a shard."""
+
     @property
     def lacks(self) -> str | None:
         """What is missing for more workers, for people, when it was missing for some seconds."""

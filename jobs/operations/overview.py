@@ -11,7 +11,7 @@ from jobs.domain import Job, WorkKind, WorkState
 from jobs.domain.retraining import OVER, RunState
 from jobs.domain.states import CLAIMABLE, FINAL, JobState
 from jobs.operations.figures import FIRST_WAITING, Figures, figures
-from jobs.registry.dispatchers import GONE_AFTER_S
+from jobs.registry.dispatchers import GONE_AFTER_S, ShardBudget
 from jobs.sql.database import reading
 from jobs.sql.model_tables import retraining_runs
 from jobs.sql.rows import Clock, database_clock, job_from_row
@@ -41,6 +41,8 @@ class SeenDispatcher:
     seen_s: float
     #: what its cluster has too little of
     lacks: str | None
+    #: what it keeps to while a model is trained
+    budget: ShardBudget | None
 
     @property
     def is_gone(self) -> bool:
@@ -116,7 +118,15 @@ def _dispatchers(connection: Connection, now: float) -> list[SeenDispatcher]:
         select(dispatchers).order_by(dispatchers.c.seen_at.desc(), dispatchers.c.name).limit(ROWS)
     )
     return [
-        SeenDispatcher(name=row.name, up_s=now - row.started_at, seen_s=max(0.0, now - row.seen_at), lacks=row.lacks)
+        SeenDispatcher(
+            name=row.name,
+            up_s=now - row.started_at,
+            seen_s=max(0.0, now - row.seen_at),
+            lacks=row.lacks,
+            budget=None
+            if row.shards_usual is None
+            else ShardBudget(at_once=row.shards_at_once, usual=row.shards_usual),
+        )
         for row in rows
     ]
 

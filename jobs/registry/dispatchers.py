@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, delete, insert, select, update
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, delete, func, insert, select, update
 
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import Clock, database_clock
@@ -14,6 +16,19 @@ GONE_AFTER_S = 60.0
 _REMOVED_AFTER_S = 86_400.0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShardBudget:
+    """What screening keeps to while a model is trained."""
+
+    #: shards in flight, at most; at least 1
+    at_once: int
+    #: the same when nothing is trained
+    usual: int
+
+    def __str__(self) -> str:
+        return f"a run of retraining trains: {self.at_once} of {self.usual} shards at once"
+
+
 class Dispatchers:
     """The rows of one database."""
 
@@ -21,9 +36,14 @@ class Dispatchers:
         self._engine = engine
         self._clock = clock
 
-    def seen(self, name: str, lacks: str | None) -> None:
+    def seen(self, name: str, lacks: str | None, budget: ShardBudget | None = None) -> None:
         """This dispatcher works; `lacks`: what its cluster has too little of, for people."""
-        values = {"seen_at": self._clock(), "lacks": storable(lacks)}
+        values = {
+            "seen_at": self._clock(),
+            "lacks": storable(lacks),
+            "shards_at_once": None if budget is None else budget.at_once,
+            "shards_usual": None if budget is None else budget.usual,
+        }
         with writing(self._engine) as connection:
             again = update(dispatchers).where(dispatchers.c.name == name).values(**values)
             if not connection.execute(again).rowcount:
@@ -42,6 +62,13 @@ class Dispatchers:
         )
         with reading(self._engine) as connection:
             return {row.name: row.lacks for row in connection.execute(wanted.order_by(dispatchers.c.name))}
+
+    def budget(self) -> ShardBudget | None:
+        """What those that were seen lately keep to together, while they do; None otherwise."""
+        sums = select(func.sum(dispatchers.c.shards_at_once), func.sum(dispatchers.c.shards_usual))
+        with reading(self._engine) as connection:
+            at_once, usual = connection.execute(sums.where(dispatchers.c.seen_at >= self._clock() - GONE_AFTER_S)).one()
+        return None if usual is None else ShardBudget(at_once=int(at_once), usual=int(usual))
 
     def lacking(self) -> str | None:
         """What the clusters lack, when all dispatchers that were seen lately lack something; None otherwise."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, exists, insert, select, update
 
 from jobs.domain import Work, WorkKind
 from jobs.domain.retraining import OVER, Run, RunState
@@ -16,6 +16,7 @@ from jobs.lifecycle.submissions import new_job_id
 from jobs.sql.database import reading, writing
 from jobs.sql.model_tables import retraining_runs as runs
 from jobs.sql.rows import Clock, database_clock
+from jobs.sql.tables import LEASED, leased_work
 from jobs.stored_text import storable
 
 _LONGEST_ERROR = 4000
@@ -68,6 +69,18 @@ class RunStore:
         wanted = select(runs).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
         with reading(self._engine) as connection:
             return [_run(row) for row in connection.execute(wanted)]
+
+    def any_trains(self) -> bool:
+        """Whether some run trains now, in the hands of somebody whose lease has not run out."""
+        trains = exists().where(
+            leased_work.c.kind == WorkKind.RETRAINING.value,
+            leased_work.c.state == LEASED,
+            leased_work.c.lease_expires_at >= self._clock(),
+            runs.c.id == leased_work.c.subject,
+            runs.c.state == RunState.TRAINING.value,
+        )
+        with reading(self._engine) as connection:
+            return bool(connection.execute(select(trains)).scalar_one())
 
     def cancel(self, run_id: str) -> Run:
         """Ask for its end; one that is over stays as it is. Raises RunNotFound."""

@@ -82,13 +82,22 @@ class RayRunner:
         self._wanted_at = self._now()
         if self._failures.resting:
             return
-        shared = [worker for worker in self._workers if not worker.alone]
+        shared = [worker for worker in self._workers if not worker.alone and not worker.leaving]
         coming = sum(worker.most for worker in shared if not worker.is_up)
         missing = min(shards - coming, self._most_shards - sum(worker.most for worker in shared))
         while missing > 0:
             worker = self._shared_worker()
             self._workers.append(worker)
             missing -= worker.most
+
+    def allow(self, shards: int) -> None:
+        """Its workers with the most to do stay, the first of them in any case; whole CPUs come back, for others."""
+        self._most_shards = shards
+        kept = 0
+        shared = [worker for worker in self._workers if not worker.alone]
+        for worker in sorted(shared, key=lambda worker: (worker.is_up, len(worker.shards)), reverse=True):
+            worker.leaving = kept >= shards
+            kept += 0 if worker.leaving else worker.most
 
     @property
     def lacks(self) -> str | None:
@@ -276,8 +285,8 @@ class RayRunner:
         """Let workers go that nothing waits for, those that never found a place too."""
         now = self._now()
         for worker in list(self._workers):
-            unneeded = now - (worker.idle_since if worker.is_up else self._wanted_at) > IDLE_S
-            if unneeded and not worker.shards and worker.alone_with is None:
+            idle_s = now - (worker.idle_since if worker.is_up else self._wanted_at)
+            if (worker.leaving or idle_s > IDLE_S) and not worker.shards and worker.alone_with is None:
                 if worker.is_up:
                     # without a handle it ends by itself; Ray would tell the terminal of each that is killed
                     self._workers.remove(worker)

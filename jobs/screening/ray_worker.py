@@ -57,6 +57,8 @@ class Worker:
     alone_with: Lease | None = None
     #: for one shard alone, whatever comes
     alone: bool = False
+    #: gets no more shards, and ends without one
+    leaving: bool = False
     shards: dict[Any, Lease] = field(default_factory=dict)
     #: an answer that is waited for, and when the last one came
     asked: Any = None
@@ -74,7 +76,7 @@ class Worker:
     @property
     def room(self) -> int:
         """Shards that it could begin with now."""
-        return self.most - len(self.shards) if self.is_up and not self.alone else 0
+        return self.most - len(self.shards) if self.is_up and not self.alone and not self.leaving else 0
 
     def waits_for(self, ref: Any) -> bool:
         """Whether this is an answer of its own."""

@@ -26,6 +26,9 @@ class ThreadRunner:
     def make_room(self, shards: int) -> None:
         """There are as many threads as there will be."""
 
+    def allow(self, shards: int) -> None:
+        """There are as many threads as there will be."""
+
     @property
     def lacks(self) -> str | None:
         return None

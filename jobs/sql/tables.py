@@ -189,6 +189,9 @@ dispatchers = Table(
     Column("seen_at", Double, nullable=False),
     # what its cluster lacks, while it does
     Column("lacks", Text),
+    # shards in flight that it keeps to while a model is trained, and those of other times
+    Column("shards_at_once", BigInteger),
+    Column("shards_usual", BigInteger),
 )
 
 # which dispatcher hosts which model version on which cluster; a few rows, kept alive by their dispatchers

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ncl_model.errors import NclModelError
 
@@ -41,8 +42,9 @@ class Notices:
 
 
 def make_board() -> Any:
-    """A handle of an actor that costs no CPU."""
-    return ray.remote(num_cpus=0)(Notices).remote()
+    """A handle of an actor that costs no CPU. It lies where the run is followed: other nodes may be lost."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(Notices).remote()
 
 
 class Caller:

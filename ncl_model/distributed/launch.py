@@ -6,13 +6,14 @@ state. The same call with the same place goes on with an interrupted run. Needs 
 
 from __future__ import annotations
 
+import math
 import uuid
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ncl_model.data.datasets import find_sources
 from ncl_model.distributed.board import make_board
+from ncl_model.distributed.node_labels import has_labels, in_words
 from ncl_model.distributed.run_place import RunPlace
 from ncl_model.distributed.worker import Orders, work
+from ncl_model.distributed.worker_count import WorkerCount
 from ncl_model.errors import ConfigInvalid, TrainingFailed
 from ncl_model.training.loop import never
 from ncl_model.training.recipe import TrainConfig
@@ -42,16 +45,24 @@ class Workers:
     """How many workers a run has, and what each of them gets."""
 
     count: int = 1
+    #: fewer, down to so many, where nodes are lost; None: always as many
+    least: int | None = None
     #: one GPU each
     gpu: bool = False
     #: CPUs reserved for each, which are also its threads
     cpus: int = 1
     #: processes of each that prepare batches; None: as the device needs
     loaders: int | None = None
+    #: of the nodes they run on, as `node_labels.parse_labels` gives them; empty: any node
+    labels: Mapping[str, str] = field(default_factory=dict)
     #: times the group may be started again after a worker or node was lost
     max_failures: int = 3
     #: seconds after which a silent worker counts as lost, validation included
     timeout_s: int = 1800
+
+    @property
+    def counts(self) -> WorkerCount:
+        return WorkerCount(self.count if self.least is None else self.least, self.count)
 
 
 def train_on_ray(
@@ -108,9 +119,13 @@ def _train(
             train_loop_config={"orders": orders},
             torch_config=TorchConfig(backend="nccl" if workers.gpu else "gloo", timeout_s=workers.timeout_s),
             scaling_config=ScalingConfig(
-                num_workers=workers.count,
+                num_workers=(workers.counts.least, workers.count) if workers.counts.changes else workers.count,
+                # never more while a run goes on: Ray ends it where it is, and takes it up from its last state once
+                # all find a place, by what nodes have, not by what is free
+                elastic_resize_monitor_interval_s=math.inf,
                 use_gpu=workers.gpu,
                 resources_per_worker={"CPU": workers.cpus, **({"GPU": 1} if workers.gpu else {})},
+                label_selector=dict(workers.labels) or None,
             ),
             run_config=RunConfig(
                 name=RAY_FOLDER,
@@ -176,15 +191,18 @@ def _sees(path: str) -> bool:
 
 def _check(recipe: TrainConfig, place: RunPlace, workers: Workers) -> None:
     """Before anything is started: what could only fail in the workers later, and is told worse there."""
-    parts = workers.count * recipe.grad_accum_steps
-    if recipe.batch_size % parts:
-        raise ConfigInvalid(
-            "batch_size", f"{recipe.batch_size} cannot be shared by {workers.count} workers; take a multiple of {parts}"
-        )
-    total = ray.cluster_resources()
-    if workers.gpu and total.get("GPU", 0) < workers.count:
-        raise ConfigInvalid("gpus", f"{workers.count} workers need a GPU each; Ray has {total.get('GPU', 0):g}")
-    if place.is_folder and sum(node["Alive"] for node in ray.nodes()) > 1 and (blind := unseen_by(Path(place.path))):
+    workers.counts.check_shares(recipe.batch_size, recipe.grad_accum_steps)
+    if workers.counts.changes and workers.labels:
+        raise ConfigInvalid("workers", "with labels name one number of workers: Ray counts nodes without them, too")
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    usable = [node for node in nodes if has_labels(node["Labels"], workers.labels)]
+    if not usable:
+        raise ConfigInvalid("labels", f"no node of the cluster is one with {in_words(workers.labels)}")
+    gpus = sum(node["Resources"].get("GPU", 0) for node in usable)
+    if workers.gpu and gpus < workers.counts.least:
+        where = f" on nodes with {in_words(workers.labels)}" if workers.labels else ""
+        raise ConfigInvalid("gpus", f"{workers.counts.least} workers need a GPU each; Ray has {gpus:g}{where}")
+    if place.is_folder and len(nodes) > 1 and (blind := unseen_by(Path(place.path))):
         raise ConfigInvalid(
             "out",
             f"{place.path} is a local folder that {', '.join(blind)} cannot see, but the run may need it there: "

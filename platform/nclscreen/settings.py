@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from jobs.outage import STORAGE_MAX_WAIT_S
 from jobs.storage.base import AddressingStyle, BucketAccess, S3Options, WriteOptions
 from jobs.webhooks.signature import secret_bytes
+from ncl_model.distributed.node_labels import parse_labels
 
 _PREFIX = "NCLSCREEN_"
 #: read where another machine's API is asked, not here
@@ -134,16 +135,29 @@ class Settings(BaseSettings):
     )
     replica_cpus: float = Field(default=1.0, gt=0, description="CPUs Ray reserves for a replica")
     replica_gpus: float = Field(default=0.0, ge=0, description="GPUs Ray reserves for a replica; 0: the CPU computes")
+    replica_labels: str | None = Field(
+        default=None,
+        description="labels of the nodes that replicas run on: `ray.io/accelerator-type=in(A100,H100)`; unset: any",
+    )
     replica_threads: int | None = Field(
         default=None, ge=1, description="CPU threads of a replica; unset: all cores of a local Ray, else `replica_cpus`"
     )
     shards_in_flight: int = Field(default=2, ge=1, description="shards being screened at once, over all workers")
+    screening_share_while_training: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="share of these shards while a run of retraining trains, at least one; 1: as many as ever",
+    )
     shards_per_worker: int = Field(
         default=2, ge=1, description="shards a worker process screens at once; they share its batches"
     )
     shard_cpus: float = Field(default=1.0, gt=0, description="CPUs Ray reserves for a shard (fetching and decoding)")
     fetchers: int = Field(default=4, ge=1, description="images a worker fetches and decodes at once")
     batch_size: int = Field(default=8, ge=1, description="images in one call to the model")
+    train_labels: str | None = Field(
+        default=None, description="labels of the nodes that workers of `train` run on, written alike; unset: any node"
+    )
     lease_s: float = Field(default=60.0, gt=0, description="seconds after which a silent worker's shard is taken back")
     max_image_bytes: int = Field(
         default=256 * 1024 * 1024, ge=1, description="larger files get the error code `too_large`; bytes"
@@ -187,6 +201,12 @@ class Settings(BaseSettings):
         default="127.0.0.1,::1", description="addresses or networks of that proxy, with commas between"
     )
     proxy_project: str = Field(default="default", description="the project of its users, who may not make keys")
+
+    @field_validator("replica_labels", "train_labels")
+    @classmethod
+    def _check_labels(cls, written: str | None) -> str | None:
+        parse_labels(written or "")
+        return written
 
     @field_validator("proxy_addresses")
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 import uuid
@@ -44,6 +43,7 @@ from jobs.sql.migrations import prepare_database
 from jobs.storage import ObjectStorage, open_storage, parse_source
 from jobs.webhooks.sender import WebhookSender
 from ncl_model.imaging.guarded_decoding import DecodingLimits, GuardedDecoder
+from nclscreen import cluster_options
 from nclscreen.catalog import InstalledModel, ModelLibrary, ModelVersions
 from nclscreen.catalog.champions import Champions, HowToRead, serving
 from nclscreen.catalog.snapshot_archive import SnapshotArchive
@@ -182,8 +182,10 @@ class Wiring(Stores):
             models=models,
             known=KnownVerdicts(self.engine),
             presence=self.dispatchers,
+            model_is_trained=self.runs.any_trains,
             options=DispatcherOptions(
                 in_flight=self.settings.shards_in_flight,
+                share_while_training=self.settings.screening_share_while_training,
                 lease_s=self.settings.lease_s,
                 max_silence_s=self.max_silence_s,
                 storage_max_wait_s=self.settings.storage_max_wait_s,
@@ -246,15 +248,7 @@ class Wiring(Stores):
     @property
     def decoding_limits(self) -> DecodingLimits:
         """What a screening worker may spend on decoding; `decoder` has it for this process alone."""
-        settings = self.settings
-        return DecodingLimits(
-            max_pixels=settings.max_pixels,
-            memory_bytes=settings.decode_memory_bytes,
-            deadline_s=settings.decode_deadline_s,
-            processes=max(1, settings.fetchers // 2),
-            workers=math.ceil(settings.shards_in_flight / settings.shards_per_worker),
-            worker_cpus=settings.shards_per_worker * settings.shard_cpus,
-        )
+        return cluster_options.decoding_limits(self.settings)
 
     @cached_property
     def decoder(self) -> GuardedDecoder:
@@ -305,25 +299,11 @@ class Wiring(Stores):
         )
 
     def hosting_options(self) -> HostingOptions:
-        settings = self.settings
-        local = settings.ray_address is None
-        threads = settings.replica_threads or ((os.cpu_count() or 1) if local else max(1, round(settings.replica_cpus)))
-        return HostingOptions(
-            replicas=settings.replicas,
-            max_replicas=max(settings.replicas, settings.max_replicas or 0),
-            cpus=settings.replica_cpus,
-            gpus=settings.replica_gpus,
-            threads=threads,
-        )
+        return cluster_options.hosting_options(self.settings)
 
     def ray_options(self, *, models: int = 1) -> RayOptions:
         """Which Ray to use, with CPUs for so many hosted models."""
-        settings = self.settings
-        # whole workers
-        shards = math.ceil(settings.shards_in_flight / settings.shards_per_worker) * settings.shards_per_worker
-        replicas = models * max(settings.replicas, settings.max_replicas or 0)
-        wanted = replicas * settings.replica_cpus + shards * settings.shard_cpus
-        return RayOptions(address=settings.ray_address, needed_cpus=wanted, token_file=settings.home / "ray_token")
+        return cluster_options.ray_options(self.settings, models=models)
 
     def runner(self) -> ShardRunner:
         """Runs shards on the Ray cluster this process is connected to."""

@@ -277,6 +277,32 @@ def test_on_a_full_cluster_nothing_is_free_and_it_is_told_what_is_missing(
     runner.close()
 
 
+def test_while_a_model_is_trained_its_workers_find_a_place_and_screening_goes_on(runner: RayRunner) -> None:
+    """A full cluster: shards were spread over all workers, none of which was ever idle, and training never began."""
+    from ray.util.placement_group import placement_group, remove_placement_group
+
+    start(runner, [shard(i, waits=True) for i in range(4)])  # all four CPUs
+    training = placement_group([{"CPU": 1}] * 2)  # as Ray Train asks
+    runner.allow(2)
+    assert (runner.free, len(runner.running)) == (0, 4)
+    assert not training.wait(1)
+    # the shards of one worker are over; without a handle it ends, so none is kept here
+    runner.abandon([lease for worker in runner._workers if worker.leaving for lease in worker.shards.values()])
+    deadline = time.monotonic() + IDLE_S / 2
+    while not training.wait(0.1):
+        assert time.monotonic() < deadline
+        assert runner.wait(0.1) == []
+    runner.make_room(2)
+    assert (len(runner._workers), len(runner.running)) == (1, 2)  # no more is asked for
+    runner.abandon(runner.running)
+    start(runner, [shard(8), shard(9)])
+    assert [outcome.kind for outcome in outcomes(runner, 2)] == [OutcomeKind.FINISHED] * 2
+    runner.allow(4)
+    remove_placement_group(training)
+    start(runner, [shard(i) for i in range(4)])
+    assert len({process_of(outcome) for outcome in outcomes(runner, 4)}) == 2
+
+
 def is_there(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)

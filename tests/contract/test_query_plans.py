@@ -16,14 +16,16 @@ from jobs.errors import VerdictNotFound
 from jobs.lifecycle.job_filters import JobFilter
 from jobs.lifecycle.job_store import JobStore
 from jobs.operations.figures import figures
+from jobs.retraining.run_store import RunStore
 from jobs.reviews import AuditStore, SecondLooks
 from jobs.screening.known_verdicts import KnownVerdicts
 from jobs.shards.entries import pack_entries
 from jobs.shards.work_queue import WorkQueue
 from jobs.sql.database import create_database_engine, writing
 from jobs.sql.migrations import upgrade
+from jobs.sql.model_tables import retraining_runs
 from jobs.sql.rows import filters_to_json, model_key
-from jobs.sql.tables import jobs, shard_entries, shards, verdicts
+from jobs.sql.tables import jobs, leased_work, shard_entries, shards, verdicts
 from jobs.verdicts import VerdictFilter, VerdictStore
 
 BACKENDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -31,6 +33,7 @@ OLD_JOBS = 20
 DONE_SHARDS = 3000
 WAITING_SHARDS = 3000
 VERDICTS = 40_000
+DONE_RUNS = 2000
 LARGE_JOB = JobId("young00000000000")
 
 
@@ -95,6 +98,12 @@ def fill(connection: Connection) -> JobId:
             for i in range(VERDICTS)
         ],
     )
+    runs = [f"run{i:013d}" for i in range(DONE_RUNS)]
+    connection.execute(
+        insert(retraining_runs),
+        [{"id": each, "state": "promoted", "request": {}, "created_at": 0.0} for each in runs],
+    )
+    connection.execute(insert(leased_work), [{"kind": "retraining", "subject": each, "state": "done"} for each in runs])
     return JobId(job_ids[3])
 
 
@@ -190,6 +199,14 @@ def test_what_a_job_waits_for_is_looked_up_among_waiting_shards(archive: Archive
     plan = archive.plan(*statement)
     assert "ix_shards_queued" in plan, plan
     assert "TEMP B-TREE" not in plan, plan
+
+
+def test_whether_a_model_is_trained_is_seen_without_a_look_at_runs_that_are_over(archive: Archive) -> None:
+    """Every dispatcher asks every two seconds."""
+    (asked,) = recorded(archive.engine, "retraining_runs", RunStore(archive.engine).any_trains)
+    plan = archive.plan(*asked)
+    assert "ix_leased_work_leased" in plan, plan
+    assert not re.search(r"SCAN retraining_runs|Seq Scan on (retraining_runs|leased_work)", plan), plan
 
 
 def test_which_models_are_needed_is_seen_without_a_look_at_what_is_over(archive: Archive) -> None:

@@ -30,7 +30,7 @@ def job(bench: Bench) -> JobId:
     found = VerdictStore(bench.engine).at(VerdictRef(job_id=job_id, ordinal=0))
     store = ReviewStore(bench.engine)
     store.add(found, NewReview(decision=Decision.UNSURE, reviewer="ann"))
-    store.add(found, NewReview(decision=Decision.CONFIRMED, reviewer="bob", drawing=MASK))
+    store.add(found, NewReview(decision=Decision.CONFIRMED, reviewer="bob", drawing=MASK, blind=True))
     store.add(found, NewReview(decision=Decision.REJECTED, reviewer="bob", note="a scan"))
     return job_id
 
@@ -50,11 +50,11 @@ def test_the_views_say_what_is_there(bench: Bench, job: JobId) -> None:
         ("broken.jpg", None, None, None, "corrupt"),
     ]
     assert [each.key for each in rows(bench, "SELECT key FROM v_flagged")] == ["a.jpg"]
-    reviews = rows(bench, "SELECT decision, reviewer, holds FROM v_reviews ORDER BY number")
-    assert [(each.decision, each.reviewer, bool(each.holds)) for each in reviews] == [
-        ("unsure", "ann", False),
-        ("confirmed", "bob", False),
-        ("rejected", "bob", True),
+    reviews = rows(bench, "SELECT decision, reviewer, holds, blind FROM v_reviews ORDER BY number")
+    assert [(each.decision, each.reviewer, bool(each.holds), bool(each.blind)) for each in reviews] == [
+        ("unsure", "ann", False, False),
+        ("confirmed", "bob", False, True),
+        ("rejected", "bob", True, False),
     ]
     drawn = rows(bench, "SELECT drawing_kind, drawing FROM v_reviews WHERE drawing IS NOT NULL")
     assert [(each.drawing_kind, each.drawing) for each in drawn] == [("mask", MASK.sha256)]

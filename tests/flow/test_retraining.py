@@ -147,6 +147,14 @@ def test_what_nobody_drew_is_learnt_from_by_its_label(
     assert any(event["weak"] > 0 for event in events if event["event"] == "step")
 
 
+def test_a_run_may_be_trained_on_ray(wiring: Wiring, request_: RetrainRequest) -> None:
+    run = done(wiring, RetrainRequest.of(request_.document | {"workers": 2}))
+    assert run.state is RunState.PROMOTED, run.error
+    log = wiring.settings.home / "runs" / run.id / "train" / "log.jsonl"
+    (start,) = (event for event in map(json.loads, log.read_text().splitlines()) if event["event"] == "start")
+    assert start["device"].endswith(", 2 workers")
+
+
 def test_the_gate_keeps_a_worse_model_out_and_says_why(wiring: Wiring, request_: RetrainRequest) -> None:
     strict = Path(request_.rules or "")
     strict.write_text("sets:\n  judged:\n    floors:\n      image_auc: 1.0\n      pixel_f1: 0.99\n", encoding="utf-8")

@@ -247,6 +247,7 @@ class Bench:
         open_storage: OpenStorage | None = None,
         known: KnownVerdicts | None = None,
         presence: Dispatchers | None = None,
+        model_is_trained: Callable[[], bool] = lambda: False,
         **options: object,
     ) -> Dispatcher:
         store = store or self.store
@@ -262,6 +263,7 @@ class Bench:
             models=models or FixedModels(FINGERPRINT),
             known=known,
             presence=presence,
+            model_is_trained=model_is_trained,
             options=DispatcherOptions(**{"poll_s": 0.01, **options}),  # type: ignore[arg-type]
         )
 

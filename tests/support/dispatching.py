@@ -91,6 +91,9 @@ class InlineRunner:
     def make_room(self, shards: int) -> None:
         pass
 
+    def allow(self, shards: int) -> None:
+        pass
+
     def silence(self) -> dict[ShardId, float]:
         return {lease.shard_id: 0.0 for lease in self.running}
 

@@ -14,6 +14,7 @@ from support.tiny_model import save_tiny_model
 from jobs.domain import JobId, JobOptions
 from jobs.domain.states import JobState
 from jobs.errors import ErrorCode
+from jobs.registry.dispatchers import ShardBudget
 from jobs.registry.hosted_models import HostedModel, HostingState
 from jobs.shards.work_queue import WorkQueue
 from nclscreen.cli import progress
@@ -93,6 +94,28 @@ def test_what_a_job_waits_for_is_shown_with_it_and_to_who_watches(
     assert "waits      s3://photos: 8 of 8 images could not be read" in capsys.readouterr().out
     assert run(["job", job_id, "--json"]) == 0
     assert "8 of 8 images" in json.loads(capsys.readouterr().out)["waits_for"]
+
+
+def test_who_follows_a_job_hears_when_it_goes_on_more_slowly_and_when_that_is_over(
+    job_id: JobId, wiring: Wiring, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_LOOK_S", 0.0)
+    monkeypatch.setattr(progress, "_SLOWNESS_EVERY_S", 0.0)
+    budget = ShardBudget(at_once=1, usual=2)
+    steps = iter([None, budget, budget, None, None])
+    monkeypatch.setattr(progress, "_ALONE_S", 60.0)
+
+    def pause(seconds: float) -> None:
+        try:
+            wiring.dispatchers.seen("one", None, next(steps))
+        except StopIteration:
+            wiring.jobs.cancel(job_id)
+
+    monkeypatch.setattr(progress.time, "sleep", pause)
+    assert run(["watch", job_id]) == 1
+    said = capsys.readouterr()
+    assert said.err.splitlines()[:2] == [str(budget), "all shards at once again"]
+    assert said.err.count("shards at once") == 2
 
 
 def test_what_preparing_waits_for_is_shown_until_it_goes_on(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:

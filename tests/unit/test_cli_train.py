@@ -86,6 +86,7 @@ def test_a_run_that_goes_on_says_so_and_a_finished_one_too(tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
+        (["--workers", "4-1"], 2, "'4-1' is no number of workers"),
         (["--out", ""], 2, "give a folder or s3://bucket/prefix"),
         (["--out", "/proc/nothing"], 1, "/proc/nothing: cannot write the results"),
         (["--data", "no\x1b[31m/such"], 1, "no\\x1b[31m/such: no such file or folder"),

@@ -91,8 +91,8 @@ def state_text(state: JobState) -> Text:
     return Text(state.value, style=_STATE_STYLE.get(state, "cyan"))
 
 
-def job_grid(job: Job, errors: dict[str, int], waits_for: str | None = None) -> Table:
-    """One job in full, and what it waits for."""
+def job_grid(job: Job, errors: dict[str, int], waits_for: str | None = None, slowed: str | None = None) -> Table:
+    """One job in full, what it waits for, and what makes it slower than usual."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
@@ -124,12 +124,8 @@ def job_grid(job: Job, errors: dict[str, int], waits_for: str | None = None) -> 
         rows.append(("ignored", f"{job.ignored:,} files left out by the filters"))
     rows += [("submitted", instant(job.created_at) or "")]
     rows += [("started", instant(job.started_at) or "-"), ("finished", instant(job.finished_at) or "-")]
-    if waits_for:
-        rows.append(("waits", visible(waits_for)))
-    if job.error:
-        rows.append(("error", visible(job.error)))
-    if advice := after_failure(job):
-        rows.append(("next", advice))
+    told = {"waits": waits_for, "slowed": slowed, "error": job.error, "next": after_failure(job)}
+    rows += [(name, visible(value)) for name, value in told.items() if value]
     if job.report_uri and not job.report_due:
         rows.append(("report", visible(job.report_uri)))
     if job.report_error:

@@ -24,6 +24,7 @@ _LOOK_S = 0.5
 _LINE_EVERY_S = 5.0
 _RATE_WINDOW_S = 60.0
 _ALONE_S = 10.0
+_SLOWNESS_EVERY_S = 2.0
 _WAITING = (JobState.PAUSED, JobState.AWAITING_CONFIRMATION)
 #: columns the words beside the bar need, as a rule
 _WORDS_WIDTH = 72
@@ -70,6 +71,25 @@ class Attendance:
             waits = "" if trouble is None else f", it waits: {visible_text(trouble)}"
             how = "it goes on once 'nclscreen up' runs on this database and it is its turn"
             err.print(f"nobody works on this job now{waits}; {how}", markup=False)
+
+
+class SlownessNotice:
+    """Says when a job begins to go on more slowly than usual, and when that is over."""
+
+    def __init__(self, slowed: Callable[[], str | None]) -> None:
+        """`slowed` says why; it is asked every few seconds."""
+        self._slowed = slowed
+        self._told: str | None = None
+        self._next_look = 0.0
+
+    def __call__(self) -> None:
+        if (now := time.monotonic()) < self._next_look:
+            return
+        self._next_look = now + _SLOWNESS_EVERY_S
+        found = self._slowed()
+        if found != self._told:
+            err.print(found or "all shards at once again", markup=False)
+            self._told = found
 
 
 class PauseNotice:

@@ -14,7 +14,7 @@ from jobs.lifecycle.job_filters import JobFilter
 from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
 from nclscreen.cli.job_list import print_jobs
-from nclscreen.cli.progress import Attendance, follow
+from nclscreen.cli.progress import Attendance, SlownessNotice, follow
 from nclscreen.cli.ranking import mixed_scores, print_ranking
 from nclscreen.cli.verdict_options import (
     Container,
@@ -32,7 +32,7 @@ from nclscreen.cli.verdict_options import (
 )
 from nclscreen.documents import job_document, verdict_document
 from nclscreen.quantities import moment
-from nclscreen.services.job_view import job_view, jobs_waiting, models_waited_for, obstacle
+from nclscreen.services.job_view import job_view, jobs_waiting, models_waited_for, obstacle, slowed
 from nclscreen.visible_text import visible_text
 from nclscreen.wiring import wire
 
@@ -102,7 +102,7 @@ def job(
     if as_json:
         output.print_json(view.document)
         return
-    output.out.print(output.job_grid(view.job, view.error_codes, view.waits_for))
+    output.out.print(output.job_grid(view.job, view.error_codes, view.waits_for, view.slowed))
     if (told := view.webhook) is not None:
         said = f"{told.delivered:,} delivered, {told.waiting:,} waiting, {told.given_up:,} given up"
         output.out.print(output.visible(f"webhook    {said}{f': {told.error}' if told.error else ''}"))
@@ -129,7 +129,13 @@ def watch(job_id: JobArgument, as_json: Json = False) -> None:
     wiring = wire()
     known = wiring.jobs.get(job_id).id
     attendance = Attendance(wiring.jobs, known, lambda: obstacle(wiring, wiring.jobs.get(known)))
-    found = follow(wiring.jobs, known, attendance)
+    tell_slowness = SlownessNotice(lambda: slowed(wiring, wiring.jobs.get(known)))
+
+    def look() -> None:
+        attendance()
+        tell_slowness()
+
+    found = follow(wiring.jobs, known, look)
     job(found.id, as_json=as_json)
     if found.state is not JobState.COMPLETED:
         raise typer.Exit(output.FAILED)

@@ -9,9 +9,10 @@ from jobs.domain import Job, JobId
 from jobs.domain.states import FINAL, JobState
 from nclscreen.cli import output
 from nclscreen.cli.confirming import agreed
-from nclscreen.cli.progress import follow
+from nclscreen.cli.progress import SlownessNotice, follow
 from nclscreen.interrupts import Terminated
 from nclscreen.logs import start_logging
+from nclscreen.services.job_view import slowed
 from nclscreen.services.running import run_to_the_end
 from nclscreen.surroundings import make_folder
 from nclscreen.wiring import Wiring
@@ -26,7 +27,13 @@ class RunView:
         self._yes = yes
 
     def follow(self, job_id: JobId, alive: Callable[[], None], until: Container[JobState]) -> Job:
-        return follow(self._wiring.jobs, job_id, alive, until)
+        tell_slowness = SlownessNotice(lambda: slowed(self._wiring, self._wiring.jobs.get(job_id)))
+
+        def look() -> None:
+            alive()
+            tell_slowness()
+
+        return follow(self._wiring.jobs, job_id, look, until)
 
     def agrees(self, job: Job) -> bool:
         return agreed(self._wiring, job, yes=self._yes)

@@ -29,6 +29,13 @@ def retrain(
     scratch: Annotated[bool, typer.Option("--scratch", help="Begin from nothing, not from the champion.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps, instead of a time.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Wall time of training; else the recipe's.")] = None,
+    workers: Annotated[
+        str,
+        typer.Option(
+            metavar="N|MIN-MAX",
+            help="Training processes on Ray, as for train; 0: one process beside the dispatcher, without Ray.",
+        ),
+    ] = "0",
     emphasis: Annotated[
         int, typer.Option(min=1, max=MOST_EMPHASIS, help="How much a reviewed false alarm counts beside another one.")
     ] = 5,
@@ -57,6 +64,7 @@ def retrain(
         from_champion=not scratch,
         steps=steps,
         minutes=minutes,
+        workers=workers,
         emphasis=emphasis,
         weak=weak,
         least_reviews=least_reviews,

@@ -98,8 +98,9 @@ def _dispatcher_lines(found: Sequence[SeenDispatcher]) -> Iterator[Text]:
         yield _line("works", "nobody works on this database; start: nclscreen up", True)
     for each in at_work:
         lacks = f"; lacks: {visible_text(each.lacks)}" if each.lacks else ""
+        budget = f"; {each.budget}" if each.budget is not None else ""
         name = shorten_middle(visible_text(each.name), _LONGEST)
-        yield _line("works", f"{name} for {duration_in_words(each.up_s)}{lacks}", bool(each.lacks))
+        yield _line("works", f"{name} for {duration_in_words(each.up_s)}{budget}{lacks}", bool(each.lacks))
     for each in found:
         if each.is_gone:
             name = shorten_middle(visible_text(each.name), _LONGEST)

@@ -40,8 +40,12 @@ def train(
         ),
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=0, help="Training processes on Ray; 0: the plain loop in this process, without Ray.")
-    ] = 1,
+        str,
+        typer.Option(
+            metavar="N|MIN-MAX",
+            help="Training processes on Ray; 1-4: fewer where nodes are lost; 0: the plain loop in this process.",
+        ),
+    ] = "1",
     gpus: Annotated[bool, typer.Option("--gpus", help="One GPU for each worker; else the CPU computes.")] = False,
     minutes: Annotated[float | None, typer.Option(help="Wall time of training; else the recipe's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps, instead of a time.")] = None,

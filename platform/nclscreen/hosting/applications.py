@@ -7,11 +7,12 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from ncl_model.distributed.node_labels import in_words
 from nclscreen.catalog import ModelVersion
 from nclscreen.hosting.ray_connection import cluster_id
 from nclscreen.hosting.replica import Localizer
@@ -73,6 +74,8 @@ class HostingOptions:
     gpus: float = 0.0
     #: CPU threads of one replica
     threads: int = os.cpu_count() or 1
+    #: of the nodes they run on, as `node_labels.parse_labels` gives them; empty: any node
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class ServeApps:
@@ -100,7 +103,8 @@ class ServeApps:
         if cluster != self._cluster:
             raise ConnectionError("another Ray cluster has come to this address")
         applications = serve.status().applications
-        return {name: _app(each) for name, each in applications.items() if name.startswith(_PREFIX)}
+        where = f" on a node with {in_words(self._options.labels)}" if self._options.labels else ""
+        return {name: _app(each, where) for name, each in applications.items() if name.startswith(_PREFIX)}
 
     def bring_up(self, version: ModelVersion) -> None:
         """Host this version; returns at once, `found` tells how it goes."""
@@ -143,7 +147,7 @@ class ServeApps:
         return {name: float(applications[name].last_deployed_time_s) for name in names if name in applications}
 
 
-def _app(overview: Any) -> App:
+def _app(overview: Any, where: str) -> App:
     states = {
         "RUNNING": AppState.RUNNING,
         "UNHEALTHY": AppState.ILL,
@@ -153,18 +157,21 @@ def _app(overview: Any) -> App:
     state = states.get(str(overview.status.value), AppState.STARTING)
     if state is AppState.FAILED:
         return App(state=state, message=_reason(overview))
-    return App(state=state, message=no_place(str(each.message) for each in overview.deployments.values()))
+    return App(state=state, message=no_place((str(each.message) for each in overview.deployments.values()), where))
 
 
-def no_place(told: Iterable[str]) -> str:
-    """What the cluster lacks for a replica, in a line, from what Serve says of deployments; empty where nothing."""
+def no_place(told: Iterable[str], where: str = "") -> str:
+    """What the cluster lacks for a replica, in a line, from what Serve says of deployments; empty where nothing.
+
+    `where`: the nodes that alone come into question.
+    """
     found = next(filter(None, map(_UNPLACED.search, told)), None)
     if found is None:
         return ""
     needed, free = map(_resources, found.groups())
     return (
-        f"a replica needs {needed} and finds no place on the cluster, which has {free} free; add nodes, or lower "
-        "NCLSCREEN_REPLICAS, NCLSCREEN_REPLICA_CPUS or NCLSCREEN_REPLICA_GPUS"
+        f"a replica needs {needed}{where} and finds no place on the cluster, which has {free} free; add nodes, or "
+        "lower NCLSCREEN_REPLICAS, NCLSCREEN_REPLICA_CPUS or NCLSCREEN_REPLICA_GPUS"
     )
 
 
@@ -188,7 +195,11 @@ def build_app(version: ModelVersion, options: HostingOptions) -> Any:
         name="Localizer",
         **_replicas(options),
         max_ongoing_requests=MAX_ONGOING_REQUESTS,
-        ray_actor_options={"num_cpus": options.cpus, "num_gpus": options.gpus},
+        ray_actor_options={
+            "num_cpus": options.cpus,
+            "num_gpus": options.gpus,
+            **({"label_selector": dict(options.labels)} if options.labels else {}),
+        },
         user_config={"threads": options.threads, "device": "cuda" if options.gpus else "cpu"},
         health_check_period_s=5,
         health_check_timeout_s=30,

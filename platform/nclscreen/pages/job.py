@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from jobs.domain import Job, RetryImages
+from jobs.domain import RetryImages
 from jobs.domain.states import FINAL, JobState
 from jobs.error_codes import NOTES
 from jobs.exports import ExportFormat, MaskFormat
@@ -23,7 +23,7 @@ from nclscreen.pages.wanted import FromForm
 from nclscreen.services.auditing import last_audit
 from nclscreen.services.changing import changes
 from nclscreen.services.estimates import estimate
-from nclscreen.services.job_view import job_view
+from nclscreen.services.job_view import JobView, job_view
 from nclscreen.services.replaying import ReplayRequest, ReplayView, replay, score_bins
 from nclscreen.services.reviewing import job_reviews
 from nclscreen.services.second_looking import second_looks
@@ -42,7 +42,7 @@ def get_job(job_id: str, rule: Annotated[RuleAsked, Query()], wiring: Wired, pag
     view = job_view(wiring, job_id)
     return pages.draw(
         "job",
-        **_progress(wiring, view.job, view.waits_for),
+        **_progress(wiring, view),
         view=view,
         histogram=histogram(score_bins(wiring, view.job), view.job.threshold),
         replayed=_replayed(wiring, job_id, rule),
@@ -68,7 +68,7 @@ def get_progress(
     `state`, `reflagging`: what the page shows; when that has changed, more of the page is old.
     """
     view = job_view(wiring, job_id)
-    response = pages.draw("parts/progress", **_progress(wiring, view.job, view.waits_for))
+    response = pages.draw("parts/progress", **_progress(wiring, view))
     if state not in (None, view.job.state) or (reflagging and view.job.reflag_to is None):
         response.headers["HX-Refresh"] = "true"
     return response
@@ -92,12 +92,14 @@ def _replayed(wiring: Wiring, job_id: str, rule: RuleAsked) -> ReplayView:
     return replay(wiring, ReplayRequest(job_id=job_id, **rule.model_dump(exclude={"limit", "cursor"})))
 
 
-def _progress(wiring: Wiring, job: Job, waits_for: str | None) -> dict[str, Any]:
+def _progress(wiring: Wiring, view: JobView) -> dict[str, Any]:
+    job = view.job
     asks = job.state is JobState.AWAITING_CONFIRMATION
     return {
         "job": job,
         "progress": job_progress(job, time.time()),
-        "waits_for": waits_for,
+        "waits_for": view.waits_for,
+        "slowed": view.slowed,
         "estimate": estimate(wiring, job) if asks else None,
         "over": job.state in FINAL,
         "reflagging_failed": None if job.reflag_to is None else wiring.jobs.reflagging_failed(job.id),

@@ -13,6 +13,7 @@ from jobs.lifecycle.job_filters import JobFilter
 from jobs.masking import masked
 from jobs.operations.figures import figures
 from jobs.storage import parse_source
+from ncl_model.distributed.node_labels import has_labels, in_words
 from ncl_model.errors import NclModelError
 from nclscreen.hosting.applications import HostingOptions
 from nclscreen.hosting.model_host import BEING_STARTED
@@ -142,6 +143,8 @@ def work(wiring: Wiring) -> str:
     demand = wiring.jobs.models_in_demand()
     open_jobs = len(preparing) + sum(each.jobs for each in demand)
     told = f"{len(at_work)} dispatcher(s) at work, {open_jobs} job(s) to be prepared or screened"
+    if (budget := wiring.dispatchers.budget()) is not None:
+        told += f"; {budget}"
     obstacles = wiring.hosted_models.obstacles([each.model.fingerprint for each in demand])
     missing = [f"{name} lacks: {lacks}" for name, lacks in at_work.items() if lacks]
     missing += [f"jobs of model {key[:12]} wait: {why}" for key, why in obstacles.items() if why != BEING_STARTED]
@@ -179,31 +182,44 @@ def ray_cluster(wiring: Wiring) -> str:
 
     wanted = wiring.ray_options()
     with connected_ray(wanted):
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    where = wanted.address or "local"
-    if (lacks := shortage(nodes, wanted.needed_cpus, wiring.hosting_options(), wiring.settings.shard_cpus)) is not None:
+        alive = [node for node in ray.nodes() if node["Alive"]]
+    where, hosting = wanted.address or "local", wiring.hosting_options()
+    nodes = [node["Resources"] for node in alive]
+    hosts = [node["Resources"] for node in alive if has_labels(node["Labels"], hosting.labels)]
+    lacks = shortage(nodes, wanted.needed_cpus, hosting, wiring.settings.shard_cpus, hosts)
+    if lacks is not None:
         raise JobsError(f"{where}: {lacks}")
     cpus, gpus = (sum(node.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
     return f"{where}: Ray {ray.__version__}, {len(nodes)} node(s), {cpus:g} CPUs, {gpus:g} GPUs"
 
 
 def shortage(
-    nodes: Sequence[Mapping[str, float]], needed_cpus: float, hosting: HostingOptions, shard_cpus: float
+    nodes: Sequence[Mapping[str, float]],
+    needed_cpus: float,
+    hosting: HostingOptions,
+    shard_cpus: float,
+    hosts: Sequence[Mapping[str, float]] | None = None,
 ) -> str | None:
-    """What a cluster of these nodes, each with its resources, lacks for replicas and shards; None: nothing."""
-    cpus, gpus = (sum(node.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
+    """What a cluster of these nodes, each with its resources, lacks for replicas and shards; None: nothing.
+
+    `hosts`: those that replicas may run on; None: all.
+    """
+    hosts = nodes if hosts is None else hosts
+    cpus, gpus = sum(node.get("CPU", 0.0) for node in nodes), sum(node.get("GPU", 0.0) for node in hosts)
     if cpus < needed_cpus:
         return (
             f"{cpus:g} CPUs, but replicas and shards ask for {needed_cpus:g}; lower "
             "NCLSCREEN_REPLICA_CPUS, NCLSCREEN_SHARDS_IN_FLIGHT or NCLSCREEN_SHARD_CPUS, or add nodes"
         )
+    if not hosts:
+        return f"no node is one with {in_words(hosting.labels)}; correct NCLSCREEN_REPLICA_LABELS, or add such nodes"
     needed_gpus = hosting.max_replicas * hosting.gpus
     if gpus < needed_gpus:
         return (
             f"{gpus:g} GPUs, but replicas ask for {needed_gpus:g}; lower NCLSCREEN_REPLICA_GPUS or NCLSCREEN_REPLICAS, "
             "or add nodes"
         )
-    if not _some_node_has(nodes, CPU=hosting.cpus, GPU=hosting.gpus):
+    if not _some_node_has(hosts, CPU=hosting.cpus, GPU=hosting.gpus):
         return (
             f"no node alone has the {hosting.cpus:g} CPUs and {hosting.gpus:g} GPUs of a replica; lower "
             "NCLSCREEN_REPLICA_CPUS or NCLSCREEN_REPLICA_GPUS, or add a larger node"

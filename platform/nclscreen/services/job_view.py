@@ -30,6 +30,8 @@ class JobView:
     error_codes: dict[str, int]
     #: what is in its way; None where nothing is
     waits_for: str | None
+    #: what makes it slower than usual; None where nothing does
+    slowed: str | None
     #: how its messages fared; None where nobody wants any
     webhook: Deliveries | None
 
@@ -40,6 +42,7 @@ class JobView:
         return job_document(self.job) | {
             "error_codes": self.error_codes,
             "waits_for": self.waits_for,
+            "slowed": self.slowed,
             "webhook": webhook,
         }
 
@@ -51,6 +54,7 @@ def job_view(wiring: Wiring, job_id: str) -> JobView:
         job=job,
         error_codes=wiring.verdicts.error_counts(job.id),
         waits_for=waits_for(wiring, job),
+        slowed=slowed(wiring, job),
         webhook=wiring.webhooks.summary(job.id) if job.options.webhook else None,
     )
 
@@ -70,6 +74,12 @@ def obstacle(wiring: Wiring, job: Job) -> str | None:
         if job.model.fingerprint in obstacles:
             return obstacles[job.model.fingerprint]
     return wiring.jobs.waits_for(job.id)
+
+
+def slowed(wiring: Wiring, job: Job) -> str | None:
+    """What makes it slower than usual: a model is trained beside it. None: nothing, or nobody screens it now."""
+    budget = wiring.dispatchers.budget() if job.state in CLAIMABLE else None
+    return None if budget is None else str(budget)
 
 
 def models_waited_for(wiring: Wiring, jobs: Sequence[Job]) -> dict[JobId, str]:

@@ -11,6 +11,7 @@ from jobs.retraining.gate import GateRules, InvalidRules
 from ncl_model.errors import ConfigInvalid
 from nclscreen.services import checks
 from nclscreen.services.errors import InvalidRequest
+from nclscreen.services.training import worker_count
 
 #: how often a photograph that people called a false alarm stands in the list that is trained on
 MOST_EMPHASIS = 100
@@ -33,6 +34,8 @@ class RetrainRequest:
     #: optimizer steps, or wall time; neither: as the recipe says
     steps: int | None = None
     minutes: float | None = None
+    #: training processes on Ray, as `train` takes them; "0": one beside the dispatcher, without Ray
+    workers: str = "0"
     #: how much a reviewed false alarm counts: so many times another authentic photograph
     emphasis: int = 5
     #: share of training samples that are confirmed photographs without a drawing, learnt from by their label alone,
@@ -56,7 +59,8 @@ class RetrainRequest:
         lists = {name: tuple(document[name]) for name in ("data", "evaluate") if name in document}
         if "data" not in lists:
             raise InvalidRequest("data", "name what to train on, beside what was reviewed")
-        return cls(**{**document, **lists})
+        numbers = {"workers": str(document["workers"])} if "workers" in document else {}
+        return cls(**{**document, **lists, **numbers})
 
     @property
     def document(self) -> dict[str, Any]:
@@ -73,6 +77,7 @@ class RetrainRequest:
                     raise InvalidRequest(field, f"{path} is not there")
         if self.steps is not None and self.minutes is not None:
             raise InvalidRequest("minutes", "steps are given too, and only one of them can count")
+        worker_count(self.workers)
         checks.within("emphasis", self.emphasis, 1, MOST_EMPHASIS)
         checks.within("weak", self.weak, 0, MOST_WEAK)
         self.gate_rules()

@@ -122,7 +122,7 @@ class _Going:
         recipe = self._recipe(before)
         arguments = ["train", recipe, *self._sources(snapshot), "--out", str(self._folder / "train")]
         arguments += self._weak_share(recipe, snapshot)
-        arguments += ["--workers", "0", "--leave-out-bad", "--json"]
+        arguments += ["--workers", request.workers, "--leave-out-bad", "--json"]
         for name, value in (("--steps", request.steps), ("--minutes", request.minutes)):
             arguments += [] if value is None else [name, f"{value:g}"]
         if request.from_champion:

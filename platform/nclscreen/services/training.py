@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ncl_model.distributed.worker_count import WorkerCount
 from ncl_model.errors import ConfigInvalid
 from nclscreen.run_storage import run_place
 from nclscreen.services.errors import InvalidRequest
@@ -36,8 +37,8 @@ class TrainingRequest:
     data: Sequence[Path]
     #: folder of the run, or s3://bucket/prefix
     out: str
-    #: training processes on Ray; 0: the plain loop in this process
-    workers: int = 1
+    #: training processes on Ray, "4", or "1-4" where a run is to go on with fewer; "0": the plain loop in this process
+    workers: str = "1"
     #: one for each worker; else the CPU computes
     gpus: bool = False
     #: wall time of training; None: the recipe's
@@ -75,14 +76,25 @@ def train(wiring: Wiring, request: TrainingRequest, *, stop: Stop, noted: Noted)
         raise InvalidRequest("minutes", "steps are given too, and only one of them can count")
     recipe = _recipe(request)
     place = run_place(request.out, wiring.settings.s3)
-    if request.workers == 0 and not place.is_folder:
+    workers = worker_count(request.workers)
+    if workers.most == 0 and not place.is_folder:
         raise InvalidRequest("workers", "0 trains into a folder; for s3:// take at least one worker")
     known = _Known(noted)
     if was_finished(recipe, place):
         return TrainingResult.of(request.out, place, {}, finished=True, nothing_done=True)
-    run = _plain if request.workers == 0 else _on_ray
-    finished = run(wiring, request, recipe, place, stop, known.note)
+    if workers.most == 0:
+        finished = _plain(request, recipe, place, stop, known.note)
+    else:
+        finished = _on_ray(wiring, request, workers, recipe, place, stop, known.note)
     return TrainingResult.of(request.out, place, known.facts, finished=finished)
+
+
+def worker_count(written: str) -> WorkerCount:
+    """Raises InvalidRequest."""
+    try:
+        return WorkerCount.of(written)
+    except ConfigInvalid as error:
+        raise InvalidRequest("workers", error.reason) from None
 
 
 def _recipe(request: TrainingRequest) -> TrainConfig:
@@ -103,9 +115,7 @@ def _recipe(request: TrainingRequest) -> TrainConfig:
         raise InvalidRequest("config", str(error)) from None
 
 
-def _plain(
-    wiring: Wiring, request: TrainingRequest, recipe: TrainConfig, place: RunPlace, stop: Stop, noted: Noted
-) -> bool:
+def _plain(request: TrainingRequest, recipe: TrainConfig, place: RunPlace, stop: Stop, noted: Noted) -> bool:
     from ncl_model.training.plain import Place
     from ncl_model.training.plain import train as train_plainly
 
@@ -117,21 +127,35 @@ def _plain(
 
 
 def _on_ray(
-    wiring: Wiring, request: TrainingRequest, recipe: TrainConfig, place: RunPlace, stop: Stop, noted: Noted
+    wiring: Wiring,
+    request: TrainingRequest,
+    workers: WorkerCount,
+    recipe: TrainConfig,
+    place: RunPlace,
+    stop: Stop,
+    noted: Noted,
 ) -> bool:
     from nclscreen.hosting.ray_connection import RayOptions, connected_ray
 
     address = request.address or wiring.settings.ray_address
     # a worker's CPUs are its threads; on a machine of our own all of them are for training
-    cpus = max(1, (os.cpu_count() or 1) // request.workers) if address is None else 1
-    with connected_ray(RayOptions(address=address, needed_cpus=cpus * request.workers)):
+    cpus = max(1, (os.cpu_count() or 1) // workers.most) if address is None else 1
+    with connected_ray(RayOptions(address=address, needed_cpus=cpus * workers.most)):
         from ncl_model.distributed.launch import Workers, train_on_ray
+        from ncl_model.distributed.node_labels import parse_labels
 
         return train_on_ray(
             recipe,
             request.data,
             place,
-            Workers(cpus=cpus, count=request.workers, gpu=request.gpus, loaders=request.loaders),
+            Workers(
+                cpus=cpus,
+                count=workers.most,
+                least=workers.least,
+                gpu=request.gpus,
+                loaders=request.loaders,
+                labels=parse_labels(wiring.settings.train_labels or ""),
+            ),
             stop=stop,
             noted=noted,
             leave_out_bad=request.leave_out_bad,

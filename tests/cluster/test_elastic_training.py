@@ -1,0 +1,95 @@
+"""Training whose nodes come and go: it goes on with fewer workers, from its last saved state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.training_material import recipe, write_source
+
+from ncl_model.distributed.board import make_board
+from ncl_model.distributed.launch import Workers, train_on_ray
+from ncl_model.distributed.run_place import RunPlace
+from ncl_model.errors import ConfigInvalid
+from ncl_model.inference.checkpoint import load_checkpoint
+from ncl_model.losses.objective import LossConfig
+from ncl_model.training.plain import Place, train
+from ncl_model.training.run_log import read_metrics
+from nclscreen.hosting.ray_connection import RayOptions, connected_ray
+
+pytestmark = pytest.mark.cluster
+
+STEPS = 8
+#: plain SGD: AdamW turns the last bits of a gradient into whole steps
+RECIPE = recipe(
+    steps=STEPS, optimizer="sgd", learning_rate=0.02, save_minutes=0.0, validate_minutes=9.0, seed=1, batch_size=12,
+    loss=LossConfig(mu=0.3, omega=0.05, warmup_steps=0),
+)  # fmt: skip
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A head and one more node, each with room for one worker."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+    monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "10")  # a node that is not missed yet is waited for
+    found = Cluster()
+    found.add_node(num_cpus=1, include_dashboard=False)
+    found.add_node(num_cpus=1)
+    found.wait_for_nodes()
+    with connected_ray(RayOptions(address=found.address, needed_cpus=2)):
+        yield found
+    found.shutdown()
+
+
+def test_a_node_that_is_killed_costs_a_worker_and_not_the_run(cluster: Any, tmp_path: Path) -> None:
+    """Up to four workers; two find a place, then one: every step once, with the losses of an unbroken plain run."""
+    source = write_source(tmp_path / "set")
+    (second,) = cluster.worker_nodes
+    killed: list[int] = []
+
+    def kill(notice: dict[str, Any]) -> None:
+        if not killed and notice.get("step", 0) >= 2:
+            killed.append(notice["step"])
+            cluster.remove_node(second, allow_graceful=False)
+
+    run, plain = tmp_path / "run", tmp_path / "plain"
+    workers = Workers(least=1, count=4, max_failures=2, timeout_s=60)
+    assert train_on_ray(RECIPE, [source], RunPlace(path=str(run)), workers, noted=kill)
+    assert killed
+    assert killed[0] < STEPS
+    events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    starts = [event for event in events if event["event"] == "start"]
+    assert [event["device"].rpartition(", ")[2] for event in starts] == ["2 workers", "1 workers"]
+    assert starts[1]["resumed"]
+    assert starts[1]["step"] >= killed[0]
+    rows = [row for row in read_metrics(run / "metrics.csv") if "loss" in row]
+    assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
+    assert load_checkpoint(run / "weights.safetensors").provenance["workers"] == 1
+    assert train(RECIPE, [source], plain, Place(device="cpu", tensorboard=False))
+    # sums are added in another order, and a kink of a ReLU may tip; another batch's loss is 3e-3 away and more
+    unbroken = [row["loss"] for row in read_metrics(plain / "metrics.csv") if "loss" in row]
+    assert [row["loss"] for row in rows] == pytest.approx(unbroken, rel=2e-3)
+
+
+def test_what_a_changing_number_cannot_do_is_refused_before_anything_starts(cluster: Any, tmp_path: Path) -> None:
+    source, place = write_source(tmp_path / "set"), RunPlace(path=str(tmp_path / "run"))
+    with pytest.raises(ConfigInvalid, match="12 cannot be shared by 5 workers; take a multiple of 60"):
+        train_on_ray(RECIPE, [source], place, Workers(least=1, count=5))
+    with pytest.raises(ConfigInvalid, match="one number of workers"):
+        train_on_ray(RECIPE, [source], place, Workers(least=1, count=2, labels={"zone": "!b"}))
+
+
+def test_what_the_workers_tell_lies_where_the_run_is_followed_and_is_not_lost_with_another_node(cluster: Any) -> None:
+    import ray
+    from ray._private.state import actors
+
+    boards = [make_board() for _ in range(8)]
+    ray.get([board.read.remote() for board in boards])
+    where = {each["Address"]["NodeID"] for each in actors().values() if each["ActorClassName"] == "Notices"}
+    assert where == {ray.get_runtime_context().get_node_id()}
