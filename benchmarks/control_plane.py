@@ -13,13 +13,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from sqlalchemy import Engine, MetaData, insert, text, update
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -238,21 +237,12 @@ def started(name: str, folder: str) -> Iterator[Backend]:
     server = PostgresServer()
 
     def cpu_s() -> float:
-        processes = [process for process in psutil.process_iter(["cmdline"]) if _serves(process, server.port)]
-        return time.process_time() + sum(sum(process.cpu_times()[:4]) for process in processes)
+        return time.process_time() + server.total(lambda process: sum(process.cpu_times()[:4]))
 
     try:
         yield Backend(name=name, fresh=server.create_database, cpu_s=cpu_s)
     finally:
         server.close()
-
-
-def _serves(process: psutil.Process, port: int) -> bool:
-    """Whether it is the server on this port, or one of its processes."""
-    with suppress(psutil.Error):
-        chain = [process, *process.parents()[:1]]
-        return any(f"port={port}" in each.cmdline() for each in chain)
-    return False
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -14,11 +15,31 @@ from jobs.log_context import about
 from jobs.outage import BackOff, StorageOutage
 from jobs.ports import Outcome, OutcomeKind
 from jobs.shards.work_queue import WorkQueue
+from jobs.spans import Attribute, Timed, tell
 from jobs.sql.errors import DATABASE_AWAY, Fault, fault_of
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S = 30.0
+
+
+def span_of(outcome: Outcome) -> Timed:
+    """The attempt as a span; one that nobody could time has no length."""
+    lease, now = outcome.lease, time.time()
+    timed = outcome.timed or Timed(name="shard", began=now, ended=now)
+    said: dict[str, Attribute] = {
+        "job": lease.job_id,
+        "shard": lease.shard_id,
+        "attempt": lease.attempt,
+        "images": len(lease.entries),
+        "outcome": outcome.kind.value,
+    }
+    if outcome.kind is OutcomeKind.FINISHED:
+        failed = sum(verdict.error_code is not None for verdict in outcome.verdicts)
+        reused = sum(verdict.reused for verdict in outcome.verdicts)
+        said |= {"scored": len(outcome.verdicts) - failed - reused, "reused": reused, "failed": failed}
+        said["flagged"] = sum(verdict.flagged for verdict in outcome.verdicts)
+    return replace(timed, attributes={**timed.attributes, **said})
 
 
 class OutcomeRecorder:
@@ -59,6 +80,8 @@ class OutcomeRecorder:
         """
         with about(outcome.lease.job_id):
             self._record(outcome)
+        if (parent := outcome.lease.traceparent) is not None:
+            tell(span_of(outcome), parent)
 
     def _record(self, outcome: Outcome) -> None:
         lease = outcome.lease

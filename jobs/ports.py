@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.domain import Lease, ShardId, Verdict
+from jobs.spans import Timed
 from ncl_model.imaging.decoding import DecodedImage
 
 
@@ -117,6 +118,8 @@ class Outcome:
     kind: OutcomeKind
     verdicts: tuple[Verdict, ...] = ()
     reason: str = ""
+    #: where and how long it was worked on; None: nobody asked, or nobody is left to tell
+    timed: Timed | None = None
 
 
 class ShardRunner(Protocol):

@@ -39,6 +39,8 @@ class Lease:
     rescore: bool = False
     #: take the verdict of an object with the same ETag and size over without reading it
     trust_etags: bool = False
+    #: of the trace that its job belongs to, if to one
+    traceparent: str | None = None
     entries: tuple[ImageRef, ...]
     #: verdicts of earlier jobs by the same model that may be taken over; see `reuse`
     known: tuple[Verdict, ...] = field(default=(), compare=False, repr=False)

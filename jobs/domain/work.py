@@ -55,3 +55,5 @@ class Work:
     vanished: int
     #: rises at every claim; whatever comes with an older one is refused
     fence: int
+    #: of the trace that it belongs to, if to one
+    traceparent: str | None = None

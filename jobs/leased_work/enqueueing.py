@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, Select, insert, select, update
 
 from jobs.domain import JobId, WorkKind, WorkState
+from jobs.spans import traceparent
 from jobs.sql.tables import leased_work
 
 _OPEN = (WorkState.QUEUED.value, WorkState.LEASED.value)
@@ -38,7 +39,12 @@ def enqueue_new(
     """The same for a subject that is as new as its row."""
     connection.execute(
         insert(leased_work).values(
-            kind=kind.value, subject=subject, job_id=job_id, state=WorkState.QUEUED.value, priority=priority
+            kind=kind.value,
+            subject=subject,
+            job_id=job_id,
+            state=WorkState.QUEUED.value,
+            priority=priority,
+            traceparent=traceparent(),
         )
     )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, Update, literal, or_, select, tuple_, update
+from sqlalchemy import Connection, Engine, Select, Update, func, literal, or_, select, tuple_, update
 
 from jobs.domain import JobId, Work, WorkId, WorkKind, WorkState
 from jobs.errors import WorkLost
+from jobs.spans import note
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import Clock, database_clock
-from jobs.sql.tables import LEASED, QUEUED, leased_work
+from jobs.sql.tables import LEASED, QUEUED, jobs, leased_work
 from jobs.sql.tallies import Retry, note_retries
 from jobs.stored_text import storable
 
@@ -19,6 +20,8 @@ from jobs.stored_text import storable
 ERROR_LIMIT = 4000
 
 _t = leased_work.c
+#: what is done for a job belongs to the job's trace, whatever made it due
+_TAKEN = select(leased_work, func.coalesce(jobs.c.traceparent, _t.traceparent).label("trace")).outerjoin(jobs)
 
 
 class WorkLeases:
@@ -61,7 +64,7 @@ class WorkLeases:
             ):
                 if found:
                     connection.execute(update(leased_work).where(_t.id.in_(found)).values(**taken, **more))
-            rows = connection.execute(select(leased_work).where(_t.id.in_(vanished + waiting)).order_by(_t.id)).all()
+            rows = connection.execute(_TAKEN.where(_t.id.in_(vanished + waiting)).order_by(_t.id)).all()
             note_retries(connection, kind.value, Retry.EXPIRED, len(vanished))
         return [_work(row) for row in rows]
 
@@ -153,6 +156,7 @@ class WorkLeases:
         )
         if connection.execute(changed).rowcount != 1:
             raise WorkLost(work.kind, work.subject)
+        note(outcome=state.value)
 
 
 def _of(kind: WorkKind, job_id: JobId | None, held: Collection[WorkId]) -> Select[Any]:
@@ -180,4 +184,5 @@ def _work(row: Any) -> Work:
         attempt=row.attempt + 1,
         vanished=row.vanished,
         fence=row.fence,
+        traceparent=row.trace,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from jobs.domain import JobId, Work, WorkKind
@@ -12,6 +13,7 @@ from jobs.leased_work.held import HeldWork, Hold, WorkStopped
 from jobs.log_context import about
 from jobs.outage import reason
 from jobs.progress import progress_to
+from jobs.spans import span
 from jobs.sql.errors import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,12 @@ class Handler(Protocol):
 
     def give_up(self, work: Work, why: str) -> None:
         """It ends whoever takes it: say so where people look."""
+
+
+def span_of(work: Work) -> AbstractContextManager[object]:
+    """Doing it once, in the trace that it belongs to."""
+    job = {} if work.job_id is None else {"job": work.job_id}
+    return span(work.kind.value, work.traceparent, subject=work.subject, attempt=work.attempt, **job)
 
 
 class WorkTask:
@@ -74,7 +82,7 @@ class WorkTask:
         for work in found:
             hold = self._held.hold(work)
             try:
-                with about(work.job_id), progress_to(hold.progress):
+                with about(work.job_id), progress_to(hold.progress), span_of(work):
                     self._do(work, hold, stop)
             finally:
                 self._held.drop(hold)

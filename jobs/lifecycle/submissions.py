@@ -18,6 +18,7 @@ from jobs.domain.states import CONFIRMED, JobState
 from jobs.errors import InvalidSource, NotAwaitingConfirmation, TokenReused
 from jobs.leased_work.enqueueing import enqueue_new
 from jobs.lifecycle.job_table import JobTable, is_frozen
+from jobs.spans import note, span, traceparent
 from jobs.sql.database import writing
 from jobs.sql.rows import filters_to_json, job_from_row, options_to_row
 from jobs.sql.tables import jobs
@@ -66,6 +67,12 @@ class Submissions(JobTable):
         if new.options.webhook is not None:
             check_webhook_url(new.options.webhook)
         digest = request_digest(new)
+        with span("submit"):
+            submitted = self._request(new, digest)
+            note(job=submitted.job_id)
+        return submitted
+
+    def _request(self, new: NewJob, digest: str) -> Submitted:
         try:
             with writing(self._engine) as connection:
                 return self._known(connection, new, digest) or Submitted(
@@ -95,6 +102,7 @@ class Submissions(JobTable):
             "token": self._token(new),
             "request_digest": digest,
             "reads_frozen": True,
+            "traceparent": traceparent(),
             **options_to_row(new.options),
         }
         connection.execute(insert(jobs).values(**row, created_at=self._clock()))

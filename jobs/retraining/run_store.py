@@ -13,6 +13,7 @@ from jobs.errors import JobsError
 from jobs.leased_work.enqueueing import enqueue_new
 from jobs.leased_work.leases import WorkLeases
 from jobs.lifecycle.submissions import new_job_id
+from jobs.spans import note
 from jobs.sql.database import reading, writing
 from jobs.sql.model_tables import retraining_runs as runs
 from jobs.sql.rows import Clock, database_clock
@@ -109,6 +110,7 @@ class RunStore:
             self.work.finish_in(connection, work)
             ended = {"state": state.value, "error": storable(error, limit=_LONGEST_ERROR), "finished_at": self._clock()}
             connection.execute(update(runs).where(runs.c.id == work.subject).values(**ended, **values))
+        note(outcome=state.value)
         return self.get(work.subject)
 
 

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from jobs.domain import Lease, Verdict
 from jobs.errors import HeatmapsUnavailable, ModelMismatch, ModelUnavailable, StorageAway, StorageError
 from jobs.ports import Outcome, OutcomeKind
+from jobs.screening.stage_times import StageTotals, totalled
+from jobs.spans import Attribute, Timed
 
 Screen = Callable[[Lease], list[Verdict]]
 
 
 def attempt(screen: Screen, lease: Lease) -> Outcome:
-    """Screen a shard; whatever it raises becomes an outcome."""
+    """Screen a shard; whatever it raises becomes an outcome. One that is of a trace is timed."""
+    if lease.traceparent is None:
+        return _attempt(screen, lease)
+    began, stages = time.time(), StageTotals()
+    with totalled(stages):
+        outcome = _attempt(screen, lease)
+    where: dict[str, Attribute] = {"host": socket.gethostname(), "process": os.getpid()}
+    timed = Timed(name="shard", began=began, ended=time.time(), attributes=where, parts=stages.parts())
+    return replace(outcome, timed=timed)
+
+
+def _attempt(screen: Screen, lease: Lease) -> Outcome:
     try:
         return Outcome(lease=lease, kind=OutcomeKind.FINISHED, verdicts=tuple(screen(lease)))
     except (ModelUnavailable, ModelMismatch) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,6 +40,7 @@ class DecodedItem:
         self.size = size
         self.signals = signals
         self.fingerprint = run.lease.model.fingerprint
+        self._came = time.perf_counter()
 
     @property
     def wanted(self) -> bool:
@@ -49,4 +51,6 @@ class DecodedItem:
         return failed_verdict(self.entry, self.ordinal, self.fingerprint, ErrorCode.MODEL_ERROR, message)
 
     def deliver(self, result: ScoredImage | Exception | None) -> None:
+        if self.run.stages is not None:  # with the wait for others of its batch, and for the model
+            self.run.stages.add("score", time.perf_counter() - self._came)
         self._finish(self, result)

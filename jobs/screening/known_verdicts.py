@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BigInteger, Engine, Row, Select, String, column, select, text, union_all, values
+from sqlalchemy import BigInteger, Engine, Row, Select, String, column, select, text, true, union_all, values
 
 from jobs.domain import ImageRef, Lease, Verdict
 from jobs.sql.database import reading
@@ -37,14 +37,18 @@ class KnownVerdicts:
             return lease
         with reading(self._engine) as connection:
             # what another project has screened is not told, not even by how soon a job is done
-            known = known_statement(lease.model.fingerprint, wanted).where(jobs.c.project == lease.project)
-            rows = connection.execute(known)
+            known = known_statement(lease.model.fingerprint, wanted, lateral=connection.dialect.name == "postgresql")
+            rows = connection.execute(known.where(jobs.c.project == lease.project))
             found = {(row.job_id, row.ordinal): _known(row) for row in rows}
         return replace(lease, known=_first_of_each(found.values()))
 
 
-def known_statement(fingerprint: str, entries: Sequence[ImageRef]) -> Select[Any]:
-    """Verdicts by this model of images with the same key and size first, then of any with the same size."""
+def known_statement(fingerprint: str, entries: Sequence[ImageRef], *, lateral: bool) -> Select[Any]:
+    """Verdicts by this model of images with the same key and size first, then of any with the same size.
+
+    `lateral`: the database has LATERAL. PostgreSQL else may read all verdicts of the model, even once for each job, as
+    long as its statistics know little of them; SQLite, which has none, takes the index for each image in any case.
+    """
     wanted = (
         values(column("size", BigInteger), column("key_hash", String))
         .data([(entry.size, hash_key(entry.key)) for entry in entries])
@@ -54,16 +58,17 @@ def known_statement(fingerprint: str, entries: Sequence[ImageRef]) -> Select[Any
     limit = _MOST_PER_IMAGE * len(entries)
 
     def of(source: Any, *conditions: Any) -> Any:
-        found = (
-            select(verdicts.c.job_id, verdicts.c.ordinal)
-            .select_from(source)
-            .join(verdicts, (verdicts.c.model_key == model_key(fingerprint)) & (verdicts.c.size == source.c.size))
-            .where(_ORIGINAL, *conditions)
-            .limit(limit)
-        )
-        return select(found.subquery())
+        same = (verdicts.c.model_key == model_key(fingerprint)) & (verdicts.c.size == source.c.size)
+        places = select(verdicts.c.job_id, verdicts.c.ordinal)
+        if not lateral:
+            found = places.select_from(source).join(verdicts, same).where(_ORIGINAL, *conditions).limit(limit)
+            return select(found.subquery())
+        # with a limit of its own it is asked for each row, and only so
+        each = places.where(same, _ORIGINAL, *conditions).limit(limit).lateral()
+        return select(select(each).select_from(source).join(each, true()).limit(limit).subquery())
 
-    places = union_all(of(wanted, verdicts.c.key_hash == wanted.c.key_hash), of(sizes)).subquery("places")
+    places = union_all(of(wanted, verdicts.c.key_hash == wanted.c.key_hash), of(sizes)).cte("places")
+    places = places.prefix_with("MATERIALIZED", dialect="postgresql")  # once, not for each job
     return (
         select(verdicts, jobs.c.model_fingerprint, jobs.c.reads_frozen)
         .select_from(places)

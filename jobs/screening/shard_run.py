@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from jobs.domain import ImageRef, Lease, ShardId, Verdict
 from jobs.domain.shards import MAX_ATTEMPTS
 from jobs.errors import ErrorCode, JobsError, StorageAway, StorageUnavailable
+from jobs.progress import progress_to
 from jobs.screening.reuse import Recall
+from jobs.screening.stage_times import current_totals, totalled
 
 #: a shard is tried again as a whole when at least this share of its images failed for a passing reason
 _TROUBLED_SHARE = 0.5
@@ -36,6 +38,8 @@ class ShardRun:
         self.recall = Recall(lease.known, trust_etags=lease.trust_etags)
         #: which folders these were when the job was prepared
         self.roots = {entry.container: entry.root for entry in lease.entries}
+        #: of whoever attempts it, see `attempt`
+        self.stages = current_totals()
         self._verdicts: list[Verdict] = []
         self._to_fetch = len(lease.entries)
         self._aside: list[tuple[int, ImageRef]] = []
@@ -64,6 +68,12 @@ class ShardRun:
     def progress(self) -> None:
         """Bytes came, or an image went on; from any thread."""
         self._alive_at = time.monotonic()
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """What this thread does in the block is for this shard."""
+        with progress_to(self.progress), totalled(self.stages):
+            yield
 
     @property
     def silent_s(self) -> float:

@@ -25,7 +25,6 @@ from jobs.errors import (
     StorageUnavailable,
 )
 from jobs.ports import HeatmapStorage, KeepHeatmap, ScoredImage, Scorer
-from jobs.progress import progress_to
 from jobs.screening.batching import Batcher
 from jobs.screening.decoded_item import DecodedItem
 from jobs.screening.limits import ScreeningLimits
@@ -215,7 +214,7 @@ class ShardScreener:
 
     def _fetch(self, run: ShardRun, ordinal: int, entry: ImageRef, last: bool) -> None:
         try:
-            with progress_to(run.progress), self._room_for_file(run, entry):
+            with run.at_work(), self._room_for_file(run, entry):
                 found = None if run.over else self._load(run, ordinal, entry)
             if isinstance(found, DecodedItem):
                 run.note_read()

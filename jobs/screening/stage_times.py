@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, cast
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from jobs.domain import ImageRef, Lease
 from jobs.ports import HeatmapStorage, ScoredImage, Scorer
+from jobs.spans import Timed
 from jobs.storage import Fetched, ObjectStorage, OpenStorage
 from ncl_model.imaging.decoding import DecodedImage
 
@@ -76,4 +79,49 @@ def _timed(stage: str, note: NoteTime) -> Iterator[None]:
     try:
         yield
     finally:
-        note(stage, time.perf_counter() - began)
+        took_s = time.perf_counter() - began
+        note(stage, took_s)
+        if (totals := current_totals()) is not None:
+            totals.add(stage, took_s)
+
+
+class StageTotals:
+    """How long the stages of one shard took, over its images. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        #: by stage: when the first image began and the last one ended, images, their seconds added up
+        self._found: dict[str, tuple[float, float, int, float]] = {}
+
+    def add(self, stage: str, took_s: float) -> None:
+        """A stage of an image, which ended just now."""
+        now = time.time()
+        with self._lock:
+            began, _, images, seconds = self._found.get(stage, (now - took_s, now, 0, 0.0))
+            self._found[stage] = min(began, now - took_s), now, images + 1, seconds + took_s
+
+    def parts(self) -> tuple[Timed, ...]:
+        """One for each stage: images overlap, so that their seconds are more than its time."""
+        with self._lock:
+            return tuple(
+                Timed(name=stage, began=began, ended=ended, attributes={"images": images, "seconds": seconds})
+                for stage, (began, ended, images, seconds) in self._found.items()
+            )
+
+
+_totals: ContextVar[StageTotals | None] = ContextVar("stage totals", default=None)
+
+
+def current_totals() -> StageTotals | None:
+    """Those of the shard that this thread works on, where somebody wants to know."""
+    return _totals.get()
+
+
+@contextmanager
+def totalled(totals: StageTotals | None) -> Iterator[None]:
+    """What this thread does in the block is of one shard."""
+    before = _totals.set(totals)
+    try:
+        yield
+    finally:
+        _totals.reset(before)

@@ -279,6 +279,7 @@ def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
             jobs.c.project,
             jobs.c.rescore,
             jobs.c.trust_etags,
+            jobs.c.traceparent,
         )
         .join(shard_entries, shard_entries.c.shard_id == shards.c.id)
         .join(jobs, jobs.c.id == shards.c.job_id)
@@ -300,6 +301,7 @@ def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
             project=ProjectName(row.project),
             rescore=bool(row.rescore),
             trust_etags=bool(row.trust_etags),
+            traceparent=row.traceparent,
             entries=unpack_entries(row.entries),
         )
         for row in rows

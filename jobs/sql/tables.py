@@ -107,6 +107,8 @@ jobs = Table(
     Column("places", JSON(none_as_null=True)),
     # share of its reviewed images on which a second person decides, too
     Column("second_look", Double, nullable=False, server_default="0"),
+    # the span of the request that submitted it (W3C Trace Context), where traces are kept; see `jobs.spans`
+    Column("traceparent", Text),
     Index("ix_jobs_state", "state"),
     # the order in which jobs are listed: all, and those of one project
     Index("ix_jobs_created_at_id", "created_at", "id"),
@@ -149,6 +151,8 @@ leased_work = Table(
     Column("fence", BigInteger, nullable=False, server_default="0"),
     Column("lease_expires_at", Double),
     Column("error", Text),
+    # of what made it due, as in `jobs`
+    Column("traceparent", Text),
     Index("ix_leased_work_kind_subject", "kind", "subject", unique=True),
     Index("ix_leased_work_job_id", "job_id"),
     Index(

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from jobs.domain import JobId, WorkKind
 from jobs.leased_work.held import HeldWork, Hold
-from jobs.leased_work.task import MAX_VANISHED
+from jobs.leased_work.task import MAX_VANISHED, span_of
 from jobs.webhooks.outbox import Delivery, WebhookOutbox
 from jobs.webhooks.post import NotDelivered, post
 from jobs.webhooks.signature import signed_headers
@@ -85,7 +85,8 @@ class WebhookSender:
                 return
             for waiting in deliveries[position:]:
                 holds[waiting.id].progress()
-            self._send(delivery)
+            with span_of(delivery.work):
+                self._send(delivery)
 
     def _send(self, delivery: Delivery) -> None:
         if delivery.work.vanished >= MAX_VANISHED:

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -123,6 +124,14 @@ def test_first_attempts_share_a_few_long_lived_workers(runner: RayRunner) -> Non
     assert process_of(outcomes(runner, 1)[0]) in processes
     assert runner.running == []
     assert runner.wait(0) == []
+
+
+def test_the_worker_itself_says_how_long_a_shard_of_a_trace_took(runner: RayRunner) -> None:
+    start(runner, [replace(shard(1), traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), shard(2)])
+    traced, other = outcomes(runner, 2)
+    assert traced.timed is not None
+    assert str(traced.timed.attributes["process"]) == process_of(traced)
+    assert other.timed is None
 
 
 def test_a_worker_that_dies_takes_its_shards_along_and_suspects_are_tried_alone(runner: RayRunner) -> None:

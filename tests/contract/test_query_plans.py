@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event, func, insert, select
 from support.builders import CONTAINER, FINGERPRINT, entries, entry, lease, ready_job
+from support.servers.postgres import PostgresServer
 
 from jobs.domain import Filters, JobId, ReviewState
 from jobs.domain.reviews import SecondLook
@@ -331,6 +333,33 @@ def test_what_is_known_of_a_shard_is_one_question_to_a_small_index(archive: Arch
     plan = archive.plan(sent, parameters)
     assert plan.count("ix_verdicts_known_by_model") >= 2, plan
     assert not re.search(r"SCAN verdicts|Seq Scan on verdicts", plan), plan
+
+
+def read_of_verdicts(plan: dict[str, Any]) -> float:
+    """Rows of `verdicts` that a question went through, of an EXPLAIN ANALYZE as JSON."""
+    own = 0.0
+    if plan.get("Relation Name") == "verdicts":
+        filtered = sum(plan.get(name, 0) for name in ("Rows Removed by Filter", "Rows Removed by Index Recheck"))
+        own = (plan["Actual Rows"] + filtered) * plan["Actual Loops"]
+    return own + sum(read_of_verdicts(each) for each in plan.get("Plans", []))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("images", [8, 512])
+def test_what_is_known_is_not_looked_for_in_all_verdicts(postgres_server: PostgresServer, images: int) -> None:
+    """Nor while the database knows nothing yet of how many there are: a young one, or one that was just restored."""
+    engine = create_database_engine(postgres_server.create_database())
+    upgrade(engine)
+    with writing(engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE verdicts SET (autovacuum_enabled = false)")
+        fill(connection)
+    held = lease([entry(f"{i}.jpg", size=100_000 + 7 * i) for i in range(images)])
+    ((sent, parameters),) = recorded(engine, "verdicts", lambda: KnownVerdicts(engine).recall(held))
+    with engine.connect() as connection:
+        told = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {sent}", parameters)  # type: ignore[arg-type]
+        (document,) = told.scalar_one()
+    engine.dispose()
+    assert 0 < read_of_verdicts(document["Plan"]) < 10 * images, document
 
 
 @pytest.mark.parametrize("table", ["verdicts", "shards"])

@@ -126,6 +126,11 @@ def test_ray_asks_for_a_token(services: dict[str, Any]) -> None:
     assert len(ours - {None}) == 1
 
 
+def test_programs_of_ours_write_logs_for_machines(services: dict[str, Any]) -> None:
+    for name in ("web", "dispatcher"):
+        assert services[name]["environment"]["NCLSCREEN_LOG_FORMAT"] == "json", name
+
+
 def test_commands_exist(services: dict[str, Any]) -> None:
     ours = {name: each for name, each in services.items() if "build" in each}
     assert len(ours) == 5

@@ -160,6 +160,13 @@ def test_commands_exist(documents: list[Document]) -> None:
         check_command(program, words)
 
 
+def test_programs_of_ours_write_logs_for_machines(documents: list[Document]) -> None:
+    assert named(documents, "ConfigMap", "nclscreen-programs")["data"]["NCLSCREEN_LOG_FORMAT"] == "json"
+    for name in ("web", "dispatcher"):
+        (container,) = named(documents, "Deployment", f"nclscreen-{name}")["spec"]["template"]["spec"]["containers"]
+        assert {"configMapRef": {"name": "nclscreen-programs"}} in container["envFrom"], name
+
+
 def test_the_dispatcher_joins_this_cluster(documents: list[Document]) -> None:
     cluster = named(documents, "RayCluster", "nclscreen")
     (container,) = named(documents, "Deployment", "nclscreen-dispatcher")["spec"]["template"]["spec"]["containers"]

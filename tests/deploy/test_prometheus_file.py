@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.deployment.documents import DEPLOY, read
+import yaml
+from support.deployment.documents import DEPLOY, K8S, ROOT, composed, read
 from support.prometheus_tools import promtool
 
 from nclscreen.api.metrics import router
@@ -46,6 +47,22 @@ def test_it_asks_what_is_there() -> None:
         assert f"--metrics-export-port={nodes['port']}" in compose["services"][name]["command"]
     (secret,) = compose["services"]["prometheus"]["secrets"]
     assert jobs["nclscreen"]["authorization"]["credentials_file"] == secret["target"]
+
+
+def test_the_monitor_of_rays_pods_finds_what_the_network_opens() -> None:
+    """Prometheus Operator's PodMonitor, as docs/metrics.md has it."""
+    docs = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    (text,) = [block for block in re.findall(r"```yaml\n(.*?)```", docs, re.DOTALL) if "PodMonitor" in block]
+    monitor = yaml.safe_load(text)
+    documents = composed(K8S / "overlays" / "small")
+    (opened,) = [each["spec"] for each in documents if each["metadata"]["name"] == "ray-metrics"]
+    assert monitor["spec"]["selector"] == opened["podSelector"]
+    (peer,) = opened["ingress"][0]["from"]
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": monitor["metadata"]["namespace"]}
+    assert monitor["spec"]["namespaceSelector"]["matchNames"] == [documents[0]["metadata"]["name"]]
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "ray"}]
+    assert "job_name: ray\n" in TEXT, "the same name as in compose"
 
 
 def test_each_rule_is_about_a_job_that_is_asked() -> None:

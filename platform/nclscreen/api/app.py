@@ -30,6 +30,7 @@ from nclscreen.api.problems import add_problem_handlers
 from nclscreen.api.same_origin import SameOrigin
 from nclscreen.metrics import Metrics
 from nclscreen.services.live_scoring import HostedScorer, LiveScoring, NoScorer
+from nclscreen.tracing import telemetry_of_requests
 from nclscreen.wiring import Wiring
 
 #: bytes of a request's body; the largest is a submission
@@ -72,6 +73,7 @@ def create_app(wiring: Wiring, *, open_without_keys: bool = True, scorer: Hosted
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
         max_body_size=_LARGEST_BODY,
+        telemetry=telemetry_of_requests(),
     )
     app.state.admission = Admission(wiring, open_without_keys=open_without_keys)
     app.state.metrics = Metrics(lambda: figures(wiring.engine))

@@ -30,6 +30,7 @@ from nclscreen.interrupts import Terminated, terminate
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.settings import unknown_settings
 from nclscreen.surroundings import InvalidSettings
+from nclscreen.tracing import start_tracing, stop_tracing
 from nclscreen.visible_text import visible_text
 
 _USAGE_ERRORS = (
@@ -274,7 +275,11 @@ def main() -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run one command line; gives the exit code and never raises for what a user can cause."""
     with masked_streams():
-        return _run(arguments)
+        start_tracing()
+        try:
+            return _run(arguments)
+        finally:
+            stop_tracing()
 
 
 def _invoke(app: typer.Typer, arguments: list[str]) -> Any:

@@ -18,6 +18,7 @@ from jobs.errors import JobsError, StorageUnavailable, WorkLost
 from jobs.leased_work.held import Hold, WorkStopped
 from jobs.retraining.gate import FIGURES, Decision, Figures, judge
 from jobs.retraining.run_store import RunCancelled
+from jobs.spans import span
 from jobs.sql.errors import DATABASE_AWAY
 from ncl_model.errors import NclModelError
 from nclscreen.services.models import promote, register
@@ -210,7 +211,8 @@ class _Going:
         """What it printed, as a file."""
         result = self._folder / f"{name}.json"
         if not result.exists():
-            run_command(arguments, self._folder / f"{name}.log", result, self._going_on)
+            with span(name):
+                run_command(arguments, self._folder / f"{name}.log", result, self._going_on)
         return result
 
     def _enter(self, state: RunState, **values: Any) -> None:

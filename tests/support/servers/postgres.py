@@ -10,8 +10,11 @@ import signal
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 from support.servers import child_processes as children
 from support.servers.child_processes import ServerFailed
@@ -82,6 +85,15 @@ class PostgresServer:
     def drop_database(self, url: str) -> None:
         """Remove a database of `create_database`, whoever still uses it."""
         self._execute(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
+
+    def total(self, measure: Callable[[psutil.Process], float]) -> float:
+        """Over all its processes, while it runs; one that ends meanwhile counts nothing."""
+        assert self._process is not None
+        first, found = psutil.Process(self._process.pid), 0.0
+        for each in [first, *first.children()]:
+            with suppress(psutil.NoSuchProcess):
+                found += measure(each)
+        return found
 
     @property
     def programs(self) -> Path:
