@@ -103,7 +103,7 @@ def questions(engine: Engine, jobs: list[JobId], rows: int) -> dict[str, Callabl
     """By name."""
     store, job = VerdictStore(engine), jobs[1]
     began = time.perf_counter()
-    table = ReplayTable.load(engine, job)
+    table = ReplayTable.load(engine, job, [range(rows)])
     print(f"{len(table.scores):,} images read into memory in {time.perf_counter() - began:.1f} s", flush=True)
     desk = VerdictStore(engine, project=ProjectName("desk"))
     flagged = VerdictFilter(job_id=job, flagged=True)

@@ -1,4 +1,4 @@
-"""Clears out old jobs beside the work of a dispatcher; a `jobs.background.MaintenanceTask`."""
+"""Clears out old jobs beside the work of a dispatcher."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from jobs.domain import JobId
 from jobs.errors import JobNotFound, RequestRefused
 from jobs.lifecycle.retention import Retention
+from jobs.periodic_task import PeriodicTask
 
 logger = logging.getLogger(__name__)
 
@@ -17,43 +18,26 @@ logger = logging.getLogger(__name__)
 _EVERY_S = 3600.0
 
 
-class ClearingTask:
-    """What `nclscreen db vacuum --keep-days` does, once an hour. Two dispatchers at it do no harm."""
+def clearing_task(retention: Retention, keep_days: float, clock: Callable[[], float] = time.monotonic) -> PeriodicTask:
+    """What `nclscreen db vacuum --keep-days` does, once an hour."""
 
-    name = "retention"
-    at_once = 1
-    busy = 0
-    stuck = 0
+    def clear_out(stop: threading.Event) -> bool:
+        old = retention.old(keep_days)
+        return sum(_cleared(retention, job_id, keep_days, stop) for job_id in old if not stop.is_set()) > 0
 
-    def __init__(self, retention: Retention, keep_days: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock`: seconds that pass here, for how often to look."""
-        self._retention = retention
-        self._keep_days = keep_days
-        self._clock = clock
-        self._next = 0.0
+    return PeriodicTask("retention", _EVERY_S, clear_out, clock)
 
-    def step(self, stop: threading.Event) -> bool:
-        """Clear out what is old, where it is time to look; gives whether anything was. Raises one of DATABASE_AWAY."""
-        if self._clock() < self._next:
-            return False
-        old = self._retention.old(self._keep_days)
-        done = [job_id for job_id in old if not stop.is_set() and self._cleared(job_id, stop)]
-        self._next = self._clock() + _EVERY_S
-        return bool(done)
 
-    def pending(self, job_id: JobId) -> bool:
-        """It is nothing that a job waits for."""
+def _cleared(retention: Retention, job_id: JobId, keep_days: float, stop: threading.Event) -> bool:
+    """Whether anything of the job went."""
+    verdicts = 0
+    try:
+        for gone in retention.clear_out(job_id):
+            verdicts += gone.verdicts
+            if stop.is_set():
+                return True  # the next look goes on
+    except (RequestRefused, JobNotFound) as error:
+        logger.info("job %s stays as it is: %s", job_id, error)
         return False
-
-    def _cleared(self, job_id: JobId, stop: threading.Event) -> bool:
-        verdicts = 0
-        try:
-            for gone in self._retention.clear_out(job_id):
-                verdicts += gone.verdicts
-                if stop.is_set():
-                    return True  # the next look goes on
-        except (RequestRefused, JobNotFound) as error:
-            logger.info("job %s stays as it is: %s", job_id, error)
-            return False
-        logger.info("job %s ended more than %g days ago: %d verdicts cleared out", job_id, self._keep_days, verdicts)
-        return True
+    logger.info("job %s ended more than %g days ago: %d verdicts cleared out", job_id, keep_days, verdicts)
+    return True

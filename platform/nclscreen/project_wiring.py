@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from jobs.domain.access import Project
 from jobs.lifecycle.job_store import JobStore
 from jobs.verdicts import VerdictStore
-from jobs.verdicts.replay_table import ReplayTables
+from jobs.verdicts.replay_tables import ReplayTables
 from ncl_model.imaging.guarded_decoding import GuardedDecoder
 from nclscreen.catalog import InstalledModel, ModelVersions
 from nclscreen.catalog.champions import Champions

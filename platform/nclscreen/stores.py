@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 
 from sqlalchemy import Engine
 
@@ -15,7 +15,8 @@ from jobs.retraining.run_store import RunStore
 from jobs.reviews import AuditStore, DrawingStore, ReviewLeases, ReviewStore, SecondLooks
 from jobs.schedules.schedule_store import ScheduleStore
 from jobs.verdicts import VerdictStore
-from jobs.verdicts.replay_table import ReplayTable, ReplayTables
+from jobs.verdicts.replay_table import ReplayTable
+from jobs.verdicts.replay_tables import ReplayTables, recorded_shards
 from jobs.webhooks.outbox import WebhookOutbox
 
 
@@ -41,7 +42,7 @@ class Stores:
 
     @cached_property
     def replay_tables(self) -> ReplayTables:
-        return ReplayTables(lambda job_id: ReplayTable.load(self.engine, job_id))
+        return ReplayTables(partial(recorded_shards, self.engine), partial(ReplayTable.load, self.engine))
 
     @cached_property
     def schedules(self) -> ScheduleStore:

@@ -126,8 +126,11 @@ class System:
     # -- Ray
 
     def _start_ray(self) -> None:
+        from ray._common.utils import get_default_ray_temp_dir
         from ray.cluster_utils import Cluster
 
+        # there it writes its address, wherever else its files go, and on a fresh machine nobody has made the folder
+        Path(get_default_ray_temp_dir()).mkdir(parents=True, exist_ok=True)
         self.cluster = Cluster()
         self._stack.callback(self.cluster.shutdown)
         self.cluster.add_node(num_cpus=NODE_CPUS, temp_dir=str(self.folder / "ray"), include_dashboard=False)

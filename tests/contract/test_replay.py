@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,8 +13,10 @@ from hypothesis import strategies as st
 from support.builders import FINGERPRINT, Bench, entry, ready_job, scored, unreadable
 
 from jobs.domain import JobId, Verdict
+from jobs.domain.shards import MAX_ATTEMPTS
 from jobs.verdicts import Replay, Replayed, VerdictStore
 from jobs.verdicts.replay_table import ReplayTable
+from jobs.verdicts.replay_tables import ReplayTables, recorded_shards
 from ncl_model.inference.scoring import AREA_CUTOFFS
 
 JOB_THRESHOLD = 0.5
@@ -76,7 +80,49 @@ def test_counts_are_those_of_the_verdicts(
     job_id = screened(bench, found)
     counted = expected([each.verdict for each in store.of_job(job_id)], rule)
     assert store.replay(job_id, rule) == counted
-    assert ReplayTable.load(bench.engine, job_id).counts(rule) == counted, "and so in memory"
+    table = ReplayTable.load(bench.engine, job_id, [range(len(found) + 1)])
+    assert table.counts(rule) == counted, "and so in memory"
+    assert list(table.histogram()) == store.score_histogram(job_id)
+
+
+def test_a_running_job_is_kept_up_with(bench: Bench) -> None:
+    """Shard after shard, in any order: as SQL counts it, each time."""
+    images = [entry(f"{i}.jpg") for i in range(60)]
+    job_id = ready_job(bench.engine, images, shard_size=6)
+    store, queue = VerdictStore(bench.engine), bench.queue()
+    tables = ReplayTables(partial(recorded_shards, bench.engine), partial(ReplayTable.load, bench.engine))
+    leases = list(queue.claim(10, 60, fingerprints=[FINGERPRINT], job_id=job_id))
+    random.Random(1).shuffle(leases)
+    for done, lease in enumerate(leases, start=1):
+        results: list[Verdict] = [
+            replace(
+                scored(lease.first_ordinal + i, each, 0.1 * (i + done % 4)),
+                flagged=i > 3,
+                tampered_areas=(0.1 * i,) * 16,
+            )
+            for i, each in enumerate(lease.entries[:-1])
+        ]
+        queue.finish(lease, [*results, unreadable(lease.first_ordinal + 5, lease.entries[-1])])
+        rule = Replay(score=0.35, area=0.2)
+        found = tables.find(job_id, JOB_THRESHOLD, 6 * done)
+        assert found is not None
+        assert found.counts(rule) == store.replay(job_id, rule)
+        assert found.histogram() == store.score_histogram(job_id)
+        assert len(found) == 6 * done
+
+
+def test_images_that_were_set_aside_are_in_memory_too(bench: Bench) -> None:
+    job_id = ready_job(bench.engine, [entry("a.jpg")], shard_size=1)
+    queue = bench.queue()
+    for _ in range(MAX_ATTEMPTS):
+        (lease,) = queue.claim(1, 60, fingerprints=[FINGERPRINT], job_id=job_id)
+        queue.fail_attempt(lease, "the worker died of it")
+        bench.clock.advance(3600)
+    recorded = recorded_shards(bench.engine, job_id)
+    assert recorded == {0: 1}
+    counted = ReplayTable.load(bench.engine, job_id, [range(1)]).counts(Replay(score=0.4))
+    assert counted == VerdictStore(bench.engine).replay(job_id, Replay(score=0.4))
+    assert counted.failed == 1
 
 
 def test_the_job_s_own_rule_changes_nothing(bench: Bench) -> None:
@@ -94,7 +140,7 @@ def test_areas_that_were_not_kept_are_told_and_not_called_clean(bench: Bench) ->
 def test_a_job_without_verdicts(bench: Bench) -> None:
     rule = Replay(score=0.4, area=0.25)
     counted = VerdictStore(bench.engine).replay(JobId("nobody"), rule)
-    assert ReplayTable.load(bench.engine, JobId("nobody")).counts(rule) == counted
+    assert ReplayTable.load(bench.engine, JobId("nobody"), [range(5)]).counts(rule) == counted
     assert counted == Replayed(scored=0, failed=0, flagged=0, would_flag=0, added=0, removed=0, unknown=0)
 
 

@@ -15,7 +15,7 @@ from jobs.domain.access import ProjectName
 from jobs.domain.registry import Alias
 from jobs.errors import RequestRefused, VerdictNotFound, VerdictsRemoved
 from jobs.lifecycle import retention
-from jobs.lifecycle.clearing_task import ClearingTask
+from jobs.lifecycle.clearing_task import clearing_task
 from jobs.lifecycle.deletions import Deleted
 from jobs.lifecycle.retention import Retention
 from jobs.lifecycle.retries import retry_request
@@ -146,7 +146,7 @@ def test_a_job_whose_images_another_one_is_about_to_take_stays(bench: Bench, liv
 
 def test_a_dispatcher_clears_out_by_itself_once_an_hour(bench: Bench, lived: LivedIn, old: Retention) -> None:
     now = [0.0]
-    task = ClearingTask(old, 31, lambda: now[0])
+    task = clearing_task(old, 31, lambda: now[0])
     stop = threading.Event()
     assert not task.step(stop), "nothing is old enough"
     expected = old.old(20)
@@ -163,7 +163,7 @@ def test_a_dispatcher_clears_out_by_itself_once_an_hour(bench: Bench, lived: Liv
 
 def test_told_to_end_it_leaves_the_rest_for_the_next_look(bench: Bench, lived: LivedIn, old: Retention) -> None:
     now, stop = [0.0], threading.Event()
-    task = ClearingTask(old, 20, lambda: now[0])
+    task = clearing_task(old, 20, lambda: now[0])
     stop.set()
     task.step(stop)
     before = old.old(20)

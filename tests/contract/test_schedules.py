@@ -18,7 +18,7 @@ from jobs.reviews import ReviewStore
 from jobs.schedules.due import InvalidSchedule
 from jobs.schedules.errors import ScheduleNotFound
 from jobs.schedules.schedule_store import GRACE_S, ScheduleStore
-from jobs.schedules.ticker import Ticker
+from jobs.schedules.ticker import ticker
 from jobs.sql.database import create_database_engine, reading
 from jobs.sql.errors import DATABASE_AWAY
 from jobs.sql.migrations import prepare_database
@@ -145,14 +145,14 @@ def say(bench: Bench, job: JobId, ordinal: int) -> None:
 
 def test_the_ticker_looks_now_and_then(store: ScheduleStore, bench: Bench) -> None:
     seconds = 0.0
-    ticker = Ticker(store, clock=lambda: seconds)
+    task = ticker(store, clock=lambda: seconds)
     store.add(new())
     bench.clock.advance(MINUTE)
-    assert ticker.step(threading.Event())
+    assert task.step(threading.Event())
     bench.clock.advance(MINUTE)
-    assert not ticker.step(threading.Event()), "it has just looked"
+    assert not task.step(threading.Event()), "it has just looked"
     seconds = 6.0
-    assert ticker.step(threading.Event())
+    assert task.step(threading.Event())
 
 
 @pytest.mark.postgres

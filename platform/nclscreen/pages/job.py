@@ -24,7 +24,7 @@ from nclscreen.services.auditing import last_audit
 from nclscreen.services.changing import changes
 from nclscreen.services.estimates import estimate
 from nclscreen.services.job_view import JobView, job_view
-from nclscreen.services.replaying import ReplayRequest, ReplayView, replay
+from nclscreen.services.replaying import ReplayRequest, ReplayView, replay, score_bins
 from nclscreen.services.reviewing import job_reviews
 from nclscreen.services.second_looking import second_looks
 from nclscreen.wiring import Wiring
@@ -40,12 +40,11 @@ class RuleAsked(ReplayRule, FromForm):
 def get_job(job_id: str, rule: Annotated[RuleAsked, Query()], wiring: Wired, pages: Drawn) -> Response:
     """The whole page; with a threshold in its address, what that would flag."""
     view = job_view(wiring, job_id)
-    bins = wiring.verdicts.score_histogram(view.job.id)
     return pages.draw(
         "job",
         **_progress(wiring, view),
         view=view,
-        histogram=histogram(bins, view.job.threshold),
+        histogram=histogram(score_bins(wiring, view.job), view.job.threshold),
         replayed=_replayed(wiring, job_id, rule),
         reviews=job_reviews(wiring, job_id),
         audit=last_audit(wiring, view.job),

@@ -10,6 +10,7 @@ from jobs.domain import Job
 from jobs.domain.states import JobState
 from jobs.errors import VerdictsRemoved
 from jobs.verdicts import Replay, Replayed
+from jobs.verdicts.replay_tables import ScreenedImages
 from nclscreen.services import checks
 from nclscreen.wiring import Wiring
 
@@ -54,9 +55,19 @@ def replay(wiring: Wiring, request: ReplayRequest) -> ReplayView:
     return ReplayView(job=job, rule=rule, counts=_counted(wiring, job, rule))
 
 
+def score_bins(wiring: Wiring, job: Job) -> list[int]:
+    """Its images per score bin: `jobs.verdicts.HISTOGRAM_BINS` bins over [0, 1], the last one closed."""
+    screened = _in_memory(wiring, job)
+    return wiring.verdicts.score_histogram(job.id) if screened is None else screened.histogram()
+
+
 def _counted(wiring: Wiring, job: Job, rule: Replay) -> Replayed:
-    """From memory where the job is over and was asked about before, else from SQL: the same counts."""
-    # rows of a job that is being deleted go, and those of one that was cancelled may come still
-    settled = job.state in (JobState.COMPLETED, JobState.FAILED) and job.reflag_to is None
-    table = wiring.replay_tables.find(job.id, job.threshold, job.counts.done) if settled else None
-    return wiring.verdicts.replay(job.id, rule) if table is None else table.counts(rule)
+    screened = _in_memory(wiring, job)
+    return wiring.verdicts.replay(job.id, rule) if screened is None else screened.counts(rule)
+
+
+def _in_memory(wiring: Wiring, job: Job) -> ScreenedImages | None:
+    """Its images in memory, where they are; SQL counts the same."""
+    # rows that go, and flags that are being rewritten, are not kept up with
+    changing = job.state is JobState.DELETING or job.reflag_to is not None or job.verdicts_removed_at is not None
+    return None if changing else wiring.replay_tables.find(job.id, job.threshold, job.counts.done)

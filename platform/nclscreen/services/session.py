@@ -12,9 +12,9 @@ from jobs.dispatcher import Dispatcher
 from jobs.domain import JobId
 from jobs.errors import JobsError
 from jobs.leased_work.task import WorkTask
-from jobs.lifecycle.clearing_task import ClearingTask
+from jobs.lifecycle.clearing_task import clearing_task
 from jobs.lifecycle.retention import Retention
-from jobs.schedules.ticker import Ticker
+from jobs.schedules.ticker import ticker
 from nclscreen.hosting.hosting_thread import hosting
 from nclscreen.hosting.ray_connection import cluster_id, connected_ray, nodes_alive
 from nclscreen.interrupts import heed_termination, uninterrupted
@@ -33,10 +33,10 @@ def scheduled_work(wiring: Wiring) -> list[MaintenanceTask]:
     """What is due is noticed and begun; models are retrained, one run at a time in this process; old jobs go."""
     keep_days = wiring.settings.keep_days
     return [
-        Ticker(wiring.schedules),
+        ticker(wiring.schedules),
         WorkTask(TickHandler(wiring), wiring.held_work),
         WorkTask(Retraining(wiring), wiring.held_work),
-        *([] if keep_days is None else [ClearingTask(Retention(wiring.engine), keep_days)]),
+        *([] if keep_days is None else [clearing_task(Retention(wiring.engine), keep_days)]),
     ]
 
 

@@ -69,8 +69,8 @@ def take_snapshot(
     for photo, name in kept:
         going_on()
         reviewed.append(_Reviewed(photo=photo, image=name, marks=keep_marks(wiring, photo, name, folder)))
-    train = [each for each in reviewed if not each.photo.held_out and (request.weak > 0 or not each.says_no_more)]
-    judged = [each for each in reviewed if each not in train]
+    train = [each for each in reviewed if _learnt_from(each, request)]
+    judged = [each for each in reviewed if not _learnt_from(each, request)]
     _write_index(folder / "reviewed", train, request.emphasis)
     _write_index(folder / "held_out", judged, 1)
     contents = {
@@ -117,6 +117,11 @@ class _Reviewed:
     def says_no_more(self) -> bool:
         """Whether all that is known is that it was tampered with."""
         return self.photo.tampered and self.marks is None
+
+
+def _learnt_from(each: _Reviewed, request: RetrainRequest) -> bool:
+    """Whether it is trained on, and not for judging alone."""
+    return not each.photo.held_out and (request.weak > 0 or not each.says_no_more)
 
 
 def _named(photo: LabelledPhoto) -> dict[str, Any]:
