@@ -17,9 +17,11 @@ from ray.train.torch import get_device
 
 from ncl_model.distributed.board import Caller
 from ncl_model.distributed.run_place import RunPlace
-from ncl_model.errors import ConfigInvalid, NclModelError, TrainingDiverged
+from ncl_model.distributed.worker_count import most_that_share
+from ncl_model.errors import ConfigInvalid, NclModelError
 from ncl_model.training.devices import default_loaders, describe
 from ncl_model.training.loading import Loading, batches
+from ncl_model.training.looking_on import LookingOn, no_batches
 from ncl_model.training.loop import Loop
 from ncl_model.training.plain import load_material
 from ncl_model.training.recipe import TrainConfig
@@ -57,7 +59,7 @@ def work(config: dict[str, Any]) -> None:
         if ray.get(orders.board.failure.remote()) is None:
             with tempfile.TemporaryDirectory() as scratch:
                 _train(orders, Path(scratch))
-    except (_AllMeetIt, ConfigInvalid, TrainingDiverged) as error:
+    except (_AllMeetIt, ConfigInvalid) as error:
         # told, and not raised: Ray would only start again what fails again
         ray.get(orders.board.fail.remote(error.__cause__ or error))
     except NclModelError as error:
@@ -68,8 +70,10 @@ def work(config: dict[str, Any]) -> None:
 def _train(orders: Orders, scratch: Path) -> None:
     torch.set_num_threads(orders.threads)
     recipe, device = TrainConfig.from_dict(orders.recipe), get_device()
-    group = DistributedGroup(device) if dist.is_initialized() and dist.get_world_size() > 1 else WorkerGroup()
-    trainer = Trainer(recipe, device, group)
+    present = dist.get_world_size() if dist.is_initialized() else 1
+    sharing = most_that_share(recipe.batch_size, recipe.grad_accum_steps, present)
+    group = DistributedGroup(device, sharing) if present > 1 else WorkerGroup()
+    trainer = Trainer(recipe, device, group) if group.works else LookingOn(recipe, group)
     resumed = _together(group, lambda: _take_up(trainer, orders))
     finished = trainer.finished
     if not finished or group.share(group.leads and not _has_weights(orders.place, trainer.step)):
@@ -88,7 +92,8 @@ def _run(orders: Orders, trainer: Trainer, scratch: Path, *, resumed: bool) -> b
     if group.leads:
         where = f"{describe(trainer.device)}, {group.size} workers"
         log = RunLog(local, step=trainer.step, tensorboard=orders.place.is_folder)
-        log.event("start", resumed=resumed, step=trainer.step, device=where, recipe=recipe.to_dict())
+        told = {"resumed": resumed, "step": trainer.step, "device": where, "look_on": group.present - group.size}
+        log.event("start", **told, recipe=recipe.to_dict())
         log.event("material", **material.described)
         provenance = {"material": material.described, "device": describe(trainer.device), "workers": group.size}
         recorder = RunRecorder(RunFiles(out=local), log, material.validation, provenance)
@@ -116,7 +121,8 @@ def _run(orders: Orders, trainer: Trainer, scratch: Path, *, resumed: bool) -> b
     try:
         if recorder is not None and trainer.finished:  # it ended between its last state and its weights
             recorder.save(trainer, validate=True, noted=caller.note)
-        finished = loop.run(batches(material, recipe, trainer.step, loading))
+        made = batches(material, recipe, trainer.step, loading) if group.works else no_batches()
+        finished = loop.run(made)
         if recorder is not None:
             recorder.log.event("end", finished=finished, step=trainer.step)
             orders.place.publish(local)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Self
@@ -38,12 +37,17 @@ class WorkerCount:
         return f"{self.least}-{self.most}" if self.changes else str(self.most)
 
     def check_shares(self, batch_size: int, parts: int) -> None:
-        """Each number that a run may come to have must divide each of the batch's parts. Raises ConfigInvalid."""
-        for count in range(self.least, self.most + 1):
-            if batch_size % (count * parts):
-                unit = parts * math.lcm(*range(self.least, self.most + 1))
-                raise ConfigInvalid(
-                    "batch_size",
-                    f"{batch_size} cannot be shared by {count} workers; take a multiple of {unit}"
-                    + (f", or other numbers than {self}" if self.changes else ""),
-                )
+        """Each of so many parts of a batch must be shared evenly by the most; of fewer, some may have no share.
+
+        Raises ConfigInvalid.
+        """
+        if batch_size % (self.most * parts):
+            raise ConfigInvalid(
+                "batch_size",
+                f"{batch_size} cannot be shared by {self.most} workers; take a multiple of {self.most * parts}",
+            )
+
+
+def most_that_share(batch_size: int, parts: int, present: int) -> int:
+    """Of the workers that are there, how many share each of so many parts of a batch evenly; at least 1."""
+    return next((count for count in range(present, 1, -1) if batch_size % (count * parts) == 0), 1)

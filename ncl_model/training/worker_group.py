@@ -17,9 +17,15 @@ from ncl_model.training.batch_norm import synchronize
 class WorkerGroup:
     """One worker alone; what ``DistributedGroup`` does with several."""
 
-    #: this worker's number, from 0, and how many there are
+    #: this worker's number, from 0, how many share the batch, and how many there are; the last ones look on
     rank: int = 0
     size: int = 1
+    present: int = 1
+
+    @property
+    def works(self) -> bool:
+        """Whether this worker has a share of the batch; else it only takes part in what all agree on."""
+        return self.rank < self.size
 
     @property
     def leads(self) -> bool:
@@ -35,11 +41,11 @@ class WorkerGroup:
         return thing
 
     def gather(self, thing: Any) -> list[Any]:
-        """What every worker passed, by rank, on each of them."""
+        """What every worker passed, by rank, on each of them, those that look on included."""
         return [thing]
 
     def average(self, value: Tensor) -> Tensor:
-        """The mean of a scalar over the workers, on each of them."""
+        """The mean of a scalar over the workers that share the batch, on each of them."""
         return value
 
     def wrap(self, module: nn.Module, *, sync_batch_norm: bool, find_unused: bool) -> nn.Module:
@@ -54,14 +60,16 @@ class WorkerGroup:
 class DistributedGroup(WorkerGroup):
     """The workers of the process group that torch.distributed has set up, by gloo (CPU) or NCCL (GPU)."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, size: int | None = None) -> None:
+        """``size``: how many of them share the batch; None: all."""
         self.rank = dist.get_rank()
-        self.size = dist.get_world_size()
+        self.present = dist.get_world_size()
+        self.size = size or self.present
         self._device = device
         # words between hosts go by gloo, so that no step waits for the GPU
         self._words = dist.new_group(backend="gloo")
-        # apart from DDP's own group: its exchanges overlap with ours in the backward pass
-        self._sums = dist.new_group()
+        # two, as exchanges of DDP overlap with ours in the backward pass
+        self._sums, self._gradients = (dist.new_group(list(range(self.size))) for _ in range(2))
 
     def agree(self, values: Sequence[float]) -> list[float]:
         said = torch.tensor(values, dtype=torch.float64)
@@ -74,11 +82,13 @@ class DistributedGroup(WorkerGroup):
         return things[0]
 
     def gather(self, thing: Any) -> list[Any]:
-        things: list[Any] = [None] * self.size
+        things: list[Any] = [None] * self.present
         dist.all_gather_object(things, thing, group=self._words)
         return things
 
     def average(self, value: Tensor) -> Tensor:
+        if not self.works:
+            return value
         total = value.detach().clone()
         dist.all_reduce(total, group=self._sums)
         return total / self.size
@@ -87,7 +97,9 @@ class DistributedGroup(WorkerGroup):
         if sync_batch_norm:
             module = synchronize(module, self._device, self._sums)
         ids = [self._device] if self._device.type == "cuda" else None
-        return DistributedDataParallel(module, device_ids=ids, find_unused_parameters=find_unused)
+        return DistributedDataParallel(
+            module, device_ids=ids, process_group=self._gradients, find_unused_parameters=find_unused
+        )
 
     def quiet(self, wrapped: nn.Module) -> AbstractContextManager[None]:
         if not isinstance(wrapped, DistributedDataParallel):

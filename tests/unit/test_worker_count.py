@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ncl_model.distributed.worker_count import WorkerCount
+from ncl_model.distributed.worker_count import WorkerCount, most_that_share
 from ncl_model.errors import ConfigInvalid
 from nclscreen.services.errors import InvalidRequest
 from nclscreen.services.retrain_request import RetrainRequest
@@ -27,13 +27,21 @@ def test_what_is_neither_is_refused(wrong: str) -> None:
         RetrainRequest(data=("/",), workers=wrong).check()
 
 
-def test_every_number_that_a_run_may_come_to_have_shares_the_batch() -> None:
-    WorkerCount.of("1-4").check_shares(24, 2)
-    WorkerCount.of("4").check_shares(8, 2)
-    with pytest.raises(ConfigInvalid, match="8 cannot be shared by 3 workers; take a multiple of 12, or other numbers"):
-        WorkerCount.of("1-4").check_shares(8, 1)
-    with pytest.raises(ConfigInvalid, match=r"8 cannot be shared by 3 workers; take a multiple of 6$"):
-        WorkerCount.of("3").check_shares(8, 2)
+@pytest.mark.parametrize("written", ["4", "1-4", "3-4"])
+def test_the_largest_number_shares_the_batch(written: str) -> None:
+    WorkerCount.of(written).check_shares(16, 2)
+    with pytest.raises(ConfigInvalid, match="6 cannot be shared by 4 workers; take a multiple of 8"):
+        WorkerCount.of(written).check_shares(6, 2)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "parts", "present", "share"),
+    [(8, 1, 4, 4), (8, 1, 3, 2), (8, 2, 3, 2), (8, 4, 3, 2), (8, 8, 3, 1), (12, 1, 5, 4), (5, 1, 4, 1), (8, 1, 1, 1)],
+)
+def test_of_the_workers_that_are_there_as_many_as_can_share_a_batch(
+    batch_size: int, parts: int, present: int, share: int
+) -> None:
+    assert most_that_share(batch_size, parts, present) == share
 
 
 def test_a_file_may_say_a_number() -> None:
