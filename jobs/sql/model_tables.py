@@ -102,5 +102,7 @@ retraining_runs = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
+    # what was told of the training: recipe, code version, points of its curves
+    Column("training", JSON(none_as_null=True)),
     Index("ix_retraining_runs_created_at_id", "created_at", "id"),
 )
