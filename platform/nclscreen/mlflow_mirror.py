@@ -138,7 +138,7 @@ class MlflowMirror:
         found = self._client.get_experiment_by_name(self._experiment)
         if found is None:
             with _unless(_EXISTS):
-                return str(self._client.create_experiment(self._experiment))
+                self._client.create_experiment(self._experiment)
             found = self._client.get_experiment_by_name(self._experiment)
         return str(found.experiment_id)
 
@@ -153,9 +153,10 @@ class MlflowMirror:
     def _versions(self, fingerprint: str) -> list[int]:
         """MLflow's numbers of our version, the first one first."""
         wanted = f"name = '{_quoted(self._model)}' AND {_tagged(VERSION_TAG, fingerprint)}"
+        found: list[int] = []
         with _unless(_MISSING):
-            return sorted(int(found.version) for found in self._client.search_model_versions(wanted))
-        return []
+            found = [int(each.version) for each in self._client.search_model_versions(wanted)]
+        return sorted(found)
 
     def _fill(self, there: str, run: RunRecord, going_on: GoingOn) -> None:
         """What is there already is the same, and stays once."""
