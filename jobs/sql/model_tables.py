@@ -27,6 +27,8 @@ model_versions = Table(
     Column("snapshot", Text),
     Column("code_version", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    # what it said of a few pictures, for whoever hosts it to be compared with
+    Column("canary", JSON(none_as_null=True)),
 )
 
 # append-only: the last move of an alias holds
