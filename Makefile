@@ -21,9 +21,11 @@ endif
 demo-loop: $(VENV)/demo.stamp ## Review, retrain, judge, promote and roll back once, on the demo's photographs
 	$(BIN)/nclscreen demo-loop
 
+# an MLflow server for the tests, apart from what they test
+MLFLOW := .cache/mlflow
 # whole systems, which want the machine for themselves
 SYSTEMS := tests/browser tests/cluster tests/flow
-test: $(VENV)/dev.stamp ## Run the tests (TESTS=path: only those)
+test: $(VENV)/dev.stamp $(MLFLOW)/stamp ## Run the tests (TESTS=path: only those)
 ifdef TESTS
 	$(BIN)/pytest $(TESTS)
 else
@@ -87,6 +89,14 @@ $(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
 $(SUPPLY)/stamp: | $(BIN)/python
 	$(BIN)/python -m venv $(SUPPLY)
 	$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check "cyclonedx-bom>=7,<8" "pip-audit>=2.10,<3"
+	@touch $@
+
+# only what the server needs to start: the whole of mlflow brings half a gigabyte more
+$(MLFLOW)/stamp: | $(BIN)/python
+	@echo "installing an MLflow server into $(MLFLOW)"
+	$(BIN)/python -m venv --clear $(MLFLOW)
+	$(MLFLOW)/bin/pip install --quiet --disable-pip-version-check "mlflow-skinny==3.17.2" aiohttp alembic Flask Flask-CORS graphene numpy pandas sqlalchemy
+	$(MLFLOW)/bin/pip install --quiet --disable-pip-version-check --no-deps "mlflow==3.17.2" "mlflow-tracing==3.17.2"
 	@touch $@
 
 $(BIN)/python:

@@ -19,6 +19,8 @@ _SHORTEST = 6
 _SECRET_VARIABLES = (
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
     "NCLSCREEN_WEBHOOK_SECRET",
     "PGPASSWORD",
     "RAY_AUTH_TOKEN",
@@ -81,11 +83,11 @@ def know_secrets(secrets: Iterable[str | None]) -> None:
             _known.update({secret, quote(secret, safe=""), unquote(secret)} - {MASK})
 
 
-def secrets_in(database_url: str | None, environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The secrets of this process: of the environment, and the password of the database."""
+def secrets_in(url: str | None, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The secrets of this process: of the environment, and the password in a URL, such as the database's."""
     found = [environment[name] for name in _SECRET_VARIABLES if environment.get(name)]
     for pattern in (_DATABASE, _USER, _PARAMETER):
-        found += [match.groups()[-1] for match in pattern.finditer(database_url or "")]
+        found += [match.groups()[-1] for match in pattern.finditer(url or "")]
     return found
 
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 from support.servers.child_processes import ServerFailed
+from support.servers.mlflow_server import MlflowServer
 from support.servers.postgres import PostgresServer
 from support.servers.s3_server import S3Bucket, S3Server
 
@@ -75,3 +76,14 @@ def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         monkeypatch.setenv(name, value)
     yield s3_server.create_bucket()
     close_clients()
+
+
+@pytest.fixture
+def mlflow_server() -> Iterator[MlflowServer]:
+    """The address of a real MLflow server, which the test starts, and its data."""
+    try:
+        server = MlflowServer()
+    except ServerFailed as error:
+        _unavailable(error)
+    yield server
+    server.close()

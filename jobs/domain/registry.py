@@ -32,6 +32,8 @@ class RegisteredVersion:
     threshold: float
     #: figures as its release or its gate saw them; plain JSON types
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    #: what it said of the canary pictures when it was registered, see `ncl_model.inference.canary`; None: not asked
+    canary: Mapping[str, Any] | None = None
     #: the fingerprint it was trained on from
     parent: str | None = None
     #: the run that made it, and the sha256 of what it was trained on

@@ -28,6 +28,8 @@ class WorkKind(StrEnum):
     TICK = "tick"
     #: retrain a model, step by step; subject: the run's id
     RETRAINING = "retraining"
+    #: copy what came of retraining to MLflow; subject: a run, a version or an alias move, and where to
+    MIRRORING = "mirroring"
 
 
 class WorkState(StrEnum):

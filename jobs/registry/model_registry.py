@@ -28,6 +28,7 @@ class ModelRegistry:
     def register(self, version: RegisteredVersion) -> RegisteredVersion:
         """Write a version down, once; the same again is as it was. Raises VersionDiffers."""
         row = {name: getattr(version, name) for name in _FIELDS} | {"metrics": dict(version.metrics)}
+        row["canary"] = None if version.canary is None else dict(version.canary)
         try:
             with writing(self._engine) as connection:
                 connection.execute(insert(model_versions).values(**row, created_at=self._clock()))
@@ -47,6 +48,13 @@ class ModelRegistry:
         if row is None:
             raise VersionNotFound(fingerprint)
         return _version(row)
+
+    def canary(self, fingerprint: str) -> dict[str, Any] | None:
+        """What the version said of the canary pictures; None where it is not registered, or was not asked."""
+        wanted = select(model_versions.c.canary).where(model_versions.c.fingerprint == fingerprint)
+        with reading(self._engine) as connection:
+            found = connection.execute(wanted).scalar_one_or_none()
+        return None if found is None else dict(found)
 
     def find(self, said: str) -> RegisteredVersion:
         """By alias, fingerprint, or the beginning of one. Raises VersionNotFound, AmbiguousVersion."""
@@ -169,7 +177,7 @@ def _last(connection: Connection, alias: Alias) -> AliasMove | None:
 
 def _version(row: Row[Any]) -> RegisteredVersion:
     values = {name: getattr(row, name) for name in _FIELDS}
-    return RegisteredVersion(**values, metrics=row.metrics, created_at=row.created_at)
+    return RegisteredVersion(**values, metrics=row.metrics, canary=row.canary, created_at=row.created_at)
 
 
 def _move(row: Row[Any]) -> AliasMove:

@@ -60,14 +60,23 @@ class RunStore:
     def get(self, run_id: str) -> Run:
         """Raises RunNotFound."""
         with reading(self._engine) as connection:
-            row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
+            row = connection.execute(select(*_COLUMNS).where(runs.c.id == run_id)).one_or_none()
         if row is None:
             raise RunNotFound(run_id)
         return _run(row)
 
+    def training(self, run_id: str) -> dict[str, Any] | None:
+        """What was told of its training: `recipe`, `code_version`, and `curves`, rows of a metrics.csv with a step.
+
+        None before it was trained.
+        """
+        with reading(self._engine) as connection:
+            found = connection.execute(select(runs.c.training).where(runs.c.id == run_id)).scalar_one_or_none()
+        return None if found is None else dict(found)
+
     def latest(self, limit: int = 20) -> list[Run]:
         """The newest first."""
-        wanted = select(runs).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
+        wanted = select(*_COLUMNS).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
         with reading(self._engine) as connection:
             return [_run(row) for row in connection.execute(wanted)]
 
@@ -114,20 +123,24 @@ class RunStore:
         return self.get(work.subject)
 
 
+_FIELDS = (
+    "id",
+    "schedule_id",
+    "request",
+    "parent",
+    "snapshot",
+    "contents",
+    "fingerprint",
+    "decision",
+    "error",
+    "created_at",
+    "started_at",
+    "finished_at",
+)
+#: without curves, which are long
+_COLUMNS = [runs.c[name] for name in (*_FIELDS, "state", "cancelled")]
+
+
 def _run(row: Row[Any]) -> Run:
-    names = (
-        "id",
-        "schedule_id",
-        "request",
-        "parent",
-        "snapshot",
-        "contents",
-        "fingerprint",
-        "decision",
-        "error",
-        "created_at",
-        "started_at",
-        "finished_at",
-    )
-    values = {name: getattr(row, name) for name in names}
+    values = {name: getattr(row, name) for name in _FIELDS}
     return Run(**values, state=RunState(row.state), cancelled=bool(row.cancelled))

@@ -27,6 +27,8 @@ model_versions = Table(
     Column("snapshot", Text),
     Column("code_version", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    # what it said of a few pictures, for whoever hosts it to be compared with
+    Column("canary", JSON(none_as_null=True)),
 )
 
 # append-only: the last move of an alias holds
@@ -102,5 +104,7 @@ retraining_runs = Table(
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
+    # what was told of the training: recipe, code version, points of its curves
+    Column("training", JSON(none_as_null=True)),
     Index("ix_retraining_runs_created_at_id", "created_at", "id"),
 )

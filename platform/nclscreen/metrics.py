@@ -29,7 +29,11 @@ METRICS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("nclscreen_images_flagged", (), "Images that are flagged"),
     ("nclscreen_shards", ("state",), "Shards that are queued, leased, or expired: leased, and their lease has run out"),
     ("nclscreen_queue_age_seconds", (), "Longest time that an open job with waiting shards had no turn"),
-    ("nclscreen_work", ("kind", "state"), "Slow work: preparing, reports, webhooks, deletions, ticks, runs"),
+    (
+        "nclscreen_work",
+        ("kind", "state"),
+        "Slow work: preparing, reports, webhooks, deletions, ticks, runs, copies at MLflow",
+    ),
     ("nclscreen_overdue_lease_seconds", (), "Seconds since the first lease ran out that nobody has taken back"),
     ("nclscreen_retries_total", ("kind", "reason"), "Shards and slow work that expired, vanished or failed"),
     ("nclscreen_dispatchers", (), "Dispatchers that gave a sign of life lately"),

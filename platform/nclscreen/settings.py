@@ -182,6 +182,17 @@ class Settings(BaseSettings):
         default=None, description="the only hosts that webhooks go to, with commas between; unset: any but link-local"
     )
 
+    mlflow_tracking_uri: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("NCLSCREEN_MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_URI"),
+        description="an MLflow server that `up` copies runs and the registry to; also `MLFLOW_TRACKING_URI`",
+    )
+    mlflow_experiment_name: str = Field(
+        default="nclscreen",
+        validation_alias=AliasChoices("NCLSCREEN_MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_NAME"),
+        description="experiment and registered model there, of this database alone; also `MLFLOW_EXPERIMENT_NAME`",
+    )
+
     keep_days: float | None = Field(
         default=None,
         ge=1,

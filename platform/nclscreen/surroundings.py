@@ -29,7 +29,7 @@ def load_settings() -> Settings:
             for problem in error.errors()
         ]
         raise InvalidSettings(masked("; ".join(problems))) from None
-    know_secrets(secrets_in(settings.database_url))
+    know_secrets([*secrets_in(settings.database_url), *secrets_in(settings.mlflow_tracking_uri, {})])
     return settings
 
 

@@ -144,7 +144,7 @@ class Wiring(Stores):
         self._make_home()
         parsed = parse_source(self.settings.effective_models_uri)
         library = ModelLibrary(self.open_storage(parsed.container), parsed.prefix)
-        return ModelVersions(self.model, library, self.settings.s3)
+        return ModelVersions(self.model, library, self.settings.s3, self.registry.canary)
 
     @cached_property
     def snapshot_archive(self) -> SnapshotArchive:

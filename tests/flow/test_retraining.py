@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.drawings import box_mask, png_of
 from support.screened_jobs import ScreenedJob, Shot, photo_bytes, screened_job
+from support.servers.mlflow_server import MlflowServer
 from support.tiny_model import save_tiny_model
 from support.training_material import write_source
 
@@ -24,7 +25,7 @@ from jobs.reviews.drawing_png import read_drawing
 from jobs.schedules.schedule_store import ScheduleStore
 from jobs.testing import MovableClock
 from ncl_model.training.recipe import RECIPES
-from nclscreen.services import retraining
+from nclscreen.services import mirroring, retraining
 from nclscreen.services.models import roll_back
 from nclscreen.services.retrain_request import RetrainRequest
 from nclscreen.services.retraining import Retraining
@@ -124,6 +125,34 @@ def test_from_reviews_to_a_model_in_service_and_back(
     # what was learnt from stays, although its source goes
     for photograph in json.loads((wiring.settings.home / "runs" / run.id / "snapshot.json").read_text())["photographs"]:
         assert wiring.snapshot_archive.photograph(photograph["sha256"])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of MLflow's client
+def test_a_run_ends_as_ever_while_mlflow_is_away_and_is_copied_when_it_comes(
+    wiring: Wiring, request_: RetrainRequest, mlflow_server: MlflowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirroring, "AWAY_S", 0.1)
+    wiring.settings = wiring.settings.model_copy(update={"mlflow_tracking_uri": mlflow_server.url})
+    (copying,) = mirroring.mirror_work(wiring)
+    run = done(wiring, request_)
+    assert run.state is RunState.PROMOTED, run.error
+    assert copying.step(threading.Event())
+    assert "refused" in (mirroring.mirror_queue(wiring).behind().why or "")
+    mlflow_server.start()
+    while mirroring.mirror_queue(wiring).behind().why or copying.step(threading.Event()):
+        copying.step(threading.Event())
+    from mlflow import MlflowClient
+
+    client = MlflowClient(mlflow_server.url)
+    (copy,) = client.search_runs([client.get_experiment_by_name("nclscreen").experiment_id])
+    assert copy.data.tags["nclscreen.fingerprint"] == run.fingerprint
+    assert copy.data.params["recipe.batch_size"]
+    assert [point.step for point in client.get_metric_history(copy.info.run_id, "training/loss")]
+    measured = {name.split("/")[0] for name in copy.data.metrics if name.endswith("/judged/image_auc")}
+    assert measured == {"champion", "challenger"}
+    champion = client.get_model_version_by_alias("nclscreen", "champion")
+    assert (champion.run_id, champion.tags["nclscreen.fingerprint"]) == (copy.info.run_id, run.fingerprint)
+    assert len(client.search_model_versions("name = 'nclscreen'")) == 2, "the one before it, too"
 
 
 def test_what_nobody_drew_is_learnt_from_by_its_label(

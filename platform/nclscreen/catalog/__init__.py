@@ -2,7 +2,15 @@
 
 from nclscreen.catalog.installed_model import InstalledModel
 from nclscreen.catalog.model_library import ModelLibrary
-from nclscreen.catalog.model_version import SHIPPED, ModelVersion, WeightsNotFound
+from nclscreen.catalog.model_version import SHIPPED, CanaryFailed, ModelVersion, WeightsNotFound
 from nclscreen.catalog.model_versions import ModelVersions
 
-__all__ = ["SHIPPED", "InstalledModel", "ModelLibrary", "ModelVersion", "ModelVersions", "WeightsNotFound"]
+__all__ = [
+    "SHIPPED",
+    "CanaryFailed",
+    "InstalledModel",
+    "ModelLibrary",
+    "ModelVersion",
+    "ModelVersions",
+    "WeightsNotFound",
+]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from jobs.errors import JobsError
 from jobs.storage import S3Options, open_storage, split_object_uri
@@ -32,6 +32,18 @@ class WeightsNotFound(JobsError):
         super().__init__(f"the weights of model {fingerprint[:12]} were not found: {reasons}")
 
 
+class CanaryFailed(JobsError):
+    """The weights are the right ones, and what is computed with them here is not what it was."""
+
+    def __init__(self, fingerprint: str, why: str) -> None:
+        self.fingerprint = fingerprint
+        self.why = why
+        super().__init__(
+            f"model {fingerprint[:12]} does not compute here as it did: {why}; it is not used. Compare versions of "
+            "torch and the device with those of machines where it is well, or register and promote it anew from here"
+        )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelVersion:
     """What is hosted. Plain data, for any node."""
@@ -42,6 +54,8 @@ class ModelVersion:
     places: tuple[str, ...]
     #: how to talk to the storage of those in buckets
     s3: S3Options
+    #: what it has to say of the canary pictures, see `ncl_model.inference.canary`; None: nobody wrote it down
+    canary: Mapping[str, Any] | None = None
 
     def load(self) -> tuple[Checkpoint, Precision]:
         """Weights and arithmetic, found by the fingerprint. Raises WeightsNotFound, with what is wrong where."""
@@ -67,6 +81,13 @@ class ModelVersion:
 
         checkpoint, precision = self.load()
         return Predictor(checkpoint.build(), checkpoint, precision, device)
+
+    def check_canary(self, predictor: Predictor) -> None:
+        """Hold what it says of the canary pictures against what was written down. Raises CanaryFailed."""
+        from ncl_model.inference.canary import disagreement
+
+        if (why := disagreement(predictor, self.canary)) is not None:
+            raise CanaryFailed(self.fingerprint, why)
 
     @contextmanager
     def _file(self, place: str) -> Iterator[Path]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from jobs.errors import StorageError
 from jobs.storage import S3Options
@@ -14,10 +16,18 @@ from nclscreen.catalog.model_version import SHIPPED, ModelVersion, WeightsNotFou
 class ModelVersions:
     """The catalog of versions, by fingerprint."""
 
-    def __init__(self, installed: InstalledModel, library: ModelLibrary, s3: S3Options) -> None:
+    def __init__(
+        self,
+        installed: InstalledModel,
+        library: ModelLibrary,
+        s3: S3Options,
+        canary: Callable[[str], Mapping[str, Any] | None] = lambda fingerprint: None,
+    ) -> None:
+        """`canary`: what was written down of a version, see `ModelVersion.canary`."""
         self._installed = installed
         self._library = library
         self._s3 = s3
+        self._canary = canary
 
     def keep_installed(self) -> str | None:
         """Keep a copy of the installed weights, for jobs that are pinned to them when others are installed.
@@ -36,7 +46,12 @@ class ModelVersions:
         if fingerprint == self._installed.fingerprint:
             places.append(str(self._installed.weights))
         # a node of a cluster may have neither, but the package
-        return ModelVersion(fingerprint=fingerprint, places=(*places, SHIPPED), s3=self._s3)
+        return ModelVersion(
+            fingerprint=fingerprint,
+            places=(*places, SHIPPED),
+            s3=self._s3,
+            canary=self._canary(fingerprint),
+        )
 
     def keep(self, fingerprint: str, weights: Path) -> str:
         """Copy weights to where every dispatcher finds them; gives the place. Raises StorageError, OSError."""

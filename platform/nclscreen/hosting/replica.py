@@ -66,7 +66,8 @@ class Localizer:
     async def reconfigure(self, config: dict[str, Any]) -> None:
         """`config`: threads, device. Nothing that would move a score: that would be another version.
 
-        Raises WeightsNotFound, also where the device's arithmetic makes another version of these weights.
+        Raises WeightsNotFound, also where the device's arithmetic makes another version of these weights, and
+        CanaryFailed: every replica is asked, also those that come later, before it is given anything.
         """
         device = config.get("device", "cpu")
         streams = Streams(device=device, threads=config["threads"])
@@ -77,6 +78,7 @@ class Localizer:
                 f"{predictor.precision} on {device} is another version; host it where it was pinned, or take float32"
             )
             raise WeightsNotFound(self._version.fingerprint, reason)
+        await loop.run_in_executor(streams.pool, self._version.check_canary, predictor)
         before, self._streams, self._predictor = self._streams, streams, predictor
         before.close()
 

@@ -21,6 +21,7 @@ from nclscreen.hosting.node_checks import look_from_every_node, place_of
 from nclscreen.quantities import duration_in_words
 from nclscreen.services.heatmap_place import check_heatmap_place
 from nclscreen.services.job_view import NOBODY
+from nclscreen.services.mirroring import mirror_state, mlflow_of
 from nclscreen.wiring import Wiring
 
 #: seconds; from there on alerts speak, too: `deploy/prometheus/alerts.yml`
@@ -78,6 +79,8 @@ def health_checks(wiring: Wiring, source: str | None = None) -> Iterator[Check]:
         yield Check(part="nodes", look=lambda: heatmaps_from_nodes(wiring))
     yield Check(part="work", look=lambda: work(wiring))
     yield Check(part="queue", look=lambda: queue(wiring))
+    if (mirror := mlflow_of(wiring)) is not None:
+        yield Check(part="mlflow", look=lambda: mirror_state(wiring, mirror))
 
 
 def database(wiring: Wiring) -> str:

@@ -49,8 +49,11 @@ def register(
     `weights`: None for those of this installation. `metrics`: those of the file, unless others are given. Raises the
     errors of a file that is no weights, StorageError, VersionDiffers.
     """
+    from ncl_model.inference.canary import canary_of
+
     model = wiring.model if weights is None else InstalledModel(weights, wiring.settings.precision)
     place = wiring.versions.keep(model.fingerprint, model.weights)
+    predictor = model.predictor()
     return wiring.registry.register(
         RegisteredVersion(
             fingerprint=model.fingerprint,
@@ -60,6 +63,8 @@ def register(
             weights_uri=place,
             threshold=model.threshold(),
             metrics=metrics or dict(model.checkpoint.metrics),
+            # a version of another device's arithmetic cannot be asked here
+            canary=canary_of(predictor) if predictor.fingerprint == model.fingerprint else None,
             parent=parent,
             run_id=run_id,
             snapshot=snapshot,
@@ -79,12 +84,16 @@ def promote(
 ) -> Promotion:
     """Have new jobs pinned to a version from now on; jobs that are there stay with theirs.
 
-    `said`: a fingerprint, its beginning, or an alias. The file is read and its fingerprint computed before anything
-    moves. Raises VersionNotFound, AmbiguousVersion, WeightsNotFound, AliasMoved.
+    `said`: a fingerprint, its beginning, or an alias. Before anything moves, the file is read, its fingerprint is
+    computed, and what it says of the canary pictures is compared. Raises VersionNotFound, AmbiguousVersion,
+    WeightsNotFound, CanaryFailed, AliasMoved.
     """
     said_why = checks.short_text("reason", reason, _LONGEST_REASON)
     version = wiring.registry.find(said)
-    wiring.versions.version(version.fingerprint).load()  # there, whole, and what it says it is
+    hosted = wiring.versions.version(version.fingerprint)
+    predictor = hosted.predictor()  # there, whole, and what it says it is
+    if predictor.fingerprint == version.fingerprint:
+        hosted.check_canary(predictor)
     last = wiring.registry.current(Alias.CHAMPION)
     before = None if last is None else last.fingerprint
     if dry_run:

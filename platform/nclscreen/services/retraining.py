@@ -25,6 +25,7 @@ from nclscreen.services.models import promote, register
 from nclscreen.services.own_commands import run_command
 from nclscreen.services.retrain_request import RetrainRequest
 from nclscreen.services.snapshots import Snapshot, take_snapshot
+from nclscreen.services.training_told import training_told
 from nclscreen.wiring import Wiring
 
 logger = logging.getLogger(__name__)
@@ -64,12 +65,17 @@ class Retraining:
         except (WorkStopped, WorkLost, *DATABASE_AWAY):
             raise
         except RunCancelled:
-            runs.finish(work, RunState.CANCELLED)
+            runs.finish(work, RunState.CANCELLED, **self._told(work))
         except StorageUnavailable as error:
             runs.work.release(work, after_s=_AWAY_S, reason=str(error))
         except (JobsError, NclModelError, OSError) as error:
             logger.warning("run %s failed: %s", work.subject, error)
-            runs.finish(work, RunState.FAILED, error=str(error))
+            runs.finish(work, RunState.FAILED, error=str(error), **self._told(work))
+
+    def _told(self, work: Work) -> dict[str, Any]:
+        """How far its training came, if it was here."""
+        told = training_told(self._wiring.settings.home / "runs" / work.subject / "train")
+        return {} if told is None else {"training": told}
 
     def give_up(self, work: Work, why: str) -> None:
         """It ends whoever takes it."""
@@ -101,7 +107,7 @@ class _Going:
         self._enter(RunState.TRAINING, snapshot=snapshot.sha256, contents=told)
         before = self._wiring.weights_of(parent)
         self._train(snapshot, before)
-        self._enter(RunState.RELEASE)
+        self._enter(RunState.RELEASE, training=training_told(self._folder / "train"))
         weights = self._release(snapshot)
         self._enter(RunState.JUDGING)
         champion_figures, challenger_figures = self._figures("champion", before), self._figures("challenger", weights)

@@ -19,6 +19,7 @@ from nclscreen.hosting.hosting_thread import hosting
 from nclscreen.hosting.ray_connection import cluster_id, connected_ray, nodes_alive
 from nclscreen.interrupts import heed_termination, uninterrupted
 from nclscreen.services.heatmap_place import check_heatmap_place
+from nclscreen.services.mirroring import mirror_work
 from nclscreen.services.retraining import Retraining
 from nclscreen.services.ticking import TickHandler
 from nclscreen.wiring import Wiring
@@ -30,12 +31,13 @@ MAX_SILENCE_S = 180.0
 
 
 def scheduled_work(wiring: Wiring) -> list[MaintenanceTask]:
-    """What is due is noticed and begun; models are retrained, one run at a time in this process; old jobs go."""
+    """What is due is begun; models are retrained, one run at a time in this process, and copied; old jobs go."""
     keep_days = wiring.settings.keep_days
     return [
         ticker(wiring.schedules),
         WorkTask(TickHandler(wiring), wiring.held_work),
         WorkTask(Retraining(wiring), wiring.held_work),
+        *mirror_work(wiring),
         *([] if keep_days is None else [clearing_task(Retention(wiring.engine), keep_days)]),
     ]
 

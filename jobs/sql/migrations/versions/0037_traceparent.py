@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from jobs.sql.migrations.operations import add_columns
 
 revision = "0037"
-down_revision = "0034"
+down_revision = "0036"
 branch_labels = None
 depends_on = None
 
