@@ -136,7 +136,7 @@ def test_what_cannot_be_set_is_told(
 def test_what_is_set_reaches_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wiring: Wiring) -> None:
     seen: list[TrainConfig] = []
 
-    def plainly(wiring: Wiring, request: TrainingRequest, recipe: TrainConfig, *rest: object) -> bool:
+    def plainly(request: TrainingRequest, recipe: TrainConfig, *rest: object) -> bool:
         seen.append(recipe)
         return True
 
