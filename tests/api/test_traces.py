@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 from support.builders import Bench, entries, lease, picture, ready_job, results_of
+from support.dispatching import wait_until
 from support.queueing import claim
 from support.servers.trace_collector import HeardSpan, TraceCollector
 from support.servers.webhook_receiver import WebhookReceiver
@@ -241,8 +243,7 @@ def test_a_collector_that_is_away_costs_spans_alone(
             answer = client.post("/v1/jobs", json={"source": str(source)})
         screen(wiring, JobId(answer.json()["id"]))
         assert wiring.jobs.get(JobId(answer.json()["id"])).counts.done == 4
-        while not caplog.records:
-            time.sleep(0.01)
+        wait_until(lambda: bool(caplog.records))
     finally:
         began = time.perf_counter()
         stop_tracing()
@@ -260,11 +261,14 @@ def test_a_collector_that_comes_back_is_told_of(
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
     collector.status = 400
     start_tracing()
+
+    def told_more(before: int) -> bool:
+        with spans.span("work"):
+            return len(caplog.records) > before
+
     for status in (400, 200):
         collector.status, before = status, len(caplog.records)
-        while len(caplog.records) == before:
-            with spans.span("work"):
-                time.sleep(0.02)
+        wait_until(partial(told_more, before))
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [
         "the collector of traces takes none",
         "the collector takes traces again",
