@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.ray_clusters import cluster_of
 from support.training_material import recipe, write_source
 
 from ncl_model.distributed.board import make_board
@@ -33,18 +34,13 @@ RECIPE = recipe(
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A head with room for one worker, and a node with room for two."""
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
     monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "10")  # a node that is not missed yet is waited for
-    found = Cluster()
-    found.add_node(num_cpus=1, include_dashboard=False)
-    found.add_node(num_cpus=2)
-    found.wait_for_nodes()
-    with connected_ray(RayOptions(address=found.address, needed_cpus=3)):
+    with (
+        cluster_of({"num_cpus": 1}, {"num_cpus": 2}) as found,
+        connected_ray(RayOptions(address=found.address, needed_cpus=3)),
+    ):
         yield found
-    found.shutdown()
 
 
 def test_a_node_that_is_killed_costs_a_worker_and_not_the_run(cluster: Any, tmp_path: Path) -> None:

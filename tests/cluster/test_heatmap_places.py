@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.ray_clusters import cluster_of
 
 from nclscreen.services import health
 from nclscreen.services.heatmap_place import HeatmapsNotShared
@@ -15,16 +16,9 @@ from nclscreen.wiring import Wiring
 
 
 @pytest.fixture
-def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    cluster = Cluster()
-    cluster.add_node(num_cpus=1, include_dashboard=False)
-    cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
-    yield cluster.address
-    cluster.shutdown()
+def address() -> Iterator[str]:
+    with cluster_of({"num_cpus": 1}, {"num_cpus": 1}) as cluster:
+        yield cluster.address
 
 
 def test_two_nodes_and_a_folder(address: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from ray.cluster_utils import Cluster
 from support.flow_program import Program, wait_until
 from support.odd_images import encoded, photo
+from support.ray_clusters import cluster_of
 from support.tiny_model import save_lively_model
 
 from jobs.domain.states import FINAL, JobState
@@ -33,10 +34,8 @@ pytestmark = [
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """A cluster of one node; it may be dead at the end."""
-    made = Cluster()
-    made.add_node(num_cpus=3, include_dashboard=False)
-    yield made
-    made.shutdown()
+    with cluster_of({"num_cpus": 3}) as made:
+        yield made
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import ray
 from support.flow_program import wait_until
+from support.ray_clusters import cluster_of
 from support.tiny_model import save_tiny_model
 from support.training_material import recipe, write_source
 
@@ -31,15 +32,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def wiring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wiring]:
     """Of a cluster whose second node has a label, as has that of the replicas."""
-    from ray.cluster_utils import Cluster
-
     folder = tmp_path_factory.mktemp("labels")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        cluster = Cluster()
-        cluster.add_node(num_cpus=2, include_dashboard=False)
-        cluster.add_node(num_cpus=2, labels={"zone": "b"})
-        cluster.wait_for_nodes()
+    with cluster_of({"num_cpus": 2}, {"num_cpus": 2, "labels": {"zone": "b"}}) as cluster:
         found = Wiring(
             Settings(
                 home=folder,
@@ -50,7 +44,6 @@ def wiring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wiring]:
         )
         yield found
         found.engine.dispose()
-        cluster.shutdown()
 
 
 def node_of(kind: str) -> set[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.flow_program import Program, wait_until
 from support.odd_images import encoded, photo
+from support.ray_clusters import cluster_of
 from support.tiny_model import save_tiny_model
 
 from jobs.domain.states import JobState
@@ -29,14 +30,10 @@ IMAGES = 40
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[str]:
+def cluster() -> Iterator[str]:
     """The address of a cluster that outlives its dispatchers."""
-    from ray.cluster_utils import Cluster
-
-    made = Cluster()
-    made.add_node(num_cpus=4, include_dashboard=False)
-    yield made.address
-    made.shutdown()
+    with cluster_of({"num_cpus": 4}) as made:
+        yield made.address
 
 
 @pytest.fixture

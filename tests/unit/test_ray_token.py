@@ -11,7 +11,7 @@ import pytest
 from support.servers.child_processes import free_ports
 
 from nclscreen.hosting.ray_connection import ClusterRefused, ClusterUnreachable, RayOptions, _connect
-from nclscreen.hosting.ray_token import own_token
+from nclscreen.hosting.ray_token import own_token, read_tokens_anew
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +40,30 @@ def test_who_has_chosen_is_not_overruled(tmp_path: Path, monkeypatch: pytest.Mon
         assert os.environ[name] == "chosen"
     assert os.environ[name] == "chosen"
     assert not (tmp_path / "ray_token").exists()
+
+
+@pytest.mark.parametrize("chosen", [{}, {"RAY_AUTH_TOKEN": "t" * 64}])
+@pytest.mark.parametrize("with_file", [True, False])
+def test_the_next_ray_of_this_process_may_be_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str], with_file: bool
+) -> None:
+    """Found by two systems side by side: after a local Ray with a token none without one could be reached."""
+    from ray._raylet import AuthenticationMode, Config, get_authentication_mode
+
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    with own_token(tmp_path / "ray_token" if with_file else None):
+        os.environ["RAY_AUTH_MODE"] = "token"  # as Ray does
+        Config.initialize("")
+        assert get_authentication_mode() == AuthenticationMode.TOKEN
+    assert get_authentication_mode() == AuthenticationMode.DISABLED
+    assert {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH")} == chosen
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    with own_token(None):
+        assert get_authentication_mode() == AuthenticationMode.TOKEN
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    monkeypatch.undo()
+    read_tokens_anew()
 
 
 class Refusing:

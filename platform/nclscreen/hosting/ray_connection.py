@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -60,8 +60,7 @@ class RayOptions:
 @contextmanager
 def connected_ray(options: RayOptions) -> Iterator[None]:
     """Ray alone: a local one of our own, or a connection to a cluster. Raises ClusterUnreachable."""
-    path = options.token_file if options.address is None else None
-    with nullcontext() if path is None else own_token(path), _connected(options):
+    with own_token(options.token_file if options.address is None else None), _connected(options):
         yield
 
 

@@ -19,20 +19,40 @@ _CHOSEN = (_MODE, "RAY_AUTH_TOKEN", _PATH)
 
 
 @contextmanager
-def own_token(path: Path) -> Iterator[None]:
-    """A local Ray that is started meanwhile takes its token from our file, which is made if need be."""
-    if any(os.environ.get(name) for name in _CHOSEN):
-        yield
-        return
-    _make(path)
-    os.environ[_PATH] = str(path)
-    _read_anew()
+def own_token(path: Path | None) -> Iterator[None]:
+    """A local Ray that is started meanwhile takes its token from our file, which is made if need be.
+
+    `path`: None: no file of ours is wanted. Either way what Ray tells its children and itself of tokens is over with
+    the block: the next Ray of this process, here or elsewhere, may have other ones or none.
+    """
+    mode = os.environ.get(_MODE)
+    ours = path is not None and not any(os.environ.get(name) for name in _CHOSEN)
+    if path is not None and ours:
+        _make(path)
+        os.environ[_PATH] = str(path)
+    read_tokens_anew()
     try:
         yield
     finally:
-        os.environ.pop(_PATH, None)
+        if ours:
+            os.environ.pop(_PATH, None)
         os.environ.pop(_MODE, None)  # Ray sets it for its children
-        _read_anew()
+        if mode is not None:
+            os.environ[_MODE] = mode
+        read_tokens_anew()
+
+
+def read_tokens_anew() -> None:
+    """Ray remembers what it found at its first look: the mode in its config, the token in its loader.
+
+    (`reset_auth_token_state` in `ray/_private/authentication_test_utils.py`, Ray 2.60; the order is its own.)
+    """
+    from ray import _raylet
+
+    config: Any = getattr(_raylet, "Config")  # noqa: B009 - compiled, and without types
+    config.initialize("")
+    loader: Any = getattr(_raylet, "AuthenticationTokenLoader")  # noqa: B009
+    loader.instance().reset_cache()
 
 
 def _make(path: Path) -> None:
@@ -43,11 +63,3 @@ def _make(path: Path) -> None:
         return
     with os.fdopen(file, "w", encoding="ascii") as token:
         token.write(secrets.token_hex(32))
-
-
-def _read_anew() -> None:
-    """Ray remembers what it found at its first look."""
-    from ray import _raylet
-
-    loader: Any = getattr(_raylet, "AuthenticationTokenLoader")  # noqa: B009 - compiled, and without types
-    loader.instance().reset_cache()
