@@ -53,6 +53,7 @@ _RANGES: dict[str, tuple[int, int]] = {
     "score_window": (1, 1024),
     "encoder_channels": (0, 2048),
     "native_blocks": (0, 8),
+    "halved_above": (0, 8192),
 }
 #: fields that came after the first weights were published; left out of the JSON while they have their default, so
 #: that those weights keep their fingerprint
@@ -69,6 +70,7 @@ _LATER = frozenset(
         "grid",
         "encoder_channels",
         "native_blocks",
+        "halved_above",
         "copy_move",
         "evidence",
     }
@@ -103,6 +105,9 @@ class NclConfig:
     #: the compression stream (see ``imaging.native_blocks``); 0: the stream reads the canvas, as for smaller ones
     #: ("estimated" grids only)
     native_blocks: int = 0
+    #: canvases with a side longer than this, in pixels, are seen by the expert of pixels at half their size, as means of
+    #: 2x2 pixels: what it looks for has a size that it was trained at (experts only); 0: never
+    halved_above: int = 0
     #: most channels of the backbone's last stages; 0: as published, width * 8
     encoder_channels: int = 0
     #: an image-level logit beside the map: "none" is the paper, "pooled" a small network over pooled features
@@ -165,6 +170,8 @@ class NclConfig:
             raise ConfigInvalid("grid", "'estimated' is for the architecture 'experts' alone")
         if self.native_blocks and (self.grid, self.geometry) != ("estimated", "fit"):
             raise ConfigInvalid("native_blocks", "needs the grid 'estimated' and the geometry 'fit'")
+        if self.halved_above and self.architecture != "experts":
+            raise ConfigInvalid("halved_above", "is for the architecture 'experts' alone")
         if self.score_rule == "evidence" and (self.evidence is None or self.architecture != "experts"):
             raise ConfigInvalid("score_rule", "'evidence' needs the architecture 'experts' and a fitted 'evidence'")
         if self.score_rule.startswith("head") and self.head == "none":

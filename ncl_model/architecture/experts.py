@@ -94,21 +94,35 @@ class ExpertsNetwork(nn.Module):
         initialise(self, [*self.pixels.heads(), *self.traces.heads(), self.join_head])
 
     def forward(
-        self, pixels: Tensor, valid_sizes: Sizes = None, grids: Tensor | None = None, blocks: Blocks = None
+        self,
+        pixels: Tensor,
+        valid_sizes: Sizes = None,
+        grids: Tensor | None = None,
+        blocks: Blocks = None,
+        *,
+        halved: bool | None = None,
     ) -> NclOutput:
         """(B, 3, H, W) RGB, uint8 or float, values 0-255; H and W multiples of 32.
 
         ``valid_sizes``: (height, width) of each image without its padding. ``grids``: (B, 2, 2) whole numbers 0-7, the
         phases of ``imaging.grid.find_grids``; None: blocks begin at the first pixel. ``blocks``: (2, h, w) luma of
-        ``imaging.native_blocks`` for photographs larger than the canvas. Raises ValueError for any other shape.
+        ``imaging.native_blocks`` for photographs larger than the canvas. ``halved``: whether the expert of pixels sees
+        all of it at half size; None: as the config's ``halved_above`` has it. Raises ValueError for any other shape.
         """
         if pixels.ndim != 4 or pixels.shape[1] != 3:
             raise ValueError(f"pixels must be (B, 3, H, W), got {tuple(pixels.shape)}")
         height, width = pixels.shape[2:]
         if height % CANVAS_MULTIPLE or width % CANVAS_MULTIPLE:
             raise ValueError(f"H and W must be multiples of {CANVAS_MULTIPLE}, got {height}x{width}")
-        seen, seen_last = self.pixels(pixels, valid_sizes)
+        if halved is None:
+            halved = 0 < self.config.halved_above < max(height, width)
+        if halved:
+            seen, seen_last = self.pixels(F.avg_pool2d(pixels.float(), 2), valid_cells(valid_sizes, 2))
+        else:
+            seen, seen_last = self.pixels(pixels, valid_sizes)
         traced, traced_last = self.traces(pixels, valid_sizes, grids, blocks)
+        if halved:
+            seen_last = F.interpolate(seen_last, size=traced_last.shape[2:], mode="bilinear", align_corners=False)
         joined = self.join_head(self.join(torch.cat([seen_last.detach(), traced_last.detach()], dim=1)))
         image = (seen.image + traced.image) / 2
-        return NclOutput((joined,), seen.patches, image, (seen, traced))
+        return NclOutput((joined,), seen.patches, image, (seen, traced), patch_side=8 if halved else 4)

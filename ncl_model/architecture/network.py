@@ -38,20 +38,27 @@ class NclOutput(NamedTuple):
 
     #: (B, 1, H/s, W/s), coarse to fine; the prediction is the last
     logits: tuple[Tensor, ...]
-    #: (B, C1, H/4, W/4), after the first residual stage
+    #: (B, C1, H/s, W/s), after the first residual stage; s is ``patch_side``
     patches: Tensor
     #: (B,) logit of "something in this image was tampered with"; None without an image head
     image: Tensor | None = None
     #: of networks that are made of several
     experts: tuple[ExpertOutput, ...] = ()
+    #: side of a patch in pixels of the input
+    patch_side: int = 4
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the input in pixels."""
+        height, width = self.patches.shape[2:]
+        return self.patch_side * height, self.patch_side * width
 
     def map_logits(self) -> Tensor:
-        """(B, 1, H, W) the prediction, brought to the size of the input (which is four cells of ``patches``)."""
+        """(B, 1, H, W) the prediction, brought to the size of the input."""
         last = self.logits[-1]
-        size = (4 * self.patches.shape[2], 4 * self.patches.shape[3])
-        if last.shape[2:] == size:
+        if last.shape[2:] == self.size:
             return last
-        return F.interpolate(last.float(), size=size, mode="bilinear", align_corners=False)
+        return F.interpolate(last.float(), size=self.size, mode="bilinear", align_corners=False)
 
 
 def initialise(network: nn.Module, heads: Sequence[nn.Conv2d]) -> None:

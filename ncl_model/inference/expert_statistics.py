@@ -23,7 +23,7 @@ def statistics(output: NclOutput, sizes: Sequence[tuple[int, ...]]) -> tuple[dic
     """
     if not output.experts or output.image is None:
         return ()
-    side = 4 * output.patches.shape[2]
+    side = output.size[0]
     maps = [*(expert.logits[-1] for expert in output.experts), output.logits[-1]]
     heads = [*(expert.image for expert in output.experts), output.image]
     found: list[dict[str, float]] = []

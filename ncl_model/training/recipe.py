@@ -106,6 +106,8 @@ class TrainConfig:
     weak: float = number(0.0, 0, 1)
     #: probability that a photograph is laundered: cropped, resized, filtered and saved once more (``data.laundering``)
     laundered: float = number(0.75, 0, 1)
+    #: share of the batches that the expert of pixels sees at half size, as it sees large photographs (``halved_above``)
+    halved: float = number(0.0, 0, 1)
     #: share of the groups kept for validation
     val_fraction: float = number(0.15, 0, 0.9)
     #: draws those groups; None: as ``seed``. A run that goes on from another one's weights takes a new ``seed``, for
@@ -129,6 +131,8 @@ class TrainConfig:
             raise ConfigInvalid("crop_size", f"{self.crop_size} is not a multiple of 32")
         if self.people + self.synthetic + self.weak > 1 + 1e-9:
             raise ConfigInvalid("people", "people, synthetic and weak are shares that add up to at most 1")
+        if self.halved and self.network.architecture != "experts":
+            raise ConfigInvalid("halved", "only the architecture 'experts' can see squares at half size")
         if self.batch_size % self.grad_accum_steps:
             raise ConfigInvalid(
                 "grad_accum_steps", f"{self.grad_accum_steps} does not divide the batch_size of {self.batch_size}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +16,9 @@ from ncl_model.training.recipe import TrainConfig
 
 #: torch's types by the recipe's words
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+#: sets the draws of steps apart from those of samples
+_HALVED = 0x4A1F
 
 
 class TrainingModule(nn.Module):
@@ -27,6 +31,7 @@ class TrainingModule(nn.Module):
         self.objective = Objective(recipe.loss, *self.network.patch_channels).train()
         self._dtype = DTYPES[precision]
         self._average = average
+        self._halved, self._seed = recipe.halved, recipe.seed
         # kept out of the module tree: a compiled twin would double every name of the state
         self._run: tuple[Callable[..., Any]] = (self.network,)
         if recipe.compile:
@@ -36,7 +41,14 @@ class TrainingModule(nn.Module):
         self, pixels: Tensor, truth: Tensor, labels: Tensor, views: Tensor, step: int, grids: Tensor | None = None
     ) -> LossParts:
         with torch.autocast(pixels.device.type, self._dtype, enabled=self._dtype is not torch.float32):
-            output = self._run[0](pixels) if grids is None else self._run[0](pixels, grids=grids)
+            output = self._run[0](pixels, **self._options(step, grids))
         target = Truth.of_maps(truth, labels, views)
         parts: LossParts = self.objective(output, target, step=step, across_workers=self._average)
         return parts
+
+    def _options(self, step: int, grids: Tensor | None) -> dict[str, Any]:
+        """What a network takes beside pixels; whether it is a step at half size is the same on every worker."""
+        options: dict[str, Any] = {} if grids is None else {"grids": grids}
+        if self._halved:
+            options["halved"] = bool(np.random.default_rng((self._seed, _HALVED, step)).random() < self._halved)
+        return options
