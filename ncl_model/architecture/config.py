@@ -105,8 +105,8 @@ class NclConfig:
     #: the compression stream (see ``imaging.native_blocks``); 0: the stream reads the canvas, as for smaller ones
     #: ("estimated" grids only)
     native_blocks: int = 0
-    #: canvases with a side longer than this, in pixels, are seen by the expert of pixels at half their size, as means of
-    #: 2x2 pixels: what it looks for has a size that it was trained at (experts only); 0: never
+    #: canvases with a side longer than this, in pixels, are seen by the expert of pixels at half size, as means of 2x2
+    #: pixels: what it looks for has a size that it was trained at (experts only); 0: never
     halved_above: int = 0
     #: most channels of the backbone's last stages; 0: as published, width * 8
     encoder_channels: int = 0
