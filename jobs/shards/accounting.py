@@ -16,9 +16,15 @@ from jobs.sql.rows import Clock
 from jobs.sql.tables import jobs, verdicts
 from jobs.sql.transitions import move_job
 
+#: what decides whether too much of a job failed; a job has fifty columns more, and this is done for every shard
+_COUNTED = (
+    jobs.c.id, jobs.c.state, jobs.c.total, jobs.c.scored, jobs.c.flagged, jobs.c.reused, jobs.c.failed,
+    jobs.c.failure_ratio, jobs.c.failure_sample,
+)  # fmt: skip
 
-def record_verdicts(connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock) -> None:
-    """Insert the verdicts, count them, and fail the job when its failure threshold is passed."""
+
+def record_verdicts(connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock) -> JobState:
+    """Insert the verdicts, count them, and fail the job when its failure threshold is passed; gives its state."""
     insert_verdicts(connection, job_id, results, clock)
     failed = sum(verdict.error_code is not None for verdict in results)
     reused = sum(verdict.reused for verdict in results if verdict.error_code is None)
@@ -31,18 +37,20 @@ def record_verdicts(connection: Connection, job_id: JobId, results: Sequence[Ver
             reused=jobs.c.reused + reused,
             failed=jobs.c.failed + failed,
         )
-        .returning(*jobs.c)
+        .returning(*_COUNTED)
     ).one()
-    _give_up_if_too_much_failed(connection, counted, clock)
+    return _given_up_if_too_much_failed(connection, counted, clock)
 
 
-def _give_up_if_too_much_failed(connection: Connection, row: Row[Any], clock: Clock) -> None:
+def _given_up_if_too_much_failed(connection: Connection, row: Row[Any], clock: Clock) -> JobState:
     state, job_id = JobState(row.state), JobId(row.id)
     counts = Counts(total=row.total, scored=row.scored, flagged=row.flagged, reused=row.reused, failed=row.failed)
     threshold = FailureThreshold(ratio=row.failure_ratio, sample=row.failure_sample)
-    if state in RECORDING and too_many_failed(counts, threshold):
-        reason = give_up_reason(counts, threshold, _error_counts(connection, job_id))
-        move_job(connection, job_id, state, JobState.FAILING, clock, error=reason)
+    if state not in RECORDING or not too_many_failed(counts, threshold):
+        return state
+    reason = give_up_reason(counts, threshold, _error_counts(connection, job_id))
+    move_job(connection, job_id, state, JobState.FAILING, clock, error=reason)
+    return JobState.FAILING
 
 
 def _error_counts(connection: Connection, job_id: JobId) -> dict[ErrorCode, int]:

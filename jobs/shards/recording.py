@@ -25,7 +25,7 @@ def insert_verdicts(connection: Connection, job_id: JobId, results: Sequence[Ver
     else:
         now = connection.execute(select(clock())).scalar_one()
         try:
-            _copy(connection, [row | {"recorded_at": now} for row in rows])
+            _copy(connection, rows, now)
         except psycopg.Error as error:
             # the driver's own call: SQLAlchemy did not see it, and its classes are what callers know
             if fault_of(error) is Fault.AWAY:
@@ -35,9 +35,9 @@ def insert_verdicts(connection: Connection, job_id: JobId, results: Sequence[Ver
             ) from error
 
 
-def _copy(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+def _copy(connection: Connection, rows: Sequence[dict[str, Any]], recorded_at: float) -> None:
     driver: Any = connection.connection.driver_connection
-    columns = ", ".join(rows[0])  # names from our own table, not from outside
+    columns = ", ".join([*rows[0], "recorded_at"])  # names from our own table, not from outside
     with driver.cursor() as cursor, cursor.copy(f"COPY verdicts ({columns}) FROM STDIN") as copying:
         for row in rows:
-            copying.write_row(tuple(row.values()))
+            copying.write_row((*row.values(), recorded_at))

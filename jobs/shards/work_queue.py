@@ -162,8 +162,8 @@ class WorkQueue:
             if connection.execute(done).rowcount != 1:
                 raise LeaseLost(lease.shard_id, lease.fence)
             if _job_state(connection, lease.job_id, lock=True) in RECORDING:
-                record_verdicts(connection, lease.job_id, _with_cases(lease, results), self._clock)
-                return settle_job(connection, lease.job_id, self._clock)
+                state = record_verdicts(connection, lease.job_id, _with_cases(lease, results), self._clock)
+                return settle_job(connection, lease.job_id, self._clock, locked=state)
             connection.execute(
                 update(shards).where(shards.c.id == lease.shard_id).values(state=ShardState.QUEUED.value)
             )

@@ -45,9 +45,12 @@ def arrived(connection: Connection, job_id: JobId, state: JobState, clock: Clock
     announce(connection, job_id, state, clock)
 
 
-def settle_job(connection: Connection, job_id: JobId, clock: Clock) -> JobState:
-    """Move the job on if its shards allow it; called after whatever changes a shard or asks a job to stop."""
-    current = JobState(
+def settle_job(connection: Connection, job_id: JobId, clock: Clock, *, locked: JobState | None = None) -> JobState:
+    """Move the job on if its shards allow it; called after whatever changes a shard or asks a job to stop.
+
+    `locked`: its state, for a caller whose transaction has locked it already.
+    """
+    current = locked or JobState(
         connection.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar_one()
     )
     # after the lock, in a statement of its own: what others changed while it was waited for must be seen

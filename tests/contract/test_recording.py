@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -88,11 +87,11 @@ def test_a_server_that_goes_away_meanwhile_is_a_database_that_is_away(
     images = entries(2)
     job_id = ready_job(postgres_engine, images)
 
-    def cut_then_copy(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    def cut_then_copy(connection: Connection, *rest: Any) -> None:
         pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
         with writing(postgres_engine) as other:
             other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-        copy(connection, rows)
+        copy(connection, *rest)
 
     copy = recording._copy
     monkeypatch.setattr(recording, "_copy", cut_then_copy)
