@@ -129,7 +129,7 @@ def _release_experts(
 ) -> Checkpoint:
     """The checkpoint of a network made of experts: its rule of evidence is fitted, there is none to choose."""
     native = NATIVE_BLOCKS if moved.config.grid == "estimated" and moved.config.geometry == "fit" else 0
-    config = dataclasses.replace(moved.config, copy_move=CopyMoveConfig(), native_blocks=native)
+    config = dataclasses.replace(moved.config, copy_move=CopyMoveConfig(), native_blocks=native, statistic="contrast")
     ready = dataclasses.replace(moved, config=config)
     parts = [*labelled, *authentic]
     untouched = sum(not sample.tampered for part in parts for sample in part.samples)

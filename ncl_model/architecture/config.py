@@ -25,6 +25,7 @@ Compression = Literal["none", "dct"]
 Head = Literal["none", "pooled"]
 Architecture = Literal["joined", "experts"]
 Grid = Literal["fixed", "estimated"]
+Statistic = Literal["level", "contrast"]
 ScoreRule = Literal["top_mean", "area", "peak", "head", "head_top_mean", "head_area", "head_peak", "evidence"]
 
 #: sides of every canvas are multiples of this, so that all strides divide them
@@ -42,6 +43,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "head": ("none", "pooled"),
     "architecture": ("joined", "experts"),
     "grid": ("fixed", "estimated"),
+    "statistic": ("level", "contrast"),
     "score_rule": ("top_mean", "area", "peak", "head", "head_top_mean", "head_area", "head_peak", "evidence"),
 }
 _RANGES: dict[str, tuple[int, int]] = {
@@ -71,6 +73,7 @@ _LATER = frozenset(
         "encoder_channels",
         "native_blocks",
         "halved_above",
+        "statistic",
         "copy_move",
         "evidence",
     }
@@ -133,6 +136,9 @@ class NclConfig:
     score_top_fraction: float = 0.01
     #: "area": pixels below this probability count as nothing
     score_cutoff: float = 0.5
+    #: what of an expert's map p-values are made from: how high its most suspect hundredth is ("level"), or how far that
+    #: stands out from the rest of the photograph ("contrast"); see ``inference.expert_statistics``
+    statistic: Statistic = "level"
     #: how copied regions are searched for; None: not at all
     copy_move: CopyMoveConfig | None = None
     #: "evidence": how the statistics of experts and copies become one score; fitted by a release

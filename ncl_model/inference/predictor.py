@@ -300,7 +300,7 @@ class Predictor:
             output = self._network(pixels, [(height, width) for height, width in sizes], *given)
         maps = torch.sigmoid(output.map_logits().float()).squeeze(1).cpu().numpy()
         head = None if output.image is None else output.image.float().cpu().numpy()
-        return Answer(maps, head, statistics(output, sizes), tuple(strengths))
+        return Answer(maps, head, statistics(output, sizes, self.config.statistic), tuple(strengths))
 
     def _measured(self, batch: NDArray[np.uint8], sizes: Sequence[tuple[int, ...]]) -> list[MeasuredGrids]:
         """Where the 8x8 blocks of each photograph begin, for networks that ask; else nothing."""

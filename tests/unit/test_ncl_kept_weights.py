@@ -16,7 +16,7 @@ from ncl_model.training.warm_start import adopt
 
 KEPT = shipped_weights()
 #: what a release adds
-RELEASED = {"evidence": None, "score_rule": "top_mean", "copy_move": None, "native_blocks": 0}
+RELEASED = {"statistic": "level", "evidence": None, "score_rule": "top_mean", "copy_move": None, "native_blocks": 0}
 
 
 def test_they_are_of_the_recipes_network_and_a_run_can_go_on_from_them() -> None:
