@@ -23,19 +23,14 @@ demo-loop: $(VENV)/demo.stamp ## Review, retrain, judge, promote and roll back o
 
 # an MLflow server for the tests, apart from what they test
 MLFLOW := .cache/mlflow
-# whole systems, which mostly wait: for Ray, for leases that run out, for a browser
+# whole systems, two at a time: each wants more than a core now and then, and waits for the rest of its time
 SYSTEMS := tests/browser tests/cluster tests/flow
-SIDE := .cache/systems.log
 test: $(VENV)/dev.stamp $(MLFLOW)/stamp ## Run the tests (TESTS=path: only those)
 ifdef TESTS
 	$(BIN)/pytest $(TESTS)
 else
-	@mkdir -p $(dir $(SIDE))
-	@echo "whole systems are tested beside the rest; what they say lies in $(SIDE) and comes at the end"
-	@$(BIN)/pytest --durations 20 --numprocesses 2 --dist loadfile -o cache_dir=.pytest_cache/systems $(SYSTEMS) >$(SIDE) 2>&1 & \
-	systems=$$!; trap 'kill $$systems 2>/dev/null; exit 130' INT TERM; \
-	$(BIN)/pytest --durations 20 --numprocesses auto --maxprocesses 4 --dist loadfile $(addprefix --ignore ,$(SYSTEMS)); rest=$$?; \
-	echo "waiting for whole systems"; wait $$systems; whole=$$?; cat $(SIDE); [ $$rest -eq 0 ] && [ $$whole -eq 0 ]
+	$(BIN)/pytest --durations 20 --numprocesses auto --maxprocesses 4 --dist loadfile $(addprefix --ignore ,$(SYSTEMS))
+	$(BIN)/pytest --durations 20 --numprocesses 2 --dist loadfile $(SYSTEMS)
 endif
 
 check: $(VENV)/dev.stamp ## Check style, types and the direction of imports

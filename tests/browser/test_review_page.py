@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -60,6 +60,20 @@ def looked_at(page: Page) -> str:
 
 def decisions(site: Site) -> dict[int, str]:
     return {each.ref.ordinal: str(each.decision) for each in site.wiring.reviews.of_job(site.job.job.id)}
+
+
+def waited_for(page: Page, condition: Callable[[], bool]) -> None:
+    """Look again and again while the browser works, with an end to patience."""
+    for _ in range(200):
+        if condition():
+            return
+        page.wait_for_timeout(50)
+    pytest.fail("it did not come about")
+
+
+def held(site: Site) -> set[int]:
+    """The images that somebody is looking at."""
+    return set(site.wiring.review_leases.of(site.job.job.id))
 
 
 def holders(site: Site) -> set[str]:
@@ -237,19 +251,16 @@ def test_two_people_are_given_different_images(browser: Browser, small: Site) ->
             expect(ann.locator("#said")).to_have_text("This was the last image")
             assert len(holders(small)) == 2
             bob.goto(small.page("/images/0"))  # who leaves holds nothing
-            for _ in range(100):
-                if len(holders(small)) == 1:
-                    break
-                ann.wait_for_timeout(50)
-            assert len(holders(small)) == 1
+            waited_for(ann, lambda: len(holders(small)) == 1)
 
 
 def test_a_page_that_is_loaded_again_keeps_its_images(browser: Browser, small: Site) -> None:
     with watching(browser, small.page(UNREVIEWED)) as page:
         for _ in range(3):
             page.reload()
+        waited_for(page, lambda: held(small) == {0, 1, 2})
         page.wait_for_timeout(300)  # for whatever the page before had still to say
-        assert set(small.wiring.review_leases.of(small.job.job.id)) == {0, 1, 2}
+        assert held(small) == {0, 1, 2}
 
 
 def test_a_direct_link_says_who_looks_at_it(browser: Browser, small: Site) -> None:
