@@ -136,10 +136,10 @@ def test_pages_and_api_are_there_too(program: Program) -> None:
 
 def test_up_is_told_to_end_while_its_ray_starts(program: Program) -> None:
     """SIGTERM to the whole group, as a service manager sends it, once the first of Ray's processes is there."""
-    up = program.start("up", RAY_gcs_server_port_wait_time_s="5")
+    up = program.start("up")
     wait_until(lambda: any("gcs_server" in process.name() for process in processes_of(program)), "Ray starts")
     os.killpg(up.pid, signal.SIGTERM)
-    # Ray waits in C for its first process, which the signal has ended, too, and hears nothing meanwhile
+    # Ray waits in C for its first process, which the signal has ended, too, and hears nothing for half a minute
     _, err = up.communicate(timeout=150)
     assert up.returncode == 0, err
     assert "Traceback" not in err
