@@ -38,7 +38,7 @@ def canvas(height: int, width: int, images: int = 1) -> Tensor:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("shape", [(160, 96), (64, 128), (160, 160)])
+@pytest.mark.parametrize("shape", [(160, 96), (64, 128), (160, 160), (32, 160), (128, 32)])
 def test_the_expert_of_pixels_sees_means_of_four_and_the_expert_of_traces_all(shape: tuple[int, int]) -> None:
     halved, whole = network_of(HALVED), network_of(dataclasses.replace(HALVED, halved_above=0))
     pixels = canvas(*shape)
