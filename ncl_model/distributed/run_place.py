@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ncl_model.training.run_files import WEIGHTS
-from ncl_model.training.run_log import CURVES, LOG, METRICS
+from ncl_model.training.run_names import CURVES, LOG, METRICS, WEIGHTS
 
 #: what a resumed run adds to
 _CONTINUED = (LOG, METRICS)

@@ -25,8 +25,9 @@ from ncl_model.training.looking_on import LookingOn, no_batches
 from ncl_model.training.loop import Loop
 from ncl_model.training.plain import load_material
 from ncl_model.training.recipe import TrainConfig
-from ncl_model.training.run_files import STATE, RunFiles
+from ncl_model.training.run_files import RunFiles
 from ncl_model.training.run_log import RunLog
+from ncl_model.training.run_names import STATE
 from ncl_model.training.run_recorder import RunRecorder
 from ncl_model.training.trainer import Trainer
 from ncl_model.training.worker_group import DistributedGroup, WorkerGroup

@@ -10,17 +10,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from ncl_model.architecture.config import NclConfig
-from ncl_model.architecture.registry import Network, build_network
 from ncl_model.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, ConfigInvalid, OutputUnwritable
+from ncl_model.inference.stored_weights import StoredWeights, content_of
 from ncl_model.writing import replacing
+
+if TYPE_CHECKING:  # who asks for a fingerprint or a threshold does without torch, which takes a second to load
+    from torch import Tensor
+
+    from ncl_model.architecture.registry import Network
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -63,9 +65,9 @@ class Checkpoint:
         """
         digest = hashlib.sha256()
         for name in sorted(self.weights):
-            tensor = self.weights[name]
-            digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-            digest.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+            dtype, shape, data = content_of(self.weights, name)
+            digest.update(f"{name}|{dtype}|{shape}|".encode())
+            digest.update(data)
         arithmetic = precision if precision == "float32" or device == "cpu" else f"{precision} on {device}"
         digest.update(f"|{self.config.to_json()}|{arithmetic}".encode())
         return digest.hexdigest()
@@ -75,6 +77,8 @@ class Checkpoint:
 
         Raises CheckpointMismatch when tensors are missing, left over or of another shape.
         """
+        from ncl_model.architecture.registry import build_network
+
         network = build_network(self.config)
         wanted = {k: v for k, v in network.state_dict().items() if not _training_only(k)}
         problem = _first_difference(wanted, self.weights)
@@ -94,12 +98,16 @@ def pack_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Batch-norm variances stay float32: float16 has too little range for them.
     """
+    import torch
+
     kept = {name: tensor.detach().cpu() for name, tensor in state.items() if not _training_only(name)}
     return {n: t.to(torch.float16 if t.ndim > 1 else torch.float32).contiguous() for n, t in kept.items()}
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write atomically: a reader sees the old file or the new one, never half of it. Raises OutputUnwritable."""
+    from safetensors.torch import save_file
+
     metadata = {
         "format": FORMAT,
         "config": checkpoint.config.to_json(),
@@ -131,10 +139,10 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         problem = "is a folder, not a weights file" if path.is_dir() else "no such file"
         raise CheckpointMissing(path, problem, _REMEDY_FILE)
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
+        with safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, ValueError) as error:
+            weights = StoredWeights({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, ValueError, TypeError) as error:  # TypeError: numbers that numpy does not know
         problem = f"not a complete safetensors file ({error})"
         raise CheckpointCorrupt(path, problem, _REMEDY_FILE) from error
     if metadata.get("format") != FORMAT:
@@ -143,7 +151,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     return _assemble(path, metadata, weights)
 
 
-def _assemble(path: Path, metadata: Mapping[str, str], weights: dict[str, Tensor]) -> Checkpoint:
+def _assemble(path: Path, metadata: Mapping[str, str], weights: StoredWeights) -> Checkpoint:
     try:
         parts = {key: json.loads(metadata[key]) for key in ("metrics", "calibration", "provenance")}
         config_text, name, version = metadata["config"], metadata["name"], metadata["version"]

@@ -12,10 +12,8 @@ import torch
 from ncl_model.errors import CheckpointCorrupt, CheckpointError, OutputUnwritable
 from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ncl_model.training.parts import has_parts, join_parts, split_file
+from ncl_model.training.run_names import STATE, WEIGHTS
 from ncl_model.writing import replacing, writing
-
-STATE = "state.pt"
-WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)

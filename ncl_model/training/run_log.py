@@ -14,13 +14,11 @@ from typing import Any
 
 from ncl_model.training.curves import draw_curves
 from ncl_model.training.loss_totals import LOSSES
+from ncl_model.training.run_names import CURVES, LOG, METRICS
 from ncl_model.writing import replacing, writing
 
 _logger = logging.getLogger(__name__)
 
-METRICS = "metrics.csv"
-LOG = "log.jsonl"
-CURVES = "curves.png"
 #: columns of metrics.csv; validation fills its own in rows of their own
 COLUMNS = (
     "step", "samples", "elapsed_s", *LOSSES, "learning_rate", "images_per_s", "skipped",

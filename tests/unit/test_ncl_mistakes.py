@@ -30,7 +30,8 @@ from ncl_model.training.__main__ import main as training
 from ncl_model.training.plain import Place, train
 from ncl_model.training.recipe import TrainConfig
 from ncl_model.training.run_files import RunFiles
-from ncl_model.training.run_log import METRICS, RunLog, read_metrics
+from ncl_model.training.run_log import RunLog, read_metrics
+from ncl_model.training.run_names import METRICS
 from ncl_model.writing import sole_writer
 
 Program = Callable[[Sequence[str]], int]
@@ -232,7 +233,8 @@ from pathlib import Path
 from ncl_model.inference.checkpoint import load_checkpoint
 from ncl_model.errors import OutputUnwritable
 from ncl_model.training.run_files import RunFiles
-from ncl_model.training.run_log import METRICS, RunLog, read_metrics
+from ncl_model.training.run_log import RunLog, read_metrics
+from ncl_model.training.run_names import METRICS
 files = RunFiles(out=Path({str(out)!r}))
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 try:

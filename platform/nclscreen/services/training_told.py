@@ -20,7 +20,8 @@ def training_told(folder: Path) -> dict[str, Any] | None:
     `curves`: rows of its metrics.csv, each with a step, evenly thinned to `MOST_POINTS`; those of validation and the
     last one stay. What is not finite is left out: databases take no NaN.
     """
-    from ncl_model.training.run_log import LOG, METRICS, read_metrics
+    from ncl_model.training.run_log import read_metrics
+    from ncl_model.training.run_names import LOG, METRICS
 
     rows = [{k: v for k, v in row.items() if math.isfinite(v)} for row in read_metrics(folder / METRICS)]
     recipe = _recipe(folder / LOG)
