@@ -31,6 +31,7 @@ from ncl_model.copy_move import find_copies
 from ncl_model.data import edits
 from ncl_model.data.datasets import read_source
 from ncl_model.data.shapes import random_shape
+from ncl_model.errors import NclModelError
 from ncl_model.imaging.decoding import decode_photo
 from ncl_model.imaging.encoding import jpeg_file
 from ncl_model.inference.checkpoint import load_checkpoint, shipped_weights
@@ -188,7 +189,12 @@ def main() -> None:
     if given.originals is None:
         print("left out: it needs photographs from cameras (--originals PATH); none come with the package")
         return
-    sources = read_source(given.originals)
+    if not given.weights.is_file():
+        parser.error(f"--weights: no such file: {given.weights}")
+    try:
+        sources = read_source(given.originals)
+    except NclModelError as error:
+        parser.error(f"--originals: {error}")
     photos = []
     for sample in sources:
         with Image.open(sample.image) as image:

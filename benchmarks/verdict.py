@@ -63,6 +63,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    if missing := [str(path) for path in given.weights if not path.is_file()]:
+        parser.error(f"--weights: no such file: {', '.join(missing)}")
     rows = measured(given.weights, given.side, given.rounds)
     if given.json:
         print(json.dumps(rows, indent=2))

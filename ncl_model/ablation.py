@@ -4,14 +4,17 @@ Runs with the same budget and the same seeds that differ in one part. ``loss``, 
 BCE on the last stage, (ii) the pivot-consistent loss on all stages, (iii) with the contrast of tampered and authentic
 patches, (iv) with the contour patches through the pivot: full NCL. ``inputs``: the paper's whole photographs
 stretched to a square, native-size crops, and with them the high-pass maps and the compression stream. A seed
-decides first weights, batches and which groups are held out, so arms are compared seed by seed. DIR gets one
-folder per run, ``ablation.csv`` and ``ablation.md``; the same command goes on where it was interrupted.
+decides first weights, batches and which groups are held out, so arms are compared seed by seed. With --laundered the
+figures are those of held-out photographs after the training pipeline's laundering (crops, resizes, filters, saves),
+with a fixed seed. DIR gets one folder per run, ``ablation.csv`` and ``ablation.md``; the same command goes on where it
+was interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +23,19 @@ from typing import Any
 
 from ncl_model.command_line import DONE, count, ended
 from ncl_model.errors import TrainingFailed
+from ncl_model.evaluation.figures import summarize
+from ncl_model.evaluation.laundered import LAUNDERED_SUITE
+from ncl_model.evaluation.records import judge_bytes
 from ncl_model.evaluation.tables import csv_text, markdown_table
+from ncl_model.evaluation.treatments import Versions
 from ncl_model.inference.checkpoint import load_checkpoint
+from ncl_model.inference.predictor import Predictor
 from ncl_model.training.interruption import heeding_signals
 from ncl_model.training.loop import never
-from ncl_model.training.plain import Place, train
+from ncl_model.training.plain import Place, load_material, train
 from ncl_model.training.recipe import TrainConfig, ready_recipes
-from ncl_model.writing import writing
+from ncl_model.training.run_names import WEIGHTS
+from ncl_model.writing import replacing, writing
 
 #: by comparison and arm: what the arm changes in the recipe; "loss" and "network" hold changes of their own
 COMPARISONS: dict[str, dict[str, dict[str, Any]]] = {
@@ -49,6 +58,8 @@ COMPARISONS: dict[str, dict[str, dict[str, Any]]] = {
 }
 #: figures of the held-out photographs that are compared
 FIGURES = ("pixel_auc", "pixel_f1", "image_auc")
+#: figures after laundering, in the folder of their run
+_LAUNDERED = "laundered.json"
 
 Results = Mapping[str, Sequence[Mapping[str, float]]]
 
@@ -68,13 +79,14 @@ def run_arms(
     out: Path,
     *,
     seeds: int,
+    laundered: bool = False,
     stop: Callable[[], bool] = never,
     echo: Callable[[str], None] = print,
 ) -> Results:
     """Train every arm with the seeds 1 to ``seeds``; figures by arm, in the order of the seeds.
 
-    Runs that are finished already are only read. Ends early, with what there is, when ``stop`` says so. Raises the
-    errors of ``training.train``.
+    ``laundered``: of the held-out photographs after laundering, instead of as they are. Runs that are finished already
+    are only read. Ends early, with what there is, when ``stop`` says so. Raises the errors of ``training.train``.
     """
     results: dict[str, list[Mapping[str, float]]] = {arm: [] for arm in arms}
     # seed by seed: broken off early, every arm has as many runs as the others
@@ -84,12 +96,32 @@ def run_arms(
             place = Place(device="auto", tensorboard=False)
             if not train(arm_recipe(recipe, changes, seed), sources, folder, place, stop=stop):
                 return results
-            figures = load_checkpoint(folder / "weights.safetensors").metrics.get("validation")
+            figures = load_checkpoint(folder / WEIGHTS).metrics.get("validation")
             if figures is None:
                 raise TrainingFailed(f"{folder}: has no figures of a validation; its log.jsonl says why")
+            if laundered:
+                figures = _after_laundering(arm_recipe(recipe, changes, seed), sources, folder)
             results[arm].append(figures)
             echo(f"{arm}, seed {seed}: " + ", ".join(f"{f} {figures[f]:.3f}" for f in FIGURES))
     return results
+
+
+def _after_laundering(recipe: TrainConfig, sources: Sequence[Path], folder: Path) -> Mapping[str, float]:
+    """Figures of a finished run on what it held out, every photograph after a history of its own."""
+    kept = folder / _LAUNDERED
+    if not kept.is_file():
+        held_out = load_material(recipe, sources, folder, leave_out_bad=False).validation
+        predictor = Predictor.setup(folder / WEIGHTS)
+        records = [
+            judge_bytes(predictor, sample, sample.image.name, version.data, version.mask)
+            for sample in held_out
+            for version in Versions(sample, [LAUNDERED_SUITE]).all
+        ]
+        figures = dataclasses.asdict(summarize(records, rounds=0))
+        with writing(folder), replacing(kept) as partial:
+            partial.write_text(json.dumps({figure: figures[figure] for figure in FIGURES}), encoding="utf-8")
+    read: Mapping[str, float] = json.loads(kept.read_text(encoding="utf-8"))
+    return read
 
 
 def table(results: Results) -> str:
@@ -122,7 +154,14 @@ def _compare(given: argparse.Namespace) -> int:
     recipe = TrainConfig.load(given.config).with_budget(minutes=given.minutes, steps=given.steps)
     with heeding_signals() as stop:
         results = run_arms(
-            recipe, COMPARISONS[given.compare], given.data, given.out, seeds=given.seeds, stop=stop, echo=_print
+            recipe,
+            COMPARISONS[given.compare],
+            given.data,
+            given.out,
+            seeds=given.seeds,
+            laundered=given.laundered,
+            stop=stop,
+            echo=_print,
         )
     rows = [{"arm": arm, "seed": n, **run} for arm, runs in results.items() for n, run in enumerate(runs, start=1)]
     with writing(given.out):
@@ -144,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--seeds", type=count, default=3, help="runs per arm (default: 3)")
+    parser.add_argument("--laundered", action="store_true", help="figures of held-out photographs after laundering")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="wall time of one run")
     budget.add_argument("--steps", type=int, help="optimizer steps of one run (default: the recipe's)")

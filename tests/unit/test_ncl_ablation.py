@@ -62,6 +62,22 @@ def test_the_command_trains_every_arm_and_goes_on_where_it_was(
     assert {path: path.stat().st_mtime_ns for path in before} == before, "finished runs are only read"
 
 
+def test_figures_after_laundering_are_those_of_the_same_weights_on_other_files(tmp_path: Path) -> None:
+    source, out = write_source(tmp_path / "data"), tmp_path / "out"
+    arms = {"one": COMPARISONS["loss"]["(iv) full NCL"]}
+    ours = recipe(val_fraction=0.5, steps=1)
+    lines: list[str] = []
+    as_they_are = run_arms(ours, arms, [source], out, seeds=1, echo=lines.append)["one"][0]
+    laundered = run_arms(ours, arms, [source], out, seeds=1, laundered=True, echo=lines.append)["one"][0]
+    assert {figure: as_they_are[figure] for figure in laundered} != laundered
+    kept = next(out.glob("*/laundered.json"))
+    written = kept.stat().st_mtime_ns
+    assert run_arms(ours, arms, [source], out, seeds=1, laundered=True, echo=lines.append)["one"][0] == laundered
+    assert kept.stat().st_mtime_ns == written, "judged once"
+    kept.unlink()
+    assert run_arms(ours, arms, [source], out, seeds=1, laundered=True, echo=lines.append)["one"][0] == laundered
+
+
 def test_an_interrupted_comparison_keeps_what_it_has(tmp_path: Path) -> None:
     asked: list[int] = []
 
