@@ -41,7 +41,9 @@ _SAVE, _QUALITIES = 0.85, (60, 98)
 _WHOLE_TAMPERED = 0.5
 _KERNELS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 #: what is edited and laundered has sides of at least and at most so many pixels
-_LEAST, _WINDOW = 16, 512
+_LEAST, _WINDOW = 16, 896
+#: whoever edits a photograph with a side above this, in pixels, mostly publishes it smaller: probability and least side
+_LARGE, _PUBLISHED, _LEAST_PUBLISHED = 512, 0.6, 256
 
 
 class Photographs(Protocol):
@@ -134,7 +136,7 @@ def _labelled_alone(material: Photographs, recipe: TrainConfig, rng: np.random.G
 
 def _whole(pixels: Pixels, recipe: TrainConfig, rng: np.random.Generator, *, mirrored: bool) -> View:
     size = (recipe.crop_size,) * 2
-    square = np.array(Image.fromarray(pixels).resize(size, _KERNELS[int(rng.integers(len(_KERNELS)))]))
+    square = np.array(Image.fromarray(pixels).resize(size, _kernel(rng)))
     if mirrored:
         square = np.ascontiguousarray(square[:, ::-1])
     if rng.random() < _SAVE:
@@ -157,6 +159,9 @@ def _made(material: Photographs, edited: bool, rng: np.random.Generator) -> tupl
         twin = rng.random() < _TWIN
         pixels = edits.everywhere(host, edits.draw_operation(rng)) if twin else host
         mask = np.zeros(host.shape[:2], np.bool_)
+    side = max(mask.shape)
+    if side > _LARGE and rng.random() < _PUBLISHED:
+        pixels, mask = rescale(pixels, mask, float(rng.uniform(_LEAST_PUBLISHED, side)) / side, _kernel(rng))
     if rng.random() < _SAVE:
         pixels = resave(pixels, draw_settings(rng, *_QUALITIES, like=material.settings))
     return pixels, mask
@@ -198,6 +203,10 @@ def _window(pixels: Pixels, mask: Marks, rng: np.random.Generator) -> tuple[Pixe
         return pixels, mask
     top, left = crop_origin(mask, (height, width), rng, step=1)
     return window_of(pixels, mask, top, left, (height, width))
+
+
+def _kernel(rng: np.random.Generator) -> Image.Resampling:
+    return _KERNELS[int(rng.integers(len(_KERNELS)))]
 
 
 def _resized(shape: Mask, like: Pixels) -> Mask:

@@ -89,11 +89,25 @@ def test_no_photograph_is_too_small_for_any_kind_of_sample(size: tuple[int, int]
 
 
 def test_large_photographs_are_edited_and_laundered_in_a_window() -> None:
-    mask = np.zeros((700, 900), np.bool_)
-    mask[650:660, 20:30] = True
-    pixels, where = samples._window(textured(1, 700, 900), mask, np.random.default_rng(0))
-    assert pixels.shape == (512, 512, 3)
+    mask = np.zeros((1000, 1200), np.bool_)
+    mask[950:960, 20:30] = True
+    pixels, where = samples._window(textured(1, 1000, 1200), mask, np.random.default_rng(0))
+    assert pixels.shape == (896, 896, 3)
     assert where.sum() == 100, "around the tampering"
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_large_photographs_are_mostly_published_smaller_and_small_ones_as_they_are(edited: bool) -> None:
+    def longest(side: int) -> list[int]:
+        pixels, regions = photo(0, side, side), np.ones((side, side), np.uint8)
+        material = Pictures(authentic=[pixels], shapes=[(0, regions)])
+        made = [samples._made(material, edited, np.random.default_rng(seed))[0] for seed in range(30)]
+        return [max(each.shape) for each in made]
+
+    large, small = longest(1300), longest(300)  # their history scales both by 0.5 to 1.5
+    assert 8 <= sum(side < 1300 * 0.5 for side in large) < 30
+    assert min(large) >= 256
+    assert min(small) >= 150, "nobody makes a small one smaller"
 
 
 def test_samples_are_the_same_for_the_same_draw() -> None:
