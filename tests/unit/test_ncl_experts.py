@@ -24,7 +24,7 @@ LOSS = LossConfig(mu=0.3, warmup_steps=0, projection=6, centred=True)
 #: of the weights that were shipped, in float32
 FINGERPRINTS = {
     "small 2": "5980b0e64fd0319db92d821ea818a6210e5125cbecac733049b4d2e430764b94",
-    "experts 3": "8cd7ca8bfd839ebfe14d860f417a3e3e761cb6a488d6b03a5b38d84ae0ac62d4",
+    "experts 4": "b062dfc08a029212accb0b8ae4ea0f78bad0dd9004c1ff5757ab65a75a081e66",
 }
 
 
