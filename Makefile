@@ -3,9 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# of 20,000 modules that come along few are ever imported, and those are compiled when they are
-PIP_INSTALL = pip install --quiet --disable-pip-version-check --no-compile
-INSTALL = $(BIN)/$(PIP_INSTALL) -c constraints.txt
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-loop test check format bench chaos changing-bucket rehearsal wheel sbom audit clean
@@ -90,15 +88,15 @@ $(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
 
 $(SUPPLY)/stamp: | $(BIN)/python
 	$(BIN)/python -m venv $(SUPPLY)
-	$(SUPPLY)/bin/$(PIP_INSTALL) "cyclonedx-bom>=7,<8" "pip-audit>=2.10,<3"
+	$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check "cyclonedx-bom>=7,<8" "pip-audit>=2.10,<3"
 	@touch $@
 
 # only what the server needs to start: the whole of mlflow brings half a gigabyte more
 $(MLFLOW)/stamp: | $(BIN)/python
 	@echo "installing an MLflow server into $(MLFLOW)"
 	$(BIN)/python -m venv --clear $(MLFLOW)
-	$(MLFLOW)/bin/$(PIP_INSTALL) "mlflow-skinny==3.17.2" aiohttp alembic Flask Flask-CORS graphene numpy pandas sqlalchemy
-	$(MLFLOW)/bin/$(PIP_INSTALL) --no-deps "mlflow==3.17.2" "mlflow-tracing==3.17.2"
+	$(MLFLOW)/bin/pip install --quiet --disable-pip-version-check "mlflow-skinny==3.17.2" aiohttp alembic Flask Flask-CORS graphene numpy pandas sqlalchemy
+	$(MLFLOW)/bin/pip install --quiet --disable-pip-version-check --no-deps "mlflow==3.17.2" "mlflow-tracing==3.17.2"
 	@touch $@
 
 $(BIN)/python:
