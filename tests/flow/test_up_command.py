@@ -141,8 +141,6 @@ def test_up_is_told_to_end_while_its_ray_starts(program: Program) -> None:
     os.killpg(up.pid, signal.SIGTERM)
     # Ray waits in C for its first process, which the signal has ended, too, and hears nothing for half a minute
     _, err = up.communicate(timeout=150)
-    # where Ray got further before the signal, its own C ends the program after a minute without its first process
-    ended_by_ray = "Failed to connect to GCS within" in err
-    assert up.returncode == (1 if ended_by_ray else 0), err
+    assert up.returncode == 0, err
     assert "Traceback" not in err
-    wait_until(lambda: processes_of(program) == [], "nothing is left")
+    assert processes_of(program) == []
