@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -139,8 +140,20 @@ def test_up_is_told_to_end_while_its_ray_starts(program: Program) -> None:
     up = program.start("up")
     wait_until(lambda: any("gcs_server" in process.name() for process in processes_of(program)), "Ray starts")
     os.killpg(up.pid, signal.SIGTERM)
-    # Ray waits in C for its first process, which the signal has ended, too, and hears nothing for half a minute
-    _, err = up.communicate(timeout=150)
+    # Ray waits in C for its first process, which the signal has ended, too: for half a minute, or for a whole one,
+    # at the end of which it ends the program with 1
+    _, err = up.communicate(timeout=30)
     assert up.returncode == 0, err
     assert "Traceback" not in err
     assert processes_of(program) == []
+
+
+def test_up_is_told_to_end_while_its_cluster_says_nothing(program: Program) -> None:
+    """Somebody listens and never answers: Ray asks again and again, in C, for a quarter of an hour."""
+    with socket.create_server(("0.0.0.0", 0)) as silent:
+        up = program.start("up", NCLSCREEN_RAY_ADDRESS=f"127.0.0.1:{silent.getsockname()[1]}")
+        silent.settimeout(60)
+        silent.accept()[0].close()  # whether somebody listens
+        with silent.accept()[0]:  # Ray
+            code, _, err = press_ctrl_c(up)
+    assert (code, "Traceback" in err) == (130, False), err

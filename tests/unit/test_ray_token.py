@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -78,9 +79,39 @@ class Refusing:
 
 def test_refused_is_told_from_silent() -> None:
     """Found 13: "no cluster answers", while one did, and asked for its token."""
-    options = RayOptions(address="127.0.0.1:1", needed_cpus=1)
-    with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(ClusterRefused, match="RAY_AUTH_TOKEN"):
-        _connect(Refusing(listening.getsockname()[1]), options)
-    with pytest.raises(ClusterUnreachable, match="no Ray cluster answers") as caught:
-        _connect(Refusing(free_ports(1)[0]), options)
-    assert type(caught.value) is ClusterUnreachable
+    with socket.create_server(("0.0.0.0", 0)) as listening:
+        port = listening.getsockname()[1]
+        options = RayOptions(address=f"127.0.0.1:{port}", needed_cpus=1)
+        with pytest.raises(ClusterRefused, match="RAY_AUTH_TOKEN"):
+            _connect(Refusing(port), options)
+        with pytest.raises(ClusterUnreachable, match="no Ray cluster answers") as caught:
+            _connect(Refusing(free_ports(1)[0]), options)
+        assert type(caught.value) is ClusterUnreachable
+
+
+@pytest.mark.parametrize(("address", "said"), [("127.0.0.1:1", "nobody listens"), ("nonsense", "host:port")])
+def test_where_nobody_is_ray_is_not_asked(address: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would ask for a quarter of an hour, in C, and hear no Ctrl-C meanwhile."""
+    monkeypatch.setattr("nclscreen.hosting.ray_connection._AWAY_S", 0.0)
+    with pytest.raises(ClusterUnreachable, match=said):
+        _connect(None, RayOptions(address=address, needed_cpus=1))
+
+
+def test_a_head_that_is_just_starting_is_waited_for() -> None:
+    """Both may start at once."""
+    port = free_ports(1)[0]
+    there: list[str] = []
+
+    def come() -> None:
+        with socket.create_server(("0.0.0.0", port)) as head:
+            head.accept()[0].close()
+
+    class Ray:
+        def init(self, *, address: str, **options: object) -> None:
+            there.append(address)
+
+    later = threading.Timer(1.5, come)
+    later.start()
+    _connect(Ray(), RayOptions(address=f"127.0.0.1:{port}", needed_cpus=1))
+    later.join()
+    assert there == [f"127.0.0.1:{port}"]

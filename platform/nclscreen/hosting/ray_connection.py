@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
@@ -28,8 +29,16 @@ from nclscreen.interrupts import uninterrupted
 _LINGER_S = 5.0
 #: how long a Ray that is being started may take to be there, once nobody wants it any more
 _START_S = 60.0
+#: how often is looked for signals, and whether it still can
+_SLICE_S = 0.05
+#: a Ray that is being started comes to nothing without these
+_FIRST_PROCESSES = {"gcs_server", "raylet"}
 #: how long a cluster's port may take to answer
 _LISTEN_S = 3.0
+#: how long a cluster may be away when we come: its head may be just starting, too
+_AWAY_S = 30.0
+#: how long a cluster that is there may take to let us in, before nobody waits for it any longer
+_LET_IN_S = 120.0
 
 
 class ClusterUnreachable(JobsError):
@@ -68,15 +77,15 @@ def connected_ray(options: RayOptions) -> Iterator[None]:
 def _connected(options: RayOptions) -> Iterator[None]:
     import ray
 
-    before = set(psutil.Process().children())
+    before = _children()
     rays: set[psutil.Process] = set()
     over = threading.Event()
     try:
         try:
-            _from_a_thread(lambda: _connect(ray, options), over)
+            _from_a_thread(lambda: _connect(ray, options), over, options.address)
         finally:
             # whatever else this process starts, before or after, is not Ray's and not ours to end
-            rays = set(psutil.Process().children()) - before
+            rays = _children() - before
         yield
     finally:
         with uninterrupted():
@@ -112,17 +121,43 @@ def _connect(ray: Any, options: RayOptions) -> None:
         ray.init(address="local", num_cpus=options.local_cpus, include_dashboard=False, **common)
         return
     try:
+        _await_port(options.address)
         ray.init(address=options.address, **common)
     except ConnectionError as error:
         if (place := _listening(str(error))) is not None:
-            raise ClusterRefused(
-                f"something answers at {place}, but no Ray that lets us in: its token is missing here or another one "
-                "(set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH), or its version is another"
-            ) from None
+            raise _refused(place) from None
         raise ClusterUnreachable(
             f"no Ray cluster answers at {options.address!r} ({error}); check NCLSCREEN_RAY_ADDRESS, or unset it to "
             "use a local one"
         ) from None
+
+
+def _refused(place: str) -> ClusterRefused:
+    return ClusterRefused(
+        f"something answers at {place}, but no Ray that lets us in: its token is missing here or another one "
+        "(set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH), or its version is another"
+    )
+
+
+def _await_port(address: str) -> None:
+    """Until somebody listens there: Ray by itself would ask in C for a quarter of an hour.
+
+    Raises ConnectionError, and ClusterUnreachable for what is no address.
+    """
+    from ray._private.services import canonicalize_bootstrap_address
+
+    try:
+        place = canonicalize_bootstrap_address(address)  # where Ray will look; ConnectionError for "auto" without any
+    except ValueError:
+        raise ClusterUnreachable(
+            f"{address!r} is no address of a Ray cluster: set NCLSCREEN_RAY_ADDRESS to host:port of its head, or to "
+            "auto on one of its nodes"
+        ) from None
+    deadline = time.monotonic() + _AWAY_S
+    while place is not None and _listening(f" at {place}") is None:
+        if time.monotonic() > deadline:
+            raise ConnectionError(f"nobody listens at {place}")
+        time.sleep(1)
 
 
 def _keep_standard_output_clean() -> None:
@@ -154,6 +189,10 @@ def _listening(said: str) -> str | None:
     return f"{found[1]}:{found[2]}"
 
 
+def _children() -> set[psutil.Process]:
+    return set(psutil.Process().children())
+
+
 def _descendants(processes: Iterable[psutil.Process]) -> Iterator[psutil.Process]:
     for process in processes:
         with suppress(psutil.Error):
@@ -175,8 +214,8 @@ def _forget_serve() -> None:
         context._set_global_client(None)
 
 
-def _from_a_thread(connect: Callable[[], None], over: threading.Event) -> None:
-    """Connect from a thread that lives until `over`, and wait for that.
+def _from_a_thread(connect: Callable[[], None], over: threading.Event, address: str | None) -> None:
+    """Connect, to a cluster at that address or to one of our own, from a thread that lives until `over`; wait for that.
 
     In the main thread Ray would put a SIGTERM handler of its own in ours' place, which exits with 15, and wait for its
     first process in C, deaf to signals, for half a minute. The thread must live on: the kernel ends Ray's processes
@@ -193,14 +232,51 @@ def _from_a_thread(connect: Callable[[], None], over: threading.Event) -> None:
             done.set_result(None)
             over.wait()
 
-    handler = signal.getsignal(signal.SIGTERM)
+    ours, before = _keep_handler(), _children()
     threading.Thread(target=live, name="ray", daemon=True).start()
     try:
+        # in slices: a signal that the kernel gave to another thread, which may be one in C, is seen between them only
+        deadline = time.monotonic() + _LET_IN_S
+        while not wait([done], _SLICE_S).done:
+            ours()
+            if address is not None and time.monotonic() > deadline:
+                raise _refused(address)
         done.result()
     except BaseException:
-        with uninterrupted():
-            wait([done], _START_S)  # what is just being started would stay behind
+        if address is None:
+            with uninterrupted():
+                _await_start(done, before)  # what is just being started would stay behind
         raise
     finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)  # Ray's C++ has one of its own, which aborts
+        ours()
+
+
+def _keep_handler() -> Callable[[], None]:
+    """Sets our handler of SIGTERM again: Ray's C++ puts one in its place, in the middle of connecting, that aborts."""
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def again() -> None:
+        signal.signal(signal.SIGTERM, handler)
+
+    return again
+
+
+def _await_start(done: Future[None], before: set[psutil.Process]) -> None:
+    """Until Ray is there, or has failed, or one of its first processes has ended.
+
+    A service manager signals all of a group at once. Ray then waits for its first process in C, for half a minute or
+    for a whole one, at the end of which it ends this program with a code of its own: by then we must be gone.
+    """
+    deadline = time.monotonic() + _START_S
+    while not wait([done], _SLICE_S).done and time.monotonic() < deadline:
+        if any(_ended(process) for process in _children() - before):
+            return
+
+
+def _ended(process: psutil.Process) -> bool:
+    """Whether this child was one of Ray's first processes and waits for somebody to ask how it ended."""
+    with suppress(psutil.Error):
+        return process.status() == psutil.STATUS_ZOMBIE and process.name() in _FIRST_PROCESSES
+    return False
