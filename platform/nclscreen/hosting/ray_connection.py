@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,7 @@ def _connect(ray: Any, options: RayOptions) -> None:
     _keep_standard_output_clean()
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if options.address is None:
+        _start_processes_in_groups_of_their_own()
         ray.init(address="local", num_cpus=options.local_cpus, include_dashboard=False, **common)
         return
     try:
@@ -158,6 +159,20 @@ def _await_port(address: str) -> None:
         if time.monotonic() > deadline:
             raise ConnectionError(f"nobody listens at {place}")
         time.sleep(1)
+
+
+def _start_processes_in_groups_of_their_own() -> None:
+    """A signal to our group is to end us, who then end Ray, and not Ray under us.
+
+    Ray has its processes ignore a terminal's Ctrl-C; SIGTERM to the whole group, as `timeout` sends it, ended them.
+    Ray then waits for them in C, with the interpreter locked, for up to a minute, and ends this program with 1.
+    (`start_ray_process` in `ray/_private/services.py`, Ray 2.60. Where the kernel does not end them together with us,
+    Ray finds them by their group.)
+    """
+    from ray._private import services
+
+    if sys.platform == "linux" and not isinstance(services.ConsolePopen, partial):
+        services.ConsolePopen = partial(services.ConsolePopen, process_group=0)
 
 
 def _keep_standard_output_clean() -> None:
@@ -266,8 +281,8 @@ def _keep_handler() -> Callable[[], None]:
 def _await_start(done: Future[None], before: set[psutil.Process]) -> None:
     """Until Ray is there, or has failed, or one of its first processes has ended.
 
-    A service manager signals all of a group at once. Ray then waits for its first process in C, for half a minute or
-    for a whole one, at the end of which it ends this program with a code of its own: by then we must be gone.
+    A service manager may signal all of our processes. Ray then waits for its first one in C, for half a minute or for
+    a whole one, at the end of which it ends this program with a code of its own: by then we had better be gone.
     """
     deadline = time.monotonic() + _START_S
     while not wait([done], _SLICE_S).done and time.monotonic() < deadline:
