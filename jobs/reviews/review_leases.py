@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, delete, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, delete, func, literal, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.domain import JobId, VerdictRef
@@ -57,9 +57,23 @@ class ReviewLeases:
         with reading(self._engine) as connection:
             return {row.ordinal: _lease(row) for row in connection.execute(wanted)}
 
-    def release(self, job_id: JobId, holder: str, ordinals: Collection[int] | None = None) -> int:
-        """Give these images of a job back, or all that the holder has of it; how many they were."""
+    def until(self, job_id: JobId, holder: str) -> float | None:
+        """When the last of the holder's leases of a job ends, in seconds since 1970; None: he has none."""
+        last = select(func.max(_t.expires_at)).where(_t.job_id == job_id, _t.holder == holder)
+        with reading(self._engine) as connection:
+            ends: float | None = connection.execute(last).scalar_one()
+            return ends
+
+    def release(
+        self, job_id: JobId, holder: str, ordinals: Collection[int] | None = None, *, until: float | None = None
+    ) -> int:
+        """Give these images of a job back, or all that the holder has of it; how many they were.
+
+        `until`: only what was leased to no later than this, as `until()` said; what he took since then stays his.
+        """
         held = _t.holder == holder
+        if until is not None:
+            held = and_(held, _t.expires_at <= until)
         return self._remove(job_id, held if ordinals is None else and_(held, _t.ordinal.in_(ordinals)))
 
     def _remove(self, job_id: JobId, gone: ColumnElement[bool]) -> int:

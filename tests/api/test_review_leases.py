@@ -38,6 +38,12 @@ def looked_at(page: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def until(page: str) -> str:
+    found = re.search(r"data-until=\"([\d.]+)\"", page)
+    assert found, page
+    return found[1]
+
+
 def test_the_queue_of_another_passes_over_what_somebody_looks_at(
     screened: ScreenedJob, client: TestClient, clock: MovableClock
 ) -> None:
@@ -54,7 +60,7 @@ def test_the_queue_of_another_passes_over_what_somebody_looks_at(
         assert "is looking" not in ann.get(f"{job}/images/0").text
         assert "ann is looking at this image" in bob.get(f"{job}{QUEUE}&at=0").text
         answer = bob.post(f"{job}/review/leases", data={"ordinals": "2,4"}).json()
-        assert answer == {"others": {"2": "ann"}}
+        assert answer["others"] == {"2": "ann"}
         # a decision frees its image, and whoever knows the address may decide
         ann.post(f"{job}/images/0/reviews", data={"decision": "confirmed"})
         bob.post(f"{job}/images/2/reviews", data={"decision": "rejected"})
@@ -63,6 +69,26 @@ def test_the_queue_of_another_passes_over_what_somebody_looks_at(
         assert "Others look at 1 image of this job" in shown
         assert bob.post(f"{job}/review/leave").status_code == 204
         assert looked_at(ann.get(job + QUEUE).text) == 4
+
+
+def test_a_page_that_is_left_late_takes_nothing_from_the_next(
+    screened: ScreenedJob, client: TestClient, clock: MovableClock
+) -> None:
+    """Loaded again, a page may be heard of before the one it follows says good-bye."""
+    job = f"/jobs/{screened.job.id}"
+    with another(client, "ann") as ann, another(client, "bob") as bob:
+        before = until(ann.get(job + QUEUE).text)
+        clock.advance(1)
+        shown = ann.get(job + QUEUE).text
+        assert ann.post(f"{job}/review/leave", data={"until": before}).status_code == 204
+        assert looked_at(bob.get(job + QUEUE).text) != 0, "it is ann's"
+        assert ann.post(f"{job}/review/leave", data={"until": until(shown)}).status_code == 204
+        assert looked_at(bob.get(job + QUEUE).text) == 0
+        renewed = bob.post(f"{job}/review/leases", data={"ordinals": "0"}).json()["until"]
+        assert bob.post(f"{job}/review/leave", data={"until": str(renewed)}).status_code == 204
+        assert looked_at(ann.get(job + QUEUE).text) == 0
+        for wrong in ("soon", "nan", "inf", "-1"):
+            assert ann.post(f"{job}/review/leave", data={"until": wrong}).status_code == 422
 
 
 def test_who_is_silent_blocks_nobody_for_ever(screened: ScreenedJob, client: TestClient, clock: MovableClock) -> None:

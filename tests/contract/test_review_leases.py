@@ -76,6 +76,17 @@ def test_what_is_given_back_is_free(leases: ReviewLeases, job: JobId) -> None:
     assert holders(leases, job) == {3: "bob"}
 
 
+def test_who_leaves_gives_back_only_what_he_knew_of(bench: Bench, leases: ReviewLeases, job: JobId) -> None:
+    assert leases.until(job, "desk ann") is None
+    take(leases, job, "ann", 0, 1, 2)
+    knew = leases.until(job, "desk ann")
+    bench.clock.advance(1)
+    take(leases, job, "ann", 0, 1)  # another page of hers
+    assert leases.release(job, "desk ann", until=knew) == 1
+    assert holders(leases, job) == {0: "ann", 1: "ann"}
+    assert leases.release(job, "desk ann", until=leases.until(job, "desk ann")) == 2
+
+
 def test_of_all_who_ask_at_once_each_has_others(leases: ReviewLeases, job: JobId) -> None:
     people, images = 4, range(8)
     for order in (list(images), list(reversed(images))):

@@ -41,6 +41,15 @@ class HoldForm(Strict):
         return [int(number) for number in self.ordinals.split(",")]
 
 
+class LeaveForm(Strict):
+    """What a page says that is left: when the last lease that it knew of ends, in seconds since 1970.
+
+    Pages of older programs say nothing.
+    """
+
+    until: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+
 @router.get("")
 def get_review(job_id: str, wanted: Annotated[ReviewAsked, Query()], wiring: Wired, pages: Drawn) -> Response:
     """The image at `at`, or the first; around it those that the filters give from the cursor on.
@@ -52,7 +61,8 @@ def get_review(job_id: str, wanted: Annotated[ReviewAsked, Query()], wiring: Wir
     who = seated(pages)
     if not _reviews(pages) or pages.is_part:
         return _drawn(wiring, _queue(wiring, job, wanted, who), wanted, pages)
-    response = _drawn(wiring, _given(wiring, job, wanted, who), wanted, pages)
+    given = _given(wiring, job, wanted, who)
+    response = _drawn(wiring, given, wanted, pages, until=wiring.review_leases.until(job.id, who.holder))
     keep_seat(response, who)
     return response
 
@@ -63,17 +73,21 @@ def lease_images(job_id: str, form: Annotated[HoldForm, Form()], wiring: Wired, 
     job, who = wiring.jobs.get(job_id), seated(pages)
     taken = wiring.review_leases.take(job.id, form.numbers, who.holder, who.name, no_others=True)
     others = held_by_others(wiring, job.id, who.holder, [each for each in form.numbers if each not in taken])
-    response = JSONResponse({"others": {str(ordinal): lease.name for ordinal, lease in others.items()}})
+    until = wiring.review_leases.until(job.id, who.holder)
+    response = JSONResponse({"others": {str(ordinal): lease.name for ordinal, lease in others.items()}, "until": until})
     keep_seat(response, who)
     return response
 
 
 @router.post("/leave")
-def release_images(job_id: str, wiring: Wired, pages: Drawn) -> Response:
-    """Nobody sits here any more: what he had is free."""
+def release_images(job_id: str, form: Annotated[LeaveForm, Form()], wiring: Wired, pages: Drawn) -> Response:
+    """Nobody sits at this page any more: what it had is free.
+
+    Not what the same desk has taken since then: a page that is loaded again may be heard of before the one it follows.
+    """
     job, holder = wiring.jobs.get(job_id), desk_of(pages)
     if holder is not None:
-        wiring.review_leases.release(job.id, holder)
+        wiring.review_leases.release(job.id, holder, until=form.until)
     return Response(status_code=204)
 
 
@@ -81,7 +95,9 @@ def _reviews(pages: Pages) -> bool:
     return pages.caller is not None and pages.caller.may(Scope.REVIEW)
 
 
-def _drawn(wiring: Wiring, queue: ReviewQueue, wanted: ReviewAsked, pages: Pages) -> Response:
+def _drawn(
+    wiring: Wiring, queue: ReviewQueue, wanted: ReviewAsked, pages: Pages, *, until: float | None = None
+) -> Response:
     reviews = job_reviews(wiring, queue.job.id)
     if queue.current is None:
         held = len(wiring.review_leases.of(queue.job.id))
@@ -93,6 +109,7 @@ def _drawn(wiring: Wiring, queue: ReviewQueue, wanted: ReviewAsked, pages: Pages
         wanted=wanted,
         reviews=reviews,
         lease_s=wiring.review_leases.lease_s if _reviews(pages) else None,
+        until=until,
         careful=pages.settings.careful and not wanted.clear,
     )
 

@@ -12,6 +12,7 @@ let current = queue.querySelector("[aria-current]").closest("li");
 let writing = Promise.resolve();
 let extending = null;
 let leasing = null;
+let until = queue.dataset.until; // when the last lease that this page knows of ends
 let moved = 0; // the way on which the present image was come to just now: 0 by its name
 const decided = []; // the last one last
 
@@ -139,7 +140,8 @@ async function leaseOnce() {
   const body = new URLSearchParams({ ordinals: items.map((item) => item.dataset.ordinal).join(",") });
   const answer = await fetch(`${queue.dataset.desk}/leases`, { method: "POST", body, headers: { "HX-Request": "true" } });
   if (!answer.ok) return;
-  const { others } = await answer.json();
+  const { others, until: last } = await answer.json();
+  until = last ?? "";
   for (const item of items) item.dataset.held = others[item.dataset.ordinal] ?? "";
   if (items[0] !== current) return;
   tellWhoElse();
@@ -160,7 +162,7 @@ function tellWhoElse() {
 if (queue.dataset.desk) {
   setInterval(lease, (1000 * queue.dataset.leaseS) / 3);
   document.addEventListener("visibilitychange", lease);
-  addEventListener("pagehide", () => navigator.sendBeacon(`${queue.dataset.desk}/leave`));
+  addEventListener("pagehide", () => navigator.sendBeacon(`${queue.dataset.desk}/leave`, new URLSearchParams(until ? { until } : {})));
   addEventListener("pageshow", (event) => event.persisted && lease());
 }
 
