@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from jobs.domain import Counts, FailureThreshold, JobId, Verdict
 from jobs.domain.states import RECORDING, JobState
@@ -16,29 +16,42 @@ from jobs.sql.rows import Clock
 from jobs.sql.tables import jobs, verdicts
 from jobs.sql.transitions import move_job
 
+_COUNTERS = (jobs.c.scored, jobs.c.flagged, jobs.c.reused, jobs.c.failed)
 #: what decides whether too much of a job failed; a job has fifty columns more, and this is done for every shard
 _COUNTED = (
-    jobs.c.id, jobs.c.state, jobs.c.total, jobs.c.scored, jobs.c.flagged, jobs.c.reused, jobs.c.failed,
-    jobs.c.failure_ratio, jobs.c.failure_sample,
+    jobs.c.id, jobs.c.state, jobs.c.total, *_COUNTERS, jobs.c.failure_ratio, jobs.c.failure_sample,
 )  # fmt: skip
 
+# built once: for every shard that is finished, it would take as long as what it does
+_COUNT = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("of_job"))
+    .values({column: column + bindparam(f"more_{column.name}") for column in _COUNTERS})
+)
+_COUNT_IF_WANTED = _COUNT.where(jobs.c.state.in_(sorted(RECORDING)))
 
-def record_verdicts(connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock) -> JobState:
-    """Insert the verdicts, count them, and fail the job when its failure threshold is passed; gives its state."""
-    insert_verdicts(connection, job_id, results, clock)
+
+def record_verdicts(
+    connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock, *, if_wanted: bool = False
+) -> JobState | None:
+    """Count the verdicts, insert them, and fail the job when its failure threshold is passed; gives its state.
+
+    Its row is locked then. `if_wanted`: only while the job wants results; else gives None, and nothing is written.
+    """
     failed = sum(verdict.error_code is not None for verdict in results)
     reused = sum(verdict.reused for verdict in results if verdict.error_code is None)
-    counted = connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id)
-        .values(
-            scored=jobs.c.scored + (len(results) - failed - reused),
-            flagged=jobs.c.flagged + sum(verdict.flagged for verdict in results),
-            reused=jobs.c.reused + reused,
-            failed=jobs.c.failed + failed,
-        )
-        .returning(*_COUNTED)
-    ).one()
+    more = {
+        "of_job": job_id,
+        "more_scored": len(results) - failed - reused,
+        "more_flagged": sum(verdict.flagged for verdict in results),
+        "more_reused": reused,
+        "more_failed": failed,
+    }
+    count = (_COUNT_IF_WANTED if if_wanted else _COUNT).returning(*_COUNTED, clock().label("now"))
+    counted = connection.execute(count, more).one_or_none()
+    if counted is None:
+        return None
+    insert_verdicts(connection, job_id, results, clock, now=counted.now)
     return _given_up_if_too_much_failed(connection, counted, clock)
 
 

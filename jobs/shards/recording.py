@@ -15,15 +15,21 @@ from jobs.sql.rows import Clock, verdicts_to_rows
 from jobs.sql.tables import verdicts
 
 
-def insert_verdicts(connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock) -> None:
-    """Add the verdicts of a job in the transaction of the caller. Raises SQLAlchemy's errors, also for COPY."""
+def insert_verdicts(
+    connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock, *, now: float | None = None
+) -> None:
+    """Add the verdicts of a job in the transaction of the caller. Raises SQLAlchemy's errors, also for COPY.
+
+    `now`: what the clock has said in this transaction, for a caller who knows it.
+    """
     rows = verdicts_to_rows(job_id, results)
     if not rows:
         return
     if connection.dialect.name != "postgresql":
         connection.execute(insert(verdicts).values(recorded_at=clock()), rows)
     else:
-        now = connection.execute(select(clock())).scalar_one()
+        if now is None:
+            now = connection.execute(select(clock())).scalar_one()
         try:
             _copy(connection, rows, now)
         except psycopg.Error as error:

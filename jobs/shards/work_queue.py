@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, literal, or_, select, update
+from sqlalchemy import Connection, Engine, Update, bindparam, func, literal, or_, select, update
 
 from jobs.domain import JobId, Lease, ModelRef, ShardId, Verdict
 from jobs.domain.access import ProjectName
@@ -158,11 +158,10 @@ class WorkQueue:
         if sorted(verdict.ordinal for verdict in results) != list(expected):
             raise ValueError(f"shard {lease.shard_id} needs one verdict for each of its {len(lease.entries)} images")
         with writing(self._engine) as connection:
-            done = _held(lease).values(state=ShardState.DONE.value, lease_expires_at=None, error=None)
-            if connection.execute(done).rowcount != 1:
+            if connection.execute(_DONE, {"held": lease.shard_id, "with_fence": lease.fence}).rowcount != 1:
                 raise LeaseLost(lease.shard_id, lease.fence)
-            if _job_state(connection, lease.job_id, lock=True) in RECORDING:
-                state = record_verdicts(connection, lease.job_id, _with_cases(lease, results), self._clock)
+            found = _with_cases(lease, results)
+            if state := record_verdicts(connection, lease.job_id, found, self._clock, if_wanted=True):
                 return settle_job(connection, lease.job_id, self._clock, locked=state)
             connection.execute(
                 update(shards).where(shards.c.id == lease.shard_id).values(state=ShardState.QUEUED.value)
@@ -175,7 +174,7 @@ class WorkQueue:
 
         `reason` is shown to people: what is waited for.
         """
-        back = _held(lease).values(
+        back = _held(lease.shard_id, lease.fence).values(
             state=ShardState.QUEUED.value,
             lease_expires_at=None,
             started=False,
@@ -246,19 +245,20 @@ def _with_cases(lease: Lease, results: Sequence[Verdict]) -> Sequence[Verdict]:
     return [replace(each, case=lease.entries[each.ordinal - lease.first_ordinal].case) for each in results]
 
 
-def _held(lease: Lease) -> Any:
-    """An update of the leased shard that touches nothing once somebody else has it."""
+def _held(shard_id: Any, fence: Any) -> Update:
+    """An update of a leased shard that touches nothing once somebody else has it."""
     return (
         update(shards)
-        .where(shards.c.id == lease.shard_id)
-        .where(shards.c.fence == lease.fence)
+        .where(shards.c.id == shard_id)
+        .where(shards.c.fence == fence)
         .where(shards.c.state == ShardState.LEASED.value)
     )
 
 
-def _job_state(connection: Connection, job_id: JobId, *, lock: bool = False) -> JobState:
-    looked_up = select(jobs.c.state).where(jobs.c.id == job_id)
-    return JobState(connection.execute(looked_up.with_for_update() if lock else looked_up).scalar_one())
+# built once: for every shard that is finished, it would take as long as what it does
+_DONE = _held(bindparam("held"), bindparam("with_fence")).values(
+    state=ShardState.DONE.value, lease_expires_at=None, error=None
+)
 
 
 def _lock_jobs(connection: Connection, job_ids: Iterable[JobId]) -> dict[JobId, JobState]:
@@ -267,25 +267,29 @@ def _lock_jobs(connection: Connection, job_ids: Iterable[JobId]) -> dict[JobId, 
     return {JobId(row.id): JobState(row.state) for row in connection.execute(locked)}
 
 
-def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
-    rows = connection.execute(
-        select(
-            shards,
-            shard_entries.c.entries,
-            jobs.c.model_name,
-            jobs.c.model_fingerprint,
-            jobs.c.threshold,
-            jobs.c.heatmaps_from,
-            jobs.c.project,
-            jobs.c.rescore,
-            jobs.c.trust_etags,
-            jobs.c.traceparent,
-        )
-        .join(shard_entries, shard_entries.c.shard_id == shards.c.id)
-        .join(jobs, jobs.c.id == shards.c.job_id)
-        .where(shards.c.id.in_(shard_ids))
-        .order_by(shards.c.job_id, shards.c.first_ordinal)
+# built once, as above: it has twenty-five columns
+_LEASES = (
+    select(
+        shards,
+        shard_entries.c.entries,
+        jobs.c.model_name,
+        jobs.c.model_fingerprint,
+        jobs.c.threshold,
+        jobs.c.heatmaps_from,
+        jobs.c.project,
+        jobs.c.rescore,
+        jobs.c.trust_etags,
+        jobs.c.traceparent,
     )
+    .join(shard_entries, shard_entries.c.shard_id == shards.c.id)
+    .join(jobs, jobs.c.id == shards.c.job_id)
+    .where(shards.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(shards.c.job_id, shards.c.first_ordinal)
+)
+
+
+def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
+    rows = connection.execute(_LEASES, {"ids": list(shard_ids)})
     return [
         Lease(
             shard_id=ShardId(row.id),

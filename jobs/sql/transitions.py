@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import Connection, bindparam, exists, select, update
 
 from jobs.domain import JobId, WorkKind
 from jobs.domain.states import FINAL, JobState, ShardState, check_transition, settled
@@ -14,6 +14,9 @@ from jobs.sql.tables import LEASED, QUEUED, jobs, shards
 from jobs.webhooks.outbox import announce
 
 _STOPPING = frozenset({JobState.CANCELLING, JobState.FAILING})
+# built once: for every shard that is finished, it would take as long as what it asks
+_OF_JOB = exists().where(shards.c.job_id == bindparam("job_id"))
+_ANY_LEFT = select(_OF_JOB.where(shards.c.state == QUEUED), _OF_JOB.where(shards.c.state == LEASED))
 #: the verdicts are what they will be: the completion report can be written
 _REPORTED = frozenset({JobState.COMPLETING, JobState.CANCELLED, JobState.FAILED})
 
@@ -54,10 +57,7 @@ def settle_job(connection: Connection, job_id: JobId, clock: Clock, *, locked: J
         connection.execute(select(jobs.c.state).where(jobs.c.id == job_id).with_for_update()).scalar_one()
     )
     # after the lock, in a statement of its own: what others changed while it was waited for must be seen
-    of_job = exists().where(shards.c.job_id == job_id)
-    queued, leased = connection.execute(
-        select(of_job.where(shards.c.state == QUEUED), of_job.where(shards.c.state == LEASED))
-    ).one()
+    queued, leased = connection.execute(_ANY_LEFT, {"job_id": job_id}).one()
     after = settled(current, any_queued=queued, any_leased=leased)
     if after is not current:
         move_job(connection, job_id, current, after, clock)
