@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# pip compiles what it installs, not what lies here: where Python may not write, every start would do it again
+COMPILE = $(BIN)/python -m compileall -q platform ncl_model jobs
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-loop test check format bench chaos changing-bucket rehearsal wheel sbom audit clean
@@ -79,11 +81,13 @@ clean: ## Remove the environment and everything that was built
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV) (some minutes, the first time)"
 	$(INSTALL) -e ".[dev]"
+	$(COMPILE)
 	@touch $(VENV)/demo.stamp $@
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV) (some minutes, the first time)"
 	$(INSTALL) -e ".[demo]"
+	$(COMPILE)
 	@touch $@
 
 $(SUPPLY)/stamp: | $(BIN)/python

@@ -267,16 +267,15 @@ def measure(name: str, sizes: Sequence[int], say: Callable[[str], None]) -> dict
         for images in sizes:
             with database(backend.fresh()) as engine:
                 row = record(engine, images, backend.cpu_s)
-                sample = min(images, 100_000)  # as many, or indexes are smaller than the job's
-                row["executemany_per_s"] = raw(engine, sample, copy=False)
-                if name == "postgresql":
-                    row["copy_per_s"] = raw(engine, sample, copy=True)
+                row["executemany_per_s"] = raw(engine, min(images, 100_000), copy=False)
+                if name == "postgresql":  # as many rows, or indexes are smaller than the job's
+                    row["copy_per_s"] = raw(engine, images, copy=True)
                 found["recorded"].append(row)
                 copied, ratio = row.get("copy_per_s", float("nan")), row["images_per_s"] / row["executemany_per_s"]
                 say(
                     f"{name:<11}{images:>10,}{row['images_per_s']:>11,.0f}{row['cpu_us_per_image']:>9.1f}{row['first_tenth_per_s']:>12,.0f}"
                     f"{row['last_tenth_per_s']:>12,.0f}{row['executemany_per_s']:>13,.0f}"
-                    f"{copied:>9,.0f}{ratio:>7.2f}"
+                    f"{copied:>9,.0f}{ratio:>7.2f}{row['images_per_s'] / copied:>9.2f}"
                 )
         for job_count, dead in ((1, 0), (100, 0), (1, 10)):
             with database(backend.fresh()) as engine:
@@ -302,7 +301,7 @@ def main() -> None:
     say: Callable[[str], None] = (lambda line: None) if arguments.json else lambda line: print(line, flush=True)
     say(
         f"{'database':<11}{'images':>10}{'images/s':>11}{'CPU us':>9}{'first 10 %':>12}{'last 10 %':>12}"
-        f"{'executemany':>13}{'COPY':>9}{'ratio':>7}"
+        f"{'executemany':>13}{'COPY':>9}{'ratio':>7}{'of COPY':>9}"
     )
     results = [measure(backend, arguments.images, say) for backend in arguments.backends]
     if arguments.json:

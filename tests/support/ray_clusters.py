@@ -13,6 +13,9 @@ from nclscreen.hosting.ray_token import read_tokens_anew
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
+#: a node that was killed is missed after five seconds instead of twenty
+_HEALTH_CHECKS = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000}
+
 
 @contextmanager
 def cluster_of(*nodes: dict[str, Any]) -> Iterator[Cluster]:
@@ -28,7 +31,8 @@ def cluster_of(*nodes: dict[str, Any]) -> Iterator[Cluster]:
         made = Cluster()
         try:
             for number, node in enumerate(nodes):
-                made.add_node(**node, **({} if number else {"include_dashboard": False}))
+                of_head = {"include_dashboard": False, "_system_config": _HEALTH_CHECKS}
+                made.add_node(**node, **({} if number else of_head))
             made.wait_for_nodes()
             yield made
         finally:
