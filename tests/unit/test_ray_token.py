@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.servers.child_processes import free_ports
 
-from nclscreen.hosting.ray_connection import ClusterRefused, ClusterUnreachable, RayOptions, _connect
+from nclscreen.hosting.ray_connection import ClusterRefused, ClusterUnreachable, RayOptions, _connect, _listening
 from nclscreen.hosting.ray_token import own_token, read_tokens_anew
 
 
@@ -95,6 +95,12 @@ def test_where_nobody_is_ray_is_not_asked(address: str, said: str, monkeypatch: 
     monkeypatch.setattr("nclscreen.hosting.ray_connection._AWAY_S", 0.0)
     with pytest.raises(ClusterUnreachable, match=said):
         _connect(None, RayOptions(address=address, needed_cpus=1))
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+def test_an_address_of_ipv6_is_looked_at() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
+        assert _listening(f" at [::1]:{listening.getsockname()[1]}")
 
 
 def test_a_head_that_is_just_starting_is_waited_for() -> None:

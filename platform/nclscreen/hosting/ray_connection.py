@@ -198,7 +198,7 @@ def _listening(said: str) -> str | None:
     if found is None:
         return None
     try:
-        socket.create_connection((found[1], int(found[2])), _LISTEN_S).close()
+        socket.create_connection((found[1].strip("[]"), int(found[2])), _LISTEN_S).close()
     except OSError:
         return None
     return f"{found[1]}:{found[2]}"
