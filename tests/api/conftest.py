@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from support.empty_databases import empty_database
 from support.screened_jobs import ScreenedJob, Shot, screened_job
 from support.tiny_model import save_tiny_model
 
@@ -29,6 +30,7 @@ SHOTS = [
 def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
     monkeypatch.setenv("NCLSCREEN_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NCLSCREEN_WEIGHTS", str(save_tiny_model(tmp_path / "tiny.safetensors")))
+    empty_database(tmp_path / "home" / "nclscreen.sqlite").dispose()
     found = Wiring(Settings())
     yield found
     found.engine.dispose()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, delete
 from support.builders import Bench
+from support.empty_databases import empty_database
 from support.servers.postgres import PostgresServer
 
 from jobs.sql.database import create_database_engine, writing
@@ -46,10 +48,9 @@ def postgres_engine(postgres_server: PostgresServer, shared_postgres: Engine) ->
 
 
 @pytest.fixture
-def sqlite_engine(sqlite_url: str) -> Iterator[Engine]:
+def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
     """SQLite at the current schema, without rows."""
-    engine = create_database_engine(sqlite_url)
-    upgrade(engine)
+    engine = empty_database(tmp_path / "nclscreen.db")
     yield engine
     engine.dispose()
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from support.empty_databases import empty_database
 
 from jobs.domain import ImageKey, ImageRef, Job, JobId, ModelRef, NewJob, Verdict
 from jobs.domain.verdicts import failed_verdict
@@ -19,8 +20,6 @@ from jobs.errors import ErrorCode
 from jobs.lifecycle.job_store import JobStore
 from jobs.screening.heatmaps import StoredHeatmaps
 from jobs.shards.work_queue import WorkQueue
-from jobs.sql.database import create_database_engine
-from jobs.sql.migrations import upgrade
 from jobs.storage import FolderStorage, OpenStorage, S3Options, open_storage
 from jobs.verdicts import VerdictStore
 from ncl_model.inference.scoring import tampered_areas
@@ -79,8 +78,7 @@ def screened_job(root: Path, shots: Sequence[Shot], *, source: str | None = None
     folder, heatmaps = root / "photos", root / "heatmaps"
     folder.mkdir(parents=True)
     heatmaps.mkdir()
-    engine = create_database_engine(f"sqlite:///{root / 'hand-made.db'}")
-    upgrade(engine)
+    engine = empty_database(root / "hand-made.db")
     store, queue = JobStore(engine), WorkQueue(engine, "tests")
     storage, maps = FolderStorage(folder.as_uri()), StoredHeatmaps(FolderStorage(heatmaps.as_uri()))
     job_id = _prepared(store, source or str(folder), [ref(storage.container, shot) for shot in shots])

@@ -1,40 +1,27 @@
-"""What unit tests share: a database copied from one that was migrated once, a folder, the wiring of the commands."""
+"""What unit tests share: a database, a folder, the wiring of the commands."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 from support.builders import Bench
+from support.empty_databases import empty_database
 from support.tiny_model import save_tiny_model
 
 from jobs import background, dispatcher, outcomes
 from jobs.leased_work import task
 from jobs.screening import shard_screener
-from jobs.sql.database import create_database_engine
-from jobs.sql.migrations import upgrade
 from jobs.storage import FolderStorage
 from nclscreen.wiring import Wiring, wire
 
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the tables and nothing in them; for copying."""
-    path = tmp_path_factory.mktemp("schema") / "empty.db"
-    engine = create_database_engine(f"sqlite:///{path}")
-    upgrade(engine)
-    engine.dispose()  # the last connection writes everything into the one file
-    return path
-
-
 @pytest.fixture
-def engine(migrated_file: Path, tmp_path: Path) -> Iterator[Engine]:
+def engine(tmp_path: Path) -> Iterator[Engine]:
     """A SQLite database with its tables."""
-    shutil.copy(migrated_file, tmp_path / "jobs.db")
-    engine = create_database_engine(f"sqlite:///{tmp_path / 'jobs.db'}")
+    engine = empty_database(tmp_path / "jobs.db")
     yield engine
     engine.dispose()
 
