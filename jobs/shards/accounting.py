@@ -27,17 +27,19 @@ _COUNT = (
     update(jobs)
     .where(jobs.c.id == bindparam("of_job"))
     .values({column: column + bindparam(f"more_{column.name}") for column in _COUNTERS})
+    .returning(*_COUNTED)
 )
-_COUNT_IF_WANTED = _COUNT.where(jobs.c.state.in_(sorted(RECORDING)))
 
 
 def record_verdicts(
-    connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock, *, if_wanted: bool = False
-) -> JobState | None:
-    """Count the verdicts, insert them, and fail the job when its failure threshold is passed; gives its state.
+    connection: Connection, job_id: JobId, results: Sequence[Verdict], clock: Clock, *, now: float | None = None
+) -> JobState:
+    """Insert the verdicts, count them, and fail the job when its failure threshold is passed; gives its state.
 
-    Its row is locked then. `if_wanted`: only while the job wants results; else gives None, and nothing is written.
+    For a caller that has locked the job's row (`FOR UPDATE`): rows that refer to it lock it, too, but less, and two who
+    began with that would wait for each other. `now`: what the clock has said in this transaction, if it is known.
     """
+    insert_verdicts(connection, job_id, results, clock, now=now)
     failed = sum(verdict.error_code is not None for verdict in results)
     reused = sum(verdict.reused for verdict in results if verdict.error_code is None)
     more = {
@@ -47,11 +49,7 @@ def record_verdicts(
         "more_reused": reused,
         "more_failed": failed,
     }
-    count = (_COUNT_IF_WANTED if if_wanted else _COUNT).returning(*_COUNTED, clock().label("now"))
-    counted = connection.execute(count, more).one_or_none()
-    if counted is None:
-        return None
-    insert_verdicts(connection, job_id, results, clock, now=counted.now)
+    counted = connection.execute(_COUNT, more).one()
     return _given_up_if_too_much_failed(connection, counted, clock)
 
 

@@ -160,8 +160,11 @@ class WorkQueue:
         with writing(self._engine) as connection:
             if connection.execute(_DONE, {"held": lease.shard_id, "with_fence": lease.fence}).rowcount != 1:
                 raise LeaseLost(lease.shard_id, lease.fence)
-            found = _with_cases(lease, results)
-            if state := record_verdicts(connection, lease.job_id, found, self._clock, if_wanted=True):
+            of_job = select(jobs.c.state, self._clock().label("now")).where(jobs.c.id == lease.job_id)
+            job = connection.execute(of_job.with_for_update()).one()
+            if JobState(job.state) in RECORDING:
+                found = _with_cases(lease, results)
+                state = record_verdicts(connection, lease.job_id, found, self._clock, now=job.now)
                 return settle_job(connection, lease.job_id, self._clock, locked=state)
             connection.execute(
                 update(shards).where(shards.c.id == lease.shard_id).values(state=ShardState.QUEUED.value)
@@ -201,6 +204,7 @@ class WorkQueue:
             ).one_or_none()
             if row is None:
                 return
+            _lock_jobs(connection, [JobId(row.job_id)])  # before what refers to it: see `record_verdicts`
             tries = min(row.attempt if failed else row.vanished, _LONGEST_PAUSE_AFTER)
             try_again(
                 connection,

@@ -64,8 +64,31 @@ def test_rescue_claim_finish_and_cancel_at_once(bench: Bench) -> None:
             check_completed(bench.engine, job_id, 24)
 
 
+def test_images_of_one_job_are_set_aside_at_once(bench: Bench) -> None:
+    """Each writes verdicts that refer to the job, and then locks it: whoever locked it only then met the others."""
+    job_id = prepared(bench, 160, shard_size=1)
+    start = threading.Barrier(4)
+
+    def work(number: int) -> None:
+        queue = WorkQueue(bench.engine, f"worker {number}", bench.clock)
+        start.wait()
+        for _ in range(2000):  # far more than are needed, also on a busy machine
+            queue.rescue()
+            for lease in queue.claim(4, LEASE_S, fingerprints=[FINGERPRINT]):
+                queue.fail_attempt(lease, "it breaks off")
+            bench.clock.advance(20)
+            if all_over(bench, [job_id]):
+                return
+        pytest.fail("the work does not end")
+
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(work, number) for number in range(4)]:
+            future.result()
+    assert check_accounts(bench.engine, job_id).counts.failed > 0
+
+
 def all_over(bench: Bench, jobs: list[JobId]) -> bool:
-    return all(job_row(bench.engine, job)["state"] in ("completing", "cancelled") for job in jobs)
+    return all(job_row(bench.engine, job)["state"] in ("completing", "cancelled", "failed") for job in jobs)
 
 
 def test_a_queue_needs_only_its_own_connection(engine: Engine) -> None:
