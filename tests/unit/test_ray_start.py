@@ -14,8 +14,6 @@ import pytest
 from nclscreen.hosting import ray_connection
 from nclscreen.hosting.ray_connection import _await_start, _children
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only there Ray's processes end together with us")
-
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -97,27 +97,33 @@ def test_where_nobody_is_ray_is_not_asked(address: str, said: str, monkeypatch: 
         _connect(None, RayOptions(address=address, needed_cpus=1))
 
 
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
-def test_an_address_of_ipv6_is_looked_at() -> None:
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
-        assert _listening(f" at [::1]:{listening.getsockname()[1]}")
+def test_an_address_of_ipv6_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where there is no IPv6: what is asked for counts."""
+    asked: list[object] = []
+
+    def create_connection(address: object, timeout: float) -> socket.socket:
+        asked.append(address)
+        return socket.socket()
+
+    monkeypatch.setattr(socket, "create_connection", create_connection)
+    assert _listening(" at [::1]:6379") == "[::1]:6379"
+    assert asked == [("::1", 6379)]
 
 
-def test_a_head_that_is_just_starting_is_waited_for() -> None:
-    """Both may start at once."""
+def test_a_head_that_is_just_starting_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both may start at once: it comes while we sleep."""
     port = free_ports(1)[0]
     there: list[str] = []
-
-    def come() -> None:
-        with socket.create_server(("0.0.0.0", port)) as head:
-            head.accept()[0].close()
 
     class Ray:
         def init(self, *, address: str, **options: object) -> None:
             there.append(address)
 
-    later = threading.Timer(1.5, come)
-    later.start()
-    _connect(Ray(), RayOptions(address=f"127.0.0.1:{port}", needed_cpus=1))
-    later.join()
+    with ExitStack() as stack:
+
+        def come(seconds: float) -> None:
+            stack.enter_context(socket.create_server(("0.0.0.0", port)))
+
+        monkeypatch.setattr("nclscreen.hosting.ray_connection.time.sleep", come)
+        _connect(Ray(), RayOptions(address=f"127.0.0.1:{port}", needed_cpus=1))
     assert there == [f"127.0.0.1:{port}"]
