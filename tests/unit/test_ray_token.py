@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.servers.child_processes import free_ports
 
-from nclscreen.hosting.ray_connection import ClusterRefused, ClusterUnreachable, RayOptions, _connect, _listening
+from nclscreen.hosting.ray_connection import ClusterRefused, ClusterUnreachable, RayOptions, _connect, _listens
 from nclscreen.hosting.ray_token import own_token, read_tokens_anew
 
 
@@ -106,7 +106,7 @@ def test_an_address_of_ipv6_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> Non
         return socket.socket()
 
     monkeypatch.setattr(socket, "create_connection", create_connection)
-    assert _listening(" at [::1]:6379") == "[::1]:6379"
+    assert _listens("[::1]:6379")
     assert asked == [("::1", 6379)]
 
 

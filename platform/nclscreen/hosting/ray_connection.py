@@ -125,7 +125,8 @@ def _connect(ray: Any, options: RayOptions) -> None:
         _await_port(options.address)
         ray.init(address=options.address, **common)
     except ConnectionError as error:
-        if (place := _listening(str(error))) is not None:
+        # Ray says the same of silence and of refusal
+        if (place := _place_in(str(error))) is not None and _listens(place):
             raise _refused(place) from None
         raise ClusterUnreachable(
             f"no Ray cluster answers at {options.address!r} ({error}); check NCLSCREEN_RAY_ADDRESS, or unset it to "
@@ -155,7 +156,7 @@ def _await_port(address: str) -> None:
             "auto on one of its nodes"
         ) from None
     deadline = time.monotonic() + _AWAY_S
-    while place is not None and _listening(f" at {place}") is None:
+    while place is not None and not _listens(place):
         if time.monotonic() > deadline:
             raise ConnectionError(f"nobody listens at {place}")
         time.sleep(1)
@@ -192,16 +193,20 @@ def _keep_standard_output_clean() -> None:
         worker.print_to_stdstream = to_standard_error
 
 
-def _listening(said: str) -> str | None:
-    """The address in an error of Ray's, if somebody listens there: Ray says the same of silence and of refusal."""
-    found = re.search(r" at (\S+):(\d+)", said)
-    if found is None:
-        return None
+def _place_in(said: str) -> str | None:
+    """The address in an error of Ray's."""
+    found = re.search(r" at (\S+:\d+)", said)
+    return found and found[1]
+
+
+def _listens(place: str) -> bool:
+    """Whether somebody does at this host:port."""
+    host, _, port = place.rpartition(":")
     try:
-        socket.create_connection((found[1].strip("[]"), int(found[2])), _LISTEN_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), _LISTEN_S).close()
     except OSError:
-        return None
-    return f"{found[1]}:{found[2]}"
+        return False
+    return True
 
 
 def _children() -> set[psutil.Process]:
@@ -247,13 +252,13 @@ def _from_a_thread(connect: Callable[[], None], over: threading.Event, address: 
             done.set_result(None)
             over.wait()
 
-    ours, before = _keep_handler(), _children()
+    restore_handler, before = _sigterm_restorer(), _children()
     threading.Thread(target=live, name="ray", daemon=True).start()
     try:
         # in slices: a signal that the kernel gave to another thread, which may be one in C, is seen between them only
         deadline = time.monotonic() + _LET_IN_S
         while not wait([done], _SLICE_S).done:
-            ours()
+            restore_handler()
             if address is not None and time.monotonic() > deadline:
                 raise _refused(address)
         done.result()
@@ -263,10 +268,10 @@ def _from_a_thread(connect: Callable[[], None], over: threading.Event, address: 
                 _await_start(done, before)  # what is just being started would stay behind
         raise
     finally:
-        ours()
+        restore_handler()
 
 
-def _keep_handler() -> Callable[[], None]:
+def _sigterm_restorer() -> Callable[[], None]:
     """Sets our handler of SIGTERM again: Ray's C++ puts one in its place, in the middle of connecting, that aborts."""
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
