@@ -141,7 +141,11 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path, folder
 def _sweep(base: Path) -> None:
     """Remove what an unpacking that was killed has left."""
     for left in base.glob(".unpacking-*"):
-        if time.time() - left.stat().st_mtime > _STALE_S:
+        try:
+            changed = left.stat().st_mtime
+        except FileNotFoundError:  # another process was at it, and has ended since
+            continue
+        if time.time() - changed > _STALE_S:
             shutil.rmtree(left, ignore_errors=True)
 
 

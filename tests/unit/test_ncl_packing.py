@@ -7,6 +7,7 @@ import json
 import os
 import tarfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -155,6 +156,20 @@ def test_several_processes_may_unpack_at_once(packed: Path, tmp_path: Path) -> N
         found = list(pool.map(lambda _: unpack(packed, tmp_path / "work"), range(4)))
     assert found[1:] == found[:-1]
     assert [path.name[:5] for path in (tmp_path / "work").iterdir()] == ["pack-"]
+    assert len(read_source(packed, work=tmp_path / "work")) == 29
+
+
+def test_another_unpacking_may_end_while_this_one_looks_for_what_was_left(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = Path.glob
+
+    def glob(folder: Path, pattern: str) -> Iterator[Path]:
+        yield from listing(folder, pattern)
+        if pattern.startswith(".unpacking-"):
+            yield folder / ".unpacking-renamed"  # listed, and renamed by its process before it was looked at
+
+    monkeypatch.setattr(Path, "glob", glob)
     assert len(read_source(packed, work=tmp_path / "work")) == 29
 
 
