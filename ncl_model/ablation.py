@@ -25,7 +25,7 @@ from ncl_model.command_line import DONE, count, ended
 from ncl_model.errors import TrainingFailed
 from ncl_model.evaluation.figures import summarize
 from ncl_model.evaluation.laundered import LAUNDERED_SUITE
-from ncl_model.evaluation.records import judge_bytes
+from ncl_model.evaluation.records import ImageRecord, judge_bytes
 from ncl_model.evaluation.tables import csv_text, markdown_table
 from ncl_model.evaluation.treatments import Versions
 from ncl_model.inference.checkpoint import load_checkpoint
@@ -35,6 +35,7 @@ from ncl_model.training.loop import never
 from ncl_model.training.plain import Place, load_material, train
 from ncl_model.training.recipe import TrainConfig, ready_recipes
 from ncl_model.training.run_names import WEIGHTS
+from ncl_model.training.run_recorder import told
 from ncl_model.writing import replacing, writing
 
 #: by comparison and arm: what the arm changes in the recipe; "loss" and "network" hold changes of their own
@@ -100,23 +101,35 @@ def run_arms(
             if figures is None:
                 raise TrainingFailed(f"{folder}: has no figures of a validation; its log.jsonl says why")
             if laundered:
-                figures = _after_laundering(arm_recipe(recipe, changes, seed), sources, folder)
+                after = _after_laundering(arm_recipe(recipe, changes, seed), sources, folder, stop=stop, echo=echo)
+                if after is None:
+                    return results
+                figures = after
             results[arm].append(figures)
             echo(f"{arm}, seed {seed}: " + ", ".join(f"{f} {figures[f]:.3f}" for f in FIGURES))
     return results
 
 
-def _after_laundering(recipe: TrainConfig, sources: Sequence[Path], folder: Path) -> Mapping[str, float]:
-    """Figures of a finished run on what it held out, every photograph after a history of its own."""
+def _after_laundering(
+    recipe: TrainConfig, sources: Sequence[Path], folder: Path, *, stop: Callable[[], bool], echo: Callable[[str], None]
+) -> Mapping[str, float] | None:
+    """Figures of a finished run on what it held out, every photograph after a history of its own; None: stopped."""
     kept = folder / _LAUNDERED
     if not kept.is_file():
         held_out = load_material(recipe, sources, folder, leave_out_bad=False).validation
         predictor = Predictor.setup(folder / WEIGHTS)
-        records = [
-            judge_bytes(predictor, sample, sample.image.name, version.data, version.mask)
-            for sample in held_out
-            for version in Versions(sample, [LAUNDERED_SUITE]).all
-        ]
+        tell = told(
+            lambda event: echo(f"{folder.name}: {event['validated']} of {event['to_validate']} after laundering")
+        )
+        records: list[ImageRecord] = []
+        for done, sample in enumerate(held_out):
+            if stop():
+                return None
+            tell(done, len(held_out))
+            records += [
+                judge_bytes(predictor, sample, sample.image.name, version.data, version.mask)
+                for version in Versions(sample, [LAUNDERED_SUITE]).all
+            ]
         figures = dataclasses.asdict(summarize(records, rounds=0))
         with writing(folder), replacing(kept) as partial:
             partial.write_text(json.dumps({figure: figures[figure] for figure in FIGURES}), encoding="utf-8")

@@ -97,6 +97,22 @@ def test_an_interrupted_comparison_keeps_what_it_has(tmp_path: Path) -> None:
     assert [len(runs) for runs in results.values()] == [1, 0, 0, 0]
 
 
+def test_judging_after_laundering_says_how_far_it_is_and_ends_when_told(tmp_path: Path) -> None:
+    source, out = write_source(tmp_path / "data"), tmp_path / "out"
+    arms = {"one": COMPARISONS["loss"]["(iv) full NCL"]}
+    ours = recipe(val_fraction=0.5, steps=1)
+    lines: list[str] = []
+    run_arms(ours, arms, [source], out, seeds=1, echo=lines.append)
+
+    def told() -> bool:
+        return any("after laundering" in line for line in lines)
+
+    results = run_arms(ours, arms, [source], out, seeds=1, laundered=True, stop=told, echo=lines.append)
+    assert results == {"one": []}
+    assert lines[-1].startswith("arm1-seed1: 0 of "), lines
+    assert list(out.glob("*/laundered.json")) == []
+
+
 def test_an_unknown_recipe_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--config", "nothing", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "nothing" in capsys.readouterr().err
