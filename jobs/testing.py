@@ -7,6 +7,7 @@ the pixels alone.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -31,12 +32,17 @@ class MovableClock:
 
     def __init__(self) -> None:
         self.offset_s = 0.0
+        self._stopped_at: float | None = None
 
     def __call__(self) -> ColumnElement[float]:
-        return epoch_now() + literal(self.offset_s)
+        return (epoch_now() if self._stopped_at is None else literal(self._stopped_at)) + literal(self.offset_s)
 
     def advance(self, seconds: float) -> None:
         self.offset_s += seconds
+
+    def stop(self) -> None:
+        """From now on it stands still until it is moved: on a busy machine seconds pass between two lines of a test."""
+        self._stopped_at = time.time()
 
 
 class FixedModels:

@@ -34,6 +34,7 @@ def test_a_store_that_is_away_delays_the_end_and_says_so(reports: ReportBench) -
         raise StorageUnavailable(STORE, "503 Slow Down")
 
     reports.storage.before = away  # type: ignore[method-assign]
+    reports.bench.clock.stop()
     for attempt in range(3):
         job = waiting(reports, job_id)
         assert (job.state, job.report_due, job.report_error) == (JobState.COMPLETING, True, f"{STORE}: 503 Slow Down")

@@ -28,6 +28,7 @@ def states(bench: Bench, job_id: str) -> list[object]:
 
 
 def test_pausing_lets_what_is_leased_finish_and_gives_out_nothing_more(bench: Bench) -> None:
+    bench.clock.stop()
     job_id = prepared(bench, 16)
     first, second = claim(bench.queue(), 2)
     assert bench.store.pause(job_id).state is JobState.PAUSING

@@ -198,6 +198,7 @@ def test_nobody_there_is_given_up_after_a_bounded_time(post: Post) -> None:
     silent = WebhookReceiver()
     silent.close()
     job_id = post.last_message(silent.url)
+    post.bench.clock.stop()
     for pause in PAUSES_S:
         assert post.step()
         assert post.queue.summary(job_id).waiting == 1

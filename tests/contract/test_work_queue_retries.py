@@ -38,6 +38,7 @@ def test_a_released_shard_is_as_it_was_but_for_its_fence(bench: Bench) -> None:
 
 
 def test_a_failed_attempt_waits_twice_as_long_each_time(bench: Bench) -> None:
+    bench.clock.stop()
     job_id = prepared(bench, 4)
     for attempt in range(1, MAX_ATTEMPTS):
         lease = claim_one(bench.queue())
@@ -171,6 +172,7 @@ def test_a_shard_that_kills_its_workers_is_cut_in_two_in_the_end(bench: Bench) -
 
 
 def test_nothing_is_rescued_before_its_time(bench: Bench) -> None:
+    bench.clock.stop()
     prepared(bench, 8)
     claim(bench.queue())
     bench.clock.advance(LEASE_S - 1)
