@@ -30,6 +30,11 @@ PAGES = [
 ]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_example_names_a_folder_that_only_we_have(page: Path) -> None:
+    assert "../shared" not in page.read_text(encoding="utf-8")
+
+
 def all_commands() -> dict[str, set[str]]:
     """Every command by its words ("data pack"), with its options."""
     found: dict[str, set[str]] = {}

@@ -46,7 +46,10 @@ def screen(
     asked: Asked,
     report: Annotated[Path | None, typer.Option(help="Write a report into this folder.")] = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="ID", help="Go on with this interrupted job, instead of a SOURCE.")
+        str | None,
+        typer.Option(
+            metavar="ID", help="Go on with this job, instead of a SOURCE; with --report also one that is over."
+        ),
     ] = None,
     yes: Yes = False,
     as_json: Json = False,
