@@ -20,7 +20,7 @@ from ncl_model.imaging.decoding import decode_photo
 from ncl_model.inference.predictor import Predictor
 from ncl_model.shown_text import one_line
 
-#: states in which copied regions are searched for as well: the search is dear, and saving again only hides copies
+#: states in which copied regions are searched for as well, as the search is dear: docs/evidence.md says what that costs
 _SEARCHED = frozenset({None, "screenshot"})
 
 
