@@ -11,6 +11,12 @@ from jobs.operations.figures import figures
 from jobs.retraining.run_store import RunStore
 
 
+@pytest.fixture(autouse=True)
+def still(bench: Bench) -> None:
+    """Ages are compared by the second."""
+    bench.clock.stop()
+
+
 def test_figures_are_those_of_the_database(bench: Bench) -> None:
     done = ready_job(bench.engine, entries(8), shard_size=4)
     first, second = claim(bench.queue(), job_id=done)

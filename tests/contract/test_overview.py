@@ -46,6 +46,7 @@ def test_jobs_come_in_their_turn_and_say_what_they_wait_for(bench: Bench) -> Non
 
 
 def test_dispatchers_are_there_until_they_are_not_seen_any_more(bench: Bench) -> None:
+    bench.clock.stop()
     seen = Dispatchers(bench.engine, bench.clock)
     seen.seen("one", "2 more workers find no place")
     bench.clock.advance(100)
