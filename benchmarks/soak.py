@@ -108,10 +108,11 @@ def dispatch() -> None:
     """The dispatcher as `nclscreen up` builds it, on threads that answer at once; in a process of its own."""
     from jobs.screening.thread_runner import ThreadRunner
     from jobs.testing import FixedModels
+    from nclscreen.cluster_options import shards_in_flight
     from nclscreen.wiring import wire
 
     wiring = wire()
-    runner = ThreadRunner(constant_verdicts, wiring.settings.shards_in_flight)
+    runner = ThreadRunner(constant_verdicts, shards_in_flight(wiring.settings))
     dispatcher = wiring.dispatcher(runner, FixedModels(MODEL.fingerprint))
     signal.signal(signal.SIGTERM, lambda *_: dispatcher.stop())
     dispatcher.run()

@@ -142,7 +142,11 @@ class Settings(BaseSettings):
     replica_threads: int | None = Field(
         default=None, ge=1, description="CPU threads of a replica; unset: all cores of a local Ray, else `replica_cpus`"
     )
-    shards_in_flight: int = Field(default=2, ge=1, description="shards being screened at once, over all workers")
+    shards_in_flight: int | None = Field(
+        default=None,
+        ge=1,
+        description="shards being screened at once, over all workers; unset: 2 for each replica, 12 where it has a GPU",
+    )
     screening_share_while_training: float = Field(
         default=0.5,
         ge=0,

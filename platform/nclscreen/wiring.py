@@ -184,7 +184,7 @@ class Wiring(Stores):
             presence=self.dispatchers,
             model_is_trained=self.runs.any_trains,
             options=DispatcherOptions(
-                in_flight=self.settings.shards_in_flight,
+                in_flight=cluster_options.shards_in_flight(self.settings),
                 share_while_training=self.settings.screening_share_while_training,
                 lease_s=self.settings.lease_s,
                 max_silence_s=self.max_silence_s,
@@ -311,7 +311,7 @@ class Wiring(Stores):
 
         return RayRunner(
             self.screener_plan(),
-            shards=self.settings.shards_in_flight,
+            shards=cluster_options.shards_in_flight(self.settings),
             shards_per_worker=self.settings.shards_per_worker,
             cpus_per_shard=self.settings.shard_cpus,
             max_silence_s=self.max_silence_s,

@@ -16,6 +16,8 @@ from support.deployment.schemas import NotValid, check_kubernetes, with_typo
 
 from nclscreen import __version__
 from nclscreen.api.health import router
+from nclscreen.cluster_options import most_replicas, ray_options, shards_in_flight
+from nclscreen.settings import Settings
 
 #: as the Dockerfile has it
 ENTRYPOINT = ["tini", "--", "nclscreen"]
@@ -198,6 +200,21 @@ def test_workers_of_each_kind_come_and_go() -> None:
     settings = named(composed(K8S / "overlays" / "gpu"), "ConfigMap", "nclscreen-dispatcher")["data"]
     assert settings["NCLSCREEN_REPLICA_GPUS"] == "1"
     assert int(settings["NCLSCREEN_MAX_REPLICAS"]) <= groups("gpu")["gpu"]["maxReplicas"]
+
+
+@pytest.mark.parametrize(("overlay", "shards"), [("small", 4), ("gpu", 96)])
+def test_replicas_have_work_and_the_cluster_has_the_place(
+    overlay: str, shards: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in named(composed(K8S / "overlays" / overlay), "ConfigMap", "nclscreen-dispatcher")["data"].items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert shards_in_flight(settings) == shards >= 2 * most_replicas(settings)
+    cpus = 0
+    for group in groups(overlay).values():
+        (worker,) = group["template"]["spec"]["containers"]
+        cpus += group["maxReplicas"] * int(worker["resources"]["limits"]["cpu"])
+    assert ray_options(settings).needed_cpus <= cpus
 
 
 @pytest.mark.parametrize("word", ["resources", "patches", "images", "target", "path", "newTag", "newName"])

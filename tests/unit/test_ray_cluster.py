@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import pytest
 import yaml
 from botocore.validate import ParamValidator
 from ray.autoscaler._private.util import prepare_config, validate_config
+
+from nclscreen.cluster_options import decoding_limits, hosting_options, ray_options
+from nclscreen.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "ray_cluster.yaml"
@@ -76,3 +80,30 @@ def test_every_node_installs_the_wheel(prepared: dict[str, Any]) -> None:
     recipe = (ROOT / "Makefile").read_text()
     assert "--wheel-dir dist" in recipe
     assert "cp constraints.txt dist/" in recipe
+
+
+def up_settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Those of the line that starts `up`."""
+    (line,) = re.findall(r"^# +ray exec ray_cluster\.yaml '(.* nclscreen up)'", FILE.read_text(), flags=re.MULTILINE)
+    *pairs, program, command = shlex.split(line)
+    assert (program, command) == ("nclscreen", "up")
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        monkeypatch.setenv(name, value)
+    return Settings()
+
+
+def test_up_gives_every_replica_work_and_the_cluster_has_the_place(
+    written: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = up_settings(monkeypatch)
+    replicas = hosting_options(settings).max_replicas
+    assert replicas > 1
+    workers = decoding_limits(settings).workers
+    assert workers >= 2 * replicas, "decoding is slower than a GPU: one worker does not feed it"
+    kinds = [kind for name, kind in written["available_node_types"].items() if name != "head"]
+    cpus, gpus = (
+        sum(kind["max_workers"] * kind["resources"].get(resource, 0) for kind in kinds) for resource in ("CPU", "GPU")
+    )
+    assert ray_options(settings).needed_cpus <= cpus
+    assert replicas * settings.replica_gpus <= gpus
