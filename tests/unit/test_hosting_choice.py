@@ -6,7 +6,7 @@ from jobs.domain import JobId, ModelDemand, ModelRef
 from nclscreen.hosting.choosing import Choice, choose
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
-NO_ROOM = "its model waits for room: no more than 2 are hosted at once"
+NO_ROOM = "its model waits for room: no more than 2 are hosted at once, as NCLSCREEN_MAX_HOSTED_MODELS says"
 
 
 def demand(fingerprint: str, priority: int = 0) -> ModelDemand:
@@ -38,6 +38,12 @@ def test_what_jobs_need_and_then_what_may_be_needed_next() -> None:
 def test_there_is_an_end_to_room_and_urgent_jobs_come_first() -> None:
     assert chosen(demand(A), demand(B), demand(C)) == Choice(hosted=(A, B), refused={C: NO_ROOM})
     assert chosen(demand(A), demand(B), demand(C, 5)) == Choice(hosted=(C, A), refused={B: NO_ROOM})
+
+
+def test_who_waits_for_room_is_told_the_setting() -> None:
+    (told,) = chosen(demand(A), demand(B), most=1).refused.values()
+    assert "1" in told
+    assert "NCLSCREEN_MAX_HOSTED_MODELS" in told
 
 
 def test_equals_do_not_push_out_what_is_hosted() -> None:

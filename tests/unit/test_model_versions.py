@@ -45,7 +45,10 @@ def test_what_was_installed_before_is_found_by_its_fingerprint(tmp_path: Path) -
 def test_what_was_never_here_is_told_with_the_place_where_it_would_be(tmp_path: Path) -> None:
     found = versions(save_tiny_model(tmp_path / "weights.safetensors"), tmp_path / "models")
     place = f"file://{tmp_path}/models/{'f' * 64}.safetensors"
-    assert f"not known here: neither installed, nor at {place}" in str(found.obstacle("f" * 64))
+    told = str(found.obstacle("f" * 64))
+    assert f"not known here: neither installed, nor at {place}" in told
+    for setting in ("NCLSCREEN_WEIGHTS", "NCLSCREEN_MODELS_URI"):
+        assert setting in told
     with pytest.raises(WeightsNotFound, match=r"ffffffffffff were not found: .*shipped holds other weights"):
         found.version("f" * 64).load()
 

@@ -81,5 +81,7 @@ class ModelVersions:
         except StorageError as error:
             return f"model versions cannot be looked up: {error}"
         return (
-            f"the weights of its model are not known here: neither installed, nor at {self._library.place(fingerprint)}"
+            "the weights of its model are not known here: "
+            f"neither installed, nor at {self._library.place(fingerprint)}; "
+            "NCLSCREEN_WEIGHTS says which are installed, NCLSCREEN_MODELS_URI where copies are kept"
         )

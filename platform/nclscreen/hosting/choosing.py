@@ -54,4 +54,4 @@ def choose(
 
 
 def _no_room(most: int) -> str:
-    return f"its model waits for room: no more than {most} are hosted at once"
+    return f"its model waits for room: no more than {most} are hosted at once, as NCLSCREEN_MAX_HOSTED_MODELS says"
