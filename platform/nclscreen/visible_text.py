@@ -35,6 +35,11 @@ def shorten_middle(text: str, limit: int) -> str:
     return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
 
 
+def shorten_end(text: str, limit: int) -> str:
+    """At most `limit` (at least 1) characters: the beginning, where sentences say what they are about."""
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+
+
 def _is_hidden(char: str) -> bool:
     category = unicodedata.category(char)
     return category in _HIDDEN or (category == "Zs" and char != " ")

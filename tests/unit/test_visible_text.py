@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nclscreen.visible_text import shorten_middle, visible_parts, visible_text
+from nclscreen.visible_text import shorten_end, shorten_middle, visible_parts, visible_text
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,10 @@ def test_shortening_keeps_both_ends_and_the_limit(text: str, limit: int) -> None
         begin, end = short.split("…", 1) if text.count("…") == 0 else (short[:1], short[-1:])
         assert text.startswith(begin)
         assert text.endswith(end)
+
+
+@given(st.text(), st.integers(1, 50))
+def test_shortening_the_end_keeps_the_beginning_and_the_limit(text: str, limit: int) -> None:
+    short = shorten_end(text, limit)
+    assert len(short) <= limit
+    assert short == text or (short.endswith("…") and text.startswith(short[:-1]))

@@ -9,7 +9,7 @@ from rich.text import Text
 from jobs.domain import Job, JobId
 from nclscreen.cli import output
 from nclscreen.documents import instant
-from nclscreen.visible_text import shorten_middle, visible_text
+from nclscreen.visible_text import shorten_end, shorten_middle, visible_text
 
 _HEADINGS = (
     "job",
@@ -28,6 +28,8 @@ _HEADINGS = (
 _NUMBERS = frozenset({"images", "flagged", "failed"})
 #: characters of a column; the source comes last, whole
 _LONGEST = 28
+#: what a job waits for is a sentence: its verb is to be there
+_LONGEST_WAITS = 60
 
 
 def print_jobs(jobs: Sequence[Job], waiting: Mapping[JobId, str]) -> None:
@@ -50,7 +52,7 @@ def _cells(job: Job, waits_for: str) -> dict[str, str]:
     return {
         "job": job.id,
         "state": job.state.value,
-        "waits": _short(waits_for),
+        "waits": shorten_end(visible_text(waits_for), _LONGEST_WAITS),
         "images": f"{counts.done:,}/{counts.total:,}",
         "flagged": f"{counts.flagged:,}",
         "failed": f"{counts.failed:,}",
