@@ -98,7 +98,7 @@ def pack(
 def _print(found: Inspection) -> None:
     for source in found.sources:
         output.out.print(Text.assemble((visible_text(source.name), "bold"), f"  {source.layout}"))
-        output.out.print(_grid(source))
+        output.print_columns(_grid(source))
         output.out.print()
     for note in found.notes:
         output.out.print(output.visible(note), style="yellow")

@@ -29,7 +29,7 @@ def doctor(
         parts: list[dict[str, Any]] = [{"part": f.part, "ok": f.ok, "message": _message(f)} for f in findings]
         output.print_json({"ok": all(f.ok for f in findings), "checks": parts})
     else:
-        output.out.print(_table(findings))
+        output.print_columns(_table(findings))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(output.FAILED)
 

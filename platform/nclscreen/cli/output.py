@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +27,8 @@ DONE, FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 #: in a file or pipe a table row stays one line, however long its key
 _PIPE_WIDTH = 10_000
+#: wider than any table
+_UNBOUNDED = 1 << 40
 
 #: progress, notices, errors
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -82,9 +85,28 @@ def visible(text: str) -> Text:
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Lines in columns; what is in them may be untrusted."""
     table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    table.columns[-1].overflow = "fold"
     for row in rows:
         table.add_row(*(visible(cell) for cell in row))
-    out.print(table)
+    print_columns(table)
+
+
+def print_columns(table: Table) -> None:
+    """A table without borders; its rows end where their last cell does: a long one makes no other row longer."""
+    options = out.options if out.is_terminal else out.options.update_width(_UNBOUNDED)
+    segments: list[Segment] = []
+    for line in out.render_lines(table, options, pad=False):
+        segments += [*_without_padding(line), Segment.line()]
+    out.print(Segments(segments), soft_wrap=True)
+
+
+def _without_padding(line: Sequence[Segment]) -> list[Segment]:
+    left = list(line)
+    while left and not left[-1].text.strip(" "):
+        left.pop()
+    if left:
+        left[-1] = left[-1]._replace(text=left[-1].text.rstrip(" "))
+    return left
 
 
 def state_text(state: JobState) -> Text:

@@ -72,7 +72,7 @@ def release(
         output.print_json(document | {"written": released.written, "out": str(out)})
     else:
         print(rules_table(released.chosen), end="")  # noqa: T201 - a table is no text to be wrapped
-        output.out.print(_told(released, out))
+        output.print_columns(_told(released, out))
     if released.doubts:
         sys.stderr.write(warning(released.doubts, out, accepted=accept_worse))
     if not released.written:
@@ -107,7 +107,7 @@ def calibration(
     if as_json:
         output.print_json(view.document)
         return
-    output.out.print(_calibrated(view))
+    output.print_columns(_calibrated(view))
 
 
 def _calibrated(view: CalibrationView) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -35,7 +36,9 @@ def score(
         documents = [each.document for each in found]
         output.print_json({"model": {"name": ref.name, "fingerprint": ref.fingerprint}, **asked, "images": documents})
     else:
-        output.out.print(_table(found, rule.threshold))
+        output.print_columns(_table(found, rule.threshold))
+        for each in found:
+            _advise(each)
     if any(each.error_code for each in found):
         raise typer.Exit(output.FAILED)
 
@@ -52,7 +55,7 @@ def _table(found: Sequence[ImageScore], threshold: float) -> Table:
     for each in found:
         image = output.visible(each.image)
         if each.error_code:
-            row = ["-", "-", f"{each.error_code}: {each.error_message}{_advice(each)}"]
+            row = ["-", "-", f"{each.error_code}: {each.error_message}"]
         else:
             verdict = "flagged" if each.flagged else "not flagged"
             row = [f"{each.score:.3f}", f"{each.tampered_area:.1%}", verdict]
@@ -64,5 +67,8 @@ def _fired(found: ImageScore, threshold: float) -> str:
     return cell(fired(evidence_of(found.evidence), threshold, flagged=found.flagged)) or "-"
 
 
-def _advice(found: ImageScore) -> str:
-    return f": nclscreen screen {found.image}" if "://" not in found.image and Path(found.image).is_dir() else ""
+def _advise(found: ImageScore) -> None:
+    if found.error_code and "://" not in found.image and Path(found.image).is_dir():
+        output.err.print(
+            "note: all photographs of a folder: nclscreen screen", output.visible(shlex.quote(found.image))
+        )

@@ -138,7 +138,7 @@ def _interrupted_job(wiring: Wiring, job_id: str) -> JobId:
 
 def print_result(wiring: Wiring, job: Job) -> None:
     """What people want to know at the end: the job, and the images most likely tampered with."""
-    output.out.print(output.job_grid(job, wiring.verdicts.error_counts(job.id)))
+    output.print_columns(output.job_grid(job, wiring.verdicts.error_counts(job.id)))
     if job.started_at and job.finished_at and job.counts.done:
         took = job.finished_at - job.started_at
         output.out.print(f"took     {duration_in_words(took)}, {job.counts.done / max(took, 1e-9):.1f} images/s")
