@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.domain import JobId, Lease
+from jobs.domain import Fingerprint, JobId, Lease
 from jobs.errors import ErrorCode, LeaseLost
 from jobs.lifecycle.job_store import JobStore
 from jobs.log_context import about
@@ -51,7 +51,7 @@ class OutcomeRecorder:
         self._storage_max_wait_s = storage_max_wait_s
         self._pause_s = 0.0
         self._resume_at = 0.0
-        self._model_outages: dict[str, BackOff] = {}
+        self._model_outages: dict[Fingerprint, BackOff] = {}
         self._storage_outages: dict[JobId, StorageOutage] = {}
 
     @property
@@ -64,7 +64,7 @@ class OutcomeRecorder:
         """Jobs whose storage is away."""
         return [job_id for job_id, outage in self._storage_outages.items() if outage.resting]
 
-    def is_resting(self, fingerprint: str) -> bool:
+    def is_resting(self, fingerprint: Fingerprint) -> bool:
         """Whether this model was asked in vain a moment ago."""
         outage = self._model_outages.get(fingerprint)
         return outage is not None and outage.resting

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.domain import Lease, ShardId, Verdict
+from jobs.domain import Fingerprint, Lease, ShardId, Verdict
 from jobs.spans import Timed
 from ncl_model.imaging.decoding import DecodedImage
 
@@ -33,13 +33,13 @@ class ScoredImage:
 class Scorer(Protocol):
     """The model, wherever it is hosted. Thread-safe."""
 
-    def decode(self, data: bytes, fingerprint: str) -> DecodedImage:
+    def decode(self, data: bytes, fingerprint: Fingerprint) -> DecodedImage:
         """File bytes to a canvas in the geometry of this model. Raises `ncl_model.errors.ImageUnreadable`.
 
         Raises ModelUnavailable, too: who does not know the geometry has to ask the model.
         """
 
-    def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
+    def score(self, images: Sequence[DecodedImage], fingerprint: Fingerprint) -> list[ScoredImage]:
         """Score images of one canvas shape, in their order, by the model of this fingerprint.
 
         Raises:
@@ -52,7 +52,7 @@ class Scorer(Protocol):
 class ModelHost(Protocol):
     """Which model versions answer now. Shards are claimed for these alone; other jobs wait."""
 
-    def ready(self) -> Collection[str]:
+    def ready(self) -> Collection[Fingerprint]:
         """Their fingerprints. Asked several times a second: returns at once. Thread-safe."""
 
 

@@ -14,6 +14,7 @@ from hashlib import blake2b
 import numpy as np
 from sqlalchemy import ColumnElement, literal
 
+from jobs.domain import Fingerprint
 from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
 from jobs.ports import ScoredImage
 from jobs.sql.database import epoch_now
@@ -48,17 +49,17 @@ class MovableClock:
 class FixedModels:
     """A `jobs.ports.ModelHost` that is told which models answer."""
 
-    def __init__(self, *fingerprints: str) -> None:
+    def __init__(self, *fingerprints: Fingerprint) -> None:
         self.fingerprints = set(fingerprints)
 
-    def ready(self) -> frozenset[str]:
+    def ready(self) -> frozenset[Fingerprint]:
         return frozenset(self.fingerprints)
 
 
 class MemoryScorer:
     """A `jobs.ports.Scorer` without weights: equal images, equal scores. It can be told to misbehave."""
 
-    def __init__(self, config: NclConfig = _SMALL, *, fingerprint: str | None = None) -> None:
+    def __init__(self, config: NclConfig = _SMALL, *, fingerprint: Fingerprint | None = None) -> None:
         """`fingerprint`: jobs pinned to another one are refused; None takes all."""
         self._config = config
         self._fingerprint = fingerprint
@@ -82,13 +83,13 @@ class MemoryScorer:
         """The score that an image file gets, in [0, 1] unless it was set to something else."""
         return self._score(self._decode(data))
 
-    def decode(self, data: bytes, fingerprint: str) -> DecodedImage:
+    def decode(self, data: bytes, fingerprint: Fingerprint) -> DecodedImage:
         return self._decode(data)
 
     def _decode(self, data: bytes) -> DecodedImage:
         return decode_image(data, config=self._config)
 
-    def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
+    def score(self, images: Sequence[DecodedImage], fingerprint: Fingerprint) -> list[ScoredImage]:
         """See `jobs.ports.Scorer.score`."""
         canvases = np.stack([image.pixels for image in images])  # of one shape, as the real one needs them
         with self._lock:

@@ -1,7 +1,7 @@
 """The records of the job layer: frozen, keyword-only, free of SQL, storage and Ray. Their names are used from here."""
 
 from jobs.domain.corpus import IMAGE_SUFFIXES, Filters, ImageRef, ManifestProblem, ObjectInfo
-from jobs.domain.ids import Cursor, ImageKey, JobId, ShardId
+from jobs.domain.ids import Container, Cursor, Fingerprint, ImageKey, JobId, ShardId
 from jobs.domain.jobs import Counts, FailureThreshold, Job, JobOptions, NewJob, Preparing, RetryImages
 from jobs.domain.models import ModelDemand, ModelRef
 from jobs.domain.reviews import Decision, NewReview, Review, ReviewState
@@ -11,11 +11,13 @@ from jobs.domain.work import Work, WorkId, WorkKind, WorkState
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "Container",
     "Counts",
     "Cursor",
     "Decision",
     "FailureThreshold",
     "Filters",
+    "Fingerprint",
     "ImageKey",
     "ImageRef",
     "Job",

@@ -6,6 +6,10 @@ from typing import Any, NewType
 
 JobId = NewType("JobId", str)
 ShardId = NewType("ShardId", int)
+#: what tells one model from another: weights, preprocessing and arithmetic; jobs are pinned to it
+Fingerprint = NewType("Fingerprint", str)
+#: the URI of a bucket or of a folder: "s3://bucket" or "file:///absolute/folder" (percent-encoded)
+Container = NewType("Container", str)
 #: where an image is inside its container: an S3 key, or a path relative to the corpus folder with "/" between parts
 ImageKey = NewType("ImageKey", str)
 

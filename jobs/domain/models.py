@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.domain.ids import JobId
+from jobs.domain.ids import Fingerprint, JobId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,7 +13,7 @@ class ModelRef:
 
     name: str
     #: sha256 over weights, preprocessing and numeric precision, in hex
-    fingerprint: str
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

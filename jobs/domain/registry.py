@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from jobs.domain.ids import Fingerprint
+
 
 class Alias(StrEnum):
     """A name that moves from version to version."""
@@ -22,7 +24,7 @@ class RegisteredVersion:
     """A model version as the registry has it: written once, never changed."""
 
     #: sha256 hex over weights, preprocessing and arithmetic
-    fingerprint: str
+    fingerprint: Fingerprint
     name: str
     version: str
     #: of the file with its weights
@@ -35,7 +37,7 @@ class RegisteredVersion:
     #: what it said of the canary pictures when it was registered, see `ncl_model.inference.canary`; None: not asked
     canary: Mapping[str, Any] | None = None
     #: the fingerprint it was trained on from
-    parent: str | None = None
+    parent: Fingerprint | None = None
     #: the run that made it, and the sha256 of what it was trained on
     run_id: str | None = None
     snapshot: str | None = None
@@ -53,7 +55,7 @@ class AliasMove:
     #: counts the moves of this alias, from 1
     number: int
     #: None: it names nothing any more
-    fingerprint: str | None
+    fingerprint: Fingerprint | None
     actor: str
     reason: str | None = None
     run_id: str | None = None

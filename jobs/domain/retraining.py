@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from jobs.domain.ids import Fingerprint
+
 
 class RunState(StrEnum):
     """Where a run is. Each step may be begun again: what it wrote is found, and not made twice."""
@@ -49,12 +51,12 @@ class Run:
     #: what was asked for: plain JSON types, see `nclscreen.services.retraining.RetrainRequest`
     request: Mapping[str, Any]
     #: fingerprint of the champion that it began with
-    parent: str | None
+    parent: Fingerprint | None
     #: sha256 of what it is trained on, and what that is
     snapshot: str | None
     contents: Mapping[str, Any] | None
     #: of the version that came of it
-    fingerprint: str | None
+    fingerprint: Fingerprint | None
     #: figures, rules, and what was decided by them
     decision: Mapping[str, Any] | None
     error: str | None

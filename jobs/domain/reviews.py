@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from jobs.domain.drawings import Drawing, DrawingName
-from jobs.domain.ids import ImageKey
+from jobs.domain.ids import Fingerprint, ImageKey
 from jobs.domain.verdicts import VerdictRef
 
 #: from "hardly matters" to "as bad as can be"
@@ -76,7 +76,7 @@ class Review:
     score: float | None
     flagged: bool
     #: of the model
-    fingerprint: str
+    fingerprint: Fingerprint
     #: reviews that were given together have one; None: given alone, or taken back
     bulk: str | None = None
     #: by somebody who had not seen what was said before

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.domain.corpus import ImageRef, address
-from jobs.domain.ids import ImageKey, JobId
+from jobs.domain.ids import Fingerprint, ImageKey, JobId
 from jobs.errors import ErrorCode
 
 
@@ -49,7 +49,7 @@ class Verdict:
     etag: str | None = None
     version_id: str | None = None
     size: int | None = None
-    fingerprint: str
+    fingerprint: Fingerprint
     error_code: ErrorCode | None = None
     error_message: str | None = None
     #: taken over from an earlier job, not scored
@@ -67,7 +67,7 @@ class Verdict:
         return address(self.container, self.key)
 
 
-def failed_verdict(entry: ImageRef, ordinal: int, fingerprint: str, code: ErrorCode, message: str) -> Verdict:
+def failed_verdict(entry: ImageRef, ordinal: int, fingerprint: Fingerprint, code: ErrorCode, message: str) -> Verdict:
     """The verdict of an image that could not be scored."""
     return Verdict(
         ordinal=ordinal,

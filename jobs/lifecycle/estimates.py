@@ -7,7 +7,7 @@ from statistics import median
 
 from sqlalchemy import select
 
-from jobs.domain import JobId
+from jobs.domain import Fingerprint, JobId
 from jobs.domain.states import JobState
 from jobs.lifecycle.job_table import JobTable
 from jobs.sql.database import reading
@@ -28,7 +28,7 @@ class Speed:
 class Estimates(JobTable):
     """What the past says about the future."""
 
-    def recent_speed(self, fingerprint: str) -> Speed | None:
+    def recent_speed(self, fingerprint: Fingerprint) -> Speed | None:
         """Scored images per second, from begin to end, of the last completed jobs with this model; None without any.
 
         Each job counts as a whole, so the model's start and other jobs beside it are in the figure.

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, exists, func, or_, select, tuple_
 
-from jobs.domain import Job, JobId, ModelDemand, ModelRef, WorkKind
+from jobs.domain import Fingerprint, Job, JobId, ModelDemand, ModelRef, WorkKind
 from jobs.domain.pages import Page, decode_cursor, encode_cursor
 from jobs.domain.states import CLAIMABLE, FINAL, JobState
 from jobs.lifecycle.job_filters import JobFilter
@@ -116,7 +116,7 @@ class JobLookups(JobTable):
         with reading(self._engine) as connection:
             return [_demand(row) for row in connection.execute(wanted)]
 
-    def models_under_way(self) -> frozenset[str]:
+    def models_under_way(self) -> frozenset[Fingerprint]:
         """Fingerprints of the models that somebody holds shards for."""
         held = (
             select(jobs.c.model_fingerprint)
@@ -148,7 +148,7 @@ def _newest_first(wanted: JobFilter) -> Select[Any]:
 
 def _demand(row: Row[Any]) -> ModelDemand:
     return ModelDemand(
-        model=ModelRef(name=row.name, fingerprint=row.model_fingerprint),
+        model=ModelRef(name=row.name, fingerprint=Fingerprint(row.model_fingerprint)),
         priority=row.priority,
         first_job=JobId(row.first_job),
         jobs=row.jobs,

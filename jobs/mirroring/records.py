@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.domain import Fingerprint
 from jobs.domain.registry import AliasMove, RegisteredVersion
 from jobs.domain.retraining import Run, RunState
 from jobs.domain.times import instant
@@ -55,7 +56,7 @@ class RunRecord:
 class VersionRecord:
     """A registered model version."""
 
-    fingerprint: str
+    fingerprint: Fingerprint
     #: the run that made it, as we call it
     run_id: str | None
     #: where its weights lie; they are not copied
@@ -71,7 +72,7 @@ class MoveRecord:
     alias: str
     tag: tuple[str, str]
     #: the fingerprint; None where it names nothing
-    now: str | None
+    now: Fingerprint | None
 
 
 def run_record(run: Run, training: Mapping[str, Any] | None) -> RunRecord:
@@ -130,7 +131,7 @@ def version_record(version: RegisteredVersion) -> VersionRecord:
     )
 
 
-def move_record(move: AliasMove, now: str | None) -> MoveRecord:
+def move_record(move: AliasMove, now: Fingerprint | None) -> MoveRecord:
     """`now`: the fingerprint that the alias names, by the last of its moves."""
     document = {
         "fingerprint": move.fingerprint,

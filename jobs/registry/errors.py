@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.domain import Fingerprint
 from jobs.errors import JobsError
 
 
@@ -24,7 +25,7 @@ class AmbiguousVersion(JobsError):
 class VersionDiffers(JobsError):
     """The version is registered already, and otherwise: versions never change."""
 
-    def __init__(self, fingerprint: str, what: str) -> None:
+    def __init__(self, fingerprint: Fingerprint, what: str) -> None:
         self.fingerprint = fingerprint
         self.what = what
         super().__init__(f"model {fingerprint[:12]} is registered already, with another {what}")
@@ -33,7 +34,7 @@ class VersionDiffers(JobsError):
 class AliasMoved(JobsError):
     """Somebody else moved the alias meanwhile."""
 
-    def __init__(self, alias: str, fingerprint: str | None) -> None:
+    def __init__(self, alias: str, fingerprint: Fingerprint | None) -> None:
         self.alias = alias
         self.fingerprint = fingerprint
         now = "nothing" if fingerprint is None else fingerprint[:12]

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from sqlalchemy import Engine, delete, func, insert, literal, select
 
+from jobs.domain import Fingerprint
 from jobs.sql.database import reading, writing
 from jobs.sql.rows import Clock, database_clock
 from jobs.sql.tables import hosted_models
@@ -35,7 +36,7 @@ class HostingState(StrEnum):
 class HostedModel:
     """A model version, as one dispatcher sees it."""
 
-    fingerprint: str
+    fingerprint: Fingerprint
     state: HostingState
     #: what people should know
     note: str | None = None
@@ -70,15 +71,15 @@ class HostedModels:
         """This dispatcher hosts nothing there any more."""
         self.renew(cluster, dispatcher, (), 0.0)
 
-    def held(self, cluster: str) -> frozenset[str]:
+    def held(self, cluster: str) -> frozenset[Fingerprint]:
         """Fingerprints that some dispatcher hosts on this cluster, or brings up."""
         return frozenset(self._fingerprints(cluster, alive=True))
 
-    def abandoned(self, cluster: str) -> frozenset[str]:
+    def abandoned(self, cluster: str) -> frozenset[Fingerprint]:
         """Fingerprints that dispatchers which vanished hosted on this cluster, and nobody hosts now."""
         return frozenset(self._fingerprints(cluster, alive=False)) - self.held(cluster)
 
-    def forget(self, cluster: str, fingerprints: Collection[str]) -> None:
+    def forget(self, cluster: str, fingerprints: Collection[Fingerprint]) -> None:
         """Drop what vanished dispatchers left of these models."""
         with writing(self._engine) as connection:
             connection.execute(
@@ -89,7 +90,7 @@ class HostedModels:
                 )
             )
 
-    def ready(self, fingerprints: Collection[str]) -> frozenset[str]:
+    def ready(self, fingerprints: Collection[Fingerprint]) -> frozenset[Fingerprint]:
         """Those of these models that answer somewhere."""
         wanted = select(hosted_models.c.fingerprint).where(
             hosted_models.c.fingerprint.in_(sorted(fingerprints)),
@@ -99,7 +100,7 @@ class HostedModels:
         with reading(self._engine) as connection:
             return frozenset(connection.execute(wanted).scalars())
 
-    def obstacles(self, fingerprints: Collection[str]) -> dict[str, str]:
+    def obstacles(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, str]:
         """Why jobs of these models wait, as far as a dispatcher knows: none where the model is ready somewhere.
 
         A model that is being brought up anywhere is not refused.
@@ -109,7 +110,7 @@ class HostedModels:
             .where(hosted_models.c.fingerprint.in_(sorted(fingerprints)), hosted_models.c.expires_at >= self._clock())
             .group_by(hosted_models.c.fingerprint, hosted_models.c.state)
         )
-        found: dict[str, dict[str, str]] = {}
+        found: dict[Fingerprint, dict[str, str]] = {}
         with reading(self._engine) as connection:
             for row in connection.execute(wanted):
                 found.setdefault(row.fingerprint, {})[row.state] = row.note or f"its model is {row.state}"
@@ -120,7 +121,7 @@ class HostedModels:
             if HostingState.READY not in notes
         }
 
-    def _fingerprints(self, cluster: str, *, alive: bool) -> Sequence[str]:
+    def _fingerprints(self, cluster: str, *, alive: bool) -> Sequence[Fingerprint]:
         expiry = hosted_models.c.expires_at
         wanted = select(hosted_models.c.fingerprint).where(
             hosted_models.c.cluster == cluster,

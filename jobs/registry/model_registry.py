@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from jobs.domain import Fingerprint
 from jobs.domain.registry import Alias, AliasMove, RegisteredVersion
 from jobs.registry.errors import AliasMoved, AmbiguousVersion, NothingToRollBack, VersionDiffers, VersionNotFound
 from jobs.sql.database import reading, writing
@@ -39,7 +40,7 @@ class ModelRegistry:
             raise VersionDiffers(version.fingerprint, "file of weights")
         return found
 
-    def get(self, fingerprint: str) -> RegisteredVersion:
+    def get(self, fingerprint: Fingerprint) -> RegisteredVersion:
         """Raises VersionNotFound."""
         with reading(self._engine) as connection:
             row = connection.execute(
@@ -49,7 +50,7 @@ class ModelRegistry:
             raise VersionNotFound(fingerprint)
         return _version(row)
 
-    def canary(self, fingerprint: str) -> dict[str, Any] | None:
+    def canary(self, fingerprint: Fingerprint) -> dict[str, Any] | None:
         """What the version said of the canary pictures; None where it is not registered, or was not asked."""
         wanted = select(model_versions.c.canary).where(model_versions.c.fingerprint == fingerprint)
         with reading(self._engine) as connection:
@@ -85,7 +86,7 @@ class ModelRegistry:
         with reading(self._engine) as connection:
             return _last(connection, alias)
 
-    def champion(self) -> str | None:
+    def champion(self) -> Fingerprint | None:
         """The fingerprint that new jobs are pinned to; None where nobody said."""
         move = self.current(Alias.CHAMPION)
         return None if move is None else move.fingerprint
@@ -104,7 +105,7 @@ class ModelRegistry:
     def move(
         self,
         alias: Alias,
-        fingerprint: str | None,
+        fingerprint: Fingerprint | None,
         *,
         actor: str,
         expected: int,
@@ -156,9 +157,9 @@ _FIELDS = (
 )
 
 
-def _standing(moves: Sequence[AliasMove]) -> list[str]:
+def _standing(moves: Sequence[AliasMove]) -> list[Fingerprint]:
     """What the alias would name one rollback after the other, the last one now: a move back undoes the one before."""
-    standing: list[str] = []
+    standing: list[Fingerprint] = []
     for move in moves:
         if move.fingerprint is None or (standing and standing[-1] == move.fingerprint):
             continue

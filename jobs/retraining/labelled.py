@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from jobs.domain import Decision, ImageKey, Review, VerdictRef
+from jobs.domain import Decision, Fingerprint, ImageKey, Review, VerdictRef
 from jobs.domain.drawings import DrawingKind, DrawingName
 
 #: of the reviewed photographs, those that are kept for judging, by their hash
@@ -25,7 +25,7 @@ class LabelledPhoto:
     tampered: bool
     #: score and model at the time
     score: float | None
-    fingerprint: str
+    fingerprint: Fingerprint
     #: where it was tampered with, if somebody drew that
     drawing: DrawingName | None = None
 

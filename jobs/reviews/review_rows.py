@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from jobs.domain import Decision, ImageKey, JobId, Review, VerdictRef
+from jobs.domain import Decision, Fingerprint, ImageKey, JobId, Review, VerdictRef
 from jobs.domain.drawings import DrawingKind, DrawingName
 from jobs.verdicts import FoundVerdict
 
@@ -43,7 +43,7 @@ def review_from_row(row: Row[Any]) -> Review:
         sha256=row.sha256,
         score=row.score,
         flagged=row.flagged,
-        fingerprint=row.model_fingerprint,
+        fingerprint=Fingerprint(row.model_fingerprint),
         bulk=row.bulk,
         blind=bool(row.blind),
         drawing=_drawing(row.drawing_kind, row.drawing),

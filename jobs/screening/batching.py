@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from jobs.domain import Fingerprint
 from jobs.errors import ModelFailed
 from jobs.ports import ScoredImage, Scorer
 from ncl_model.imaging.decoding import DecodedImage
@@ -26,7 +27,7 @@ class Waiting(Protocol):
     def image(self) -> DecodedImage: ...
 
     @property
-    def fingerprint(self) -> str:
+    def fingerprint(self) -> Fingerprint:
         """Of the model that is to score it."""
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Engine, Row, Select, String, column, select, text, true, union_all, values
 
-from jobs.domain import ImageRef, Lease, Verdict
+from jobs.domain import Fingerprint, ImageRef, Lease, Verdict
 from jobs.sql.database import reading
 from jobs.sql.rows import hash_key, model_key, verdict_from_row
 from jobs.sql.tables import jobs, verdicts
@@ -43,7 +43,7 @@ class KnownVerdicts:
         return replace(lease, known=_first_of_each(found.values()))
 
 
-def known_statement(fingerprint: str, entries: Sequence[ImageRef], *, lateral: bool) -> Select[Any]:
+def known_statement(fingerprint: Fingerprint, entries: Sequence[ImageRef], *, lateral: bool) -> Select[Any]:
     """Verdicts by this model of images with the same key and size first, then of any with the same size.
 
     `lateral`: the database has LATERAL. PostgreSQL else may read all verdicts of the model, even once for each job, as

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.domain import ImageRef, Lease
+from jobs.domain import Fingerprint, ImageRef, Lease
 from jobs.ports import HeatmapStorage, ScoredImage, Scorer
 from jobs.spans import Timed
 from jobs.storage import Fetched, ObjectStorage, OpenStorage
@@ -31,11 +31,11 @@ class TimedScorer:
         self._scorer = scorer
         self._note = note
 
-    def decode(self, data: bytes, fingerprint: str) -> DecodedImage:
+    def decode(self, data: bytes, fingerprint: Fingerprint) -> DecodedImage:
         with _timed("decode", self._note):
             return self._scorer.decode(data, fingerprint)
 
-    def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
+    def score(self, images: Sequence[DecodedImage], fingerprint: Fingerprint) -> list[ScoredImage]:
         with _timed("score", self._note):
             return self._scorer.score(images, fingerprint)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BindParameter, Connection, bindparam, select
 
-from jobs.domain import JobId
+from jobs.domain import Fingerprint, JobId
 from jobs.domain.states import CLAIMABLE, JobState
 from jobs.sql.rows import Clock
 from jobs.sql.tables import QUEUED, jobs, shards
@@ -23,7 +23,7 @@ _PAGE = 32
 def find_waiting_shards(
     connection: Connection,
     limit: int,
-    fingerprints: Collection[str],
+    fingerprints: Collection[Fingerprint],
     clock: Clock,
     only: JobId | None,
     resting: Collection[JobId] = (),
@@ -63,7 +63,7 @@ class _OpenJob(NamedTuple):
 
 
 def _open_jobs(
-    connection: Connection, fingerprints: Collection[str], only: JobId | None, page_size: int
+    connection: Connection, fingerprints: Collection[Fingerprint], only: JobId | None, page_size: int
 ) -> Iterator[_OpenJob]:
     """Jobs that may be claimed from, in the order of their turn, whatever their model.
 
@@ -72,7 +72,9 @@ def _open_jobs(
     return heapq.merge(*(_of_model(connection, each, only, page_size) for each in sorted(fingerprints)))
 
 
-def _of_model(connection: Connection, fingerprint: str, only: JobId | None, page_size: int) -> Iterator[_OpenJob]:
+def _of_model(
+    connection: Connection, fingerprint: Fingerprint, only: JobId | None, page_size: int
+) -> Iterator[_OpenJob]:
     """Those of one model, read a page at a time."""
     wanted = (
         select(jobs.c.id, jobs.c.priority, jobs.c.claimed_at)

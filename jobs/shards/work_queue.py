@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Update, bindparam, func, literal, or_, select, update
 
-from jobs.domain import JobId, Lease, ModelRef, ShardId, Verdict
+from jobs.domain import Fingerprint, JobId, Lease, ModelRef, ShardId, Verdict
 from jobs.domain.access import ProjectName
 from jobs.domain.states import CLAIMABLE, FINAL, RECORDING, JobState, ShardState
 from jobs.errors import LeaseLost
@@ -46,7 +46,7 @@ class WorkQueue:
         limit: int,
         lease_s: float,
         *,
-        fingerprints: Collection[str],
+        fingerprints: Collection[Fingerprint],
         job_id: JobId | None = None,
         resting: Collection[JobId] = (),
     ) -> list[Lease]:
@@ -101,7 +101,7 @@ class WorkQueue:
         self,
         limit: int,
         *,
-        fingerprints: Collection[str],
+        fingerprints: Collection[Fingerprint],
         job_id: JobId | None = None,
         resting: Collection[JobId] = (),
     ) -> int:
@@ -303,7 +303,7 @@ def _leases(connection: Connection, shard_ids: Sequence[int]) -> list[Lease]:
             vanished=row.vanished,
             fence=row.fence,
             expires_at=row.lease_expires_at,
-            model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
+            model=ModelRef(name=row.model_name, fingerprint=Fingerprint(row.model_fingerprint)),
             threshold=row.threshold,
             heatmaps_from=row.heatmaps_from,
             project=ProjectName(row.project),

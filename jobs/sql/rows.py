@@ -16,6 +16,7 @@ from jobs.domain import (
     Counts,
     FailureThreshold,
     Filters,
+    Fingerprint,
     ImageKey,
     Job,
     JobId,
@@ -121,7 +122,7 @@ def job_from_row(row: Row[Any]) -> Job:
         state=JobState(row.state),
         source=row.source,
         filters=filters_from_json(row.filters),
-        model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
+        model=ModelRef(name=row.model_name, fingerprint=Fingerprint(row.model_fingerprint)),
         threshold=row.threshold,
         project=ProjectName(row.project),
         policy=row.policy,
@@ -149,7 +150,7 @@ def hash_key(key: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def model_key(fingerprint: str) -> int:
+def model_key(fingerprint: Fingerprint) -> int:
     """A signed number of 64 bits that stands for a fingerprint in the index: eight bytes a row instead of 64."""
     return int.from_bytes(hashlib.sha256(fingerprint.encode("utf-8", "surrogatepass")).digest()[:8], "big", signed=True)
 
@@ -217,7 +218,7 @@ def verdict_from_row(row: Row[Any]) -> Verdict:
         etag=row.etag,
         version_id=row.version_id,
         size=row.size,
-        fingerprint=row.model_fingerprint,
+        fingerprint=Fingerprint(row.model_fingerprint),
         error_code=ErrorCode(row.error_code) if row.error_code else None,
         error_message=row.error_message,
         case=row.case_name,

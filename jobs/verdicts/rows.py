@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select
 
-from jobs.domain import Decision, JobId, ModelRef, Verdict, VerdictRef
+from jobs.domain import Decision, Fingerprint, JobId, ModelRef, Verdict, VerdictRef
 from jobs.sql.rows import verdict_from_row
 from jobs.sql.tables import jobs, verdicts
 
@@ -41,7 +41,7 @@ def joined() -> Select[Any]:
 def found_from_row(row: Row[Any]) -> FoundVerdict:
     return FoundVerdict(
         job_id=JobId(row.job_id),
-        model=ModelRef(name=row.model_name, fingerprint=row.model_fingerprint),
+        model=ModelRef(name=row.model_name, fingerprint=Fingerprint(row.model_fingerprint)),
         threshold=row.threshold,
         verdict=verdict_from_row(row),
         review=None if row.review is None else Decision(row.review),

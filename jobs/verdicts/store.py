@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import Engine, select
 
 from jobs.batches import batches
-from jobs.domain import JobId, ModelRef, Verdict, VerdictRef
+from jobs.domain import Fingerprint, JobId, ModelRef, Verdict, VerdictRef
 from jobs.domain.access import ProjectName
 from jobs.domain.pages import Page
 from jobs.errors import VerdictNotFound
@@ -86,7 +86,7 @@ class VerdictStore:
             wanted = wanted.where(jobs.c.project == self._project)
         with reading(self._engine) as connection:
             rows = connection.execute(wanted.order_by(jobs.c.model_name, jobs.c.model_fingerprint)).all()
-        return [ModelRef(name=row.model_name, fingerprint=row.model_fingerprint) for row in rows]
+        return [ModelRef(name=row.model_name, fingerprint=Fingerprint(row.model_fingerprint)) for row in rows]
 
     def cases(self, wanted: CaseFilter, limit: int = 100, cursor: str | None = None) -> Page[Case]:
         """Up to `limit` cases of a job, and the cursor of the next page. Raises InvalidCursor."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from jobs.domain import Fingerprint
 from jobs.masking import masked
 from jobs.mirroring.errors import MirrorAway, MirrorRefused
 from jobs.mirroring.records import RUN_TAG, VERSION_TAG, MoveRecord, RunRecord, VersionRecord
@@ -150,7 +151,7 @@ class MlflowMirror:
         """MLflow's ids of our run, always in the same order."""
         return sorted(run.info.run_id for run in self._client.search_runs([experiment], _tagged(RUN_TAG, run_id)))
 
-    def _versions(self, fingerprint: str) -> list[int]:
+    def _versions(self, fingerprint: Fingerprint) -> list[int]:
         """MLflow's numbers of our version, the first one first."""
         wanted = f"name = '{_quoted(self._model)}' AND {_tagged(VERSION_TAG, fingerprint)}"
         found: list[int] = []

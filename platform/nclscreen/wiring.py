@@ -19,7 +19,7 @@ from jobs.background import MaintenanceTask, finish_pending
 from jobs.completion_reports.completion_report import REPORTS_AT_ONCE, ReportWriter
 from jobs.completion_reports.report_queue import ReportQueue
 from jobs.dispatcher import Dispatcher, DispatcherOptions
-from jobs.domain import JobId
+from jobs.domain import Fingerprint, JobId
 from jobs.domain.access import Project
 from jobs.domain.registry import Alias
 from jobs.errors import JobsError
@@ -120,15 +120,15 @@ class Wiring(Stores):
         """What new jobs are pinned to: the champion, else the installed model. Raises WeightsNotFound."""
         return self._champions.model(self.registry.champion())
 
-    def model_of(self, fingerprint: str) -> InstalledModel:
+    def model_of(self, fingerprint: Fingerprint) -> InstalledModel:
         """A version that is installed here or registered. Raises WeightsNotFound."""
         return self.model if fingerprint == self.model.fingerprint else self._champions.model(fingerprint)
 
-    def serving_models(self) -> list[str]:
+    def serving_models(self) -> list[Fingerprint]:
         """What single photographs are scored by, see `serving`."""
         return serving(self.registry.history(Alias.CHAMPION), self.model.fingerprint)
 
-    def weights_of(self, fingerprint: str) -> Path:
+    def weights_of(self, fingerprint: Fingerprint) -> Path:
         """A file of this machine with a version's weights. Raises WeightsNotFound."""
         return self._champions.model(fingerprint).weights
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from jobs.domain import Fingerprint
 from jobs.domain.registry import AliasMove
 from nclscreen.catalog.installed_model import InstalledModel
 from nclscreen.catalog.model_version import WeightsNotFound
@@ -35,9 +36,9 @@ class Champions:
         self._versions = versions
         self._how = how
         self._lock = threading.Lock()
-        self._read: dict[str, InstalledModel] = {}
+        self._read: dict[Fingerprint, InstalledModel] = {}
 
-    def model(self, fingerprint: str | None) -> InstalledModel:
+    def model(self, fingerprint: Fingerprint | None) -> InstalledModel:
         """The version of this fingerprint; None: the installed one. Raises WeightsNotFound."""
         if fingerprint is None or fingerprint == self._installed.fingerprint:
             return self._installed
@@ -46,7 +47,7 @@ class Champions:
                 self._read[fingerprint] = self._load(fingerprint)
             return self._read[fingerprint]
 
-    def _load(self, fingerprint: str) -> InstalledModel:
+    def _load(self, fingerprint: Fingerprint) -> InstalledModel:
         path = self._versions().local_weights(fingerprint, self._how.folder)
         precisions: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
         for precision in precisions:
@@ -56,7 +57,7 @@ class Champions:
         raise WeightsNotFound(fingerprint, f"{path} holds other weights, or they are for another device")
 
 
-def serving(moves: Sequence[AliasMove], installed: str) -> list[str]:
+def serving(moves: Sequence[AliasMove], installed: Fingerprint) -> list[Fingerprint]:
     """Fingerprints that single photographs are scored by: the champion, and the one before it, which stands in for it.
 
     `moves`: all of the champion's, the first one first; `installed`: the fingerprint where none was named.

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from jobs.domain import ModelRef
+from jobs.domain import Fingerprint, ModelRef
 
 if TYPE_CHECKING:  # the model brings torch along, which takes seconds to load: commands that only look do without
     from ncl_model.inference.calibration import Calibration, Policy
@@ -53,11 +53,11 @@ class InstalledModel:
         """What jobs are pinned to."""
         return ModelRef(
             name=f"{self.checkpoint.name} {self.checkpoint.version}",
-            fingerprint=self.checkpoint.fingerprint(self.precision, self._device),
+            fingerprint=Fingerprint(self.checkpoint.fingerprint(self.precision, self._device)),
         )
 
     @property
-    def fingerprint(self) -> str:
+    def fingerprint(self) -> Fingerprint:
         return self.ref.fingerprint
 
     def predictor(self) -> Predictor:

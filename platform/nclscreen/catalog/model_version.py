@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from jobs.domain import Fingerprint
 from jobs.errors import JobsError
 from jobs.storage import S3Options, open_storage, split_object_uri
 from ncl_model.errors import NclModelError
@@ -26,7 +27,7 @@ SHIPPED = "shipped"
 class WeightsNotFound(JobsError):
     """The weights of a model version are in none of the places where they may be."""
 
-    def __init__(self, fingerprint: str, reasons: str) -> None:
+    def __init__(self, fingerprint: Fingerprint, reasons: str) -> None:
         self.fingerprint = fingerprint
         self.reasons = reasons
         super().__init__(f"the weights of model {fingerprint[:12]} were not found: {reasons}")
@@ -35,7 +36,7 @@ class WeightsNotFound(JobsError):
 class CanaryFailed(JobsError):
     """The weights are the right ones, and what is computed with them here is not what it was."""
 
-    def __init__(self, fingerprint: str, why: str) -> None:
+    def __init__(self, fingerprint: Fingerprint, why: str) -> None:
         self.fingerprint = fingerprint
         self.why = why
         super().__init__(
@@ -49,7 +50,7 @@ class ModelVersion:
     """What is hosted. Plain data, for any node."""
 
     #: sha256 hex over weights, preprocessing and arithmetic
-    fingerprint: str
+    fingerprint: Fingerprint
     #: paths and URIs of files that may hold its weights, or `SHIPPED`; the first that does counts
     places: tuple[str, ...]
     #: how to talk to the storage of those in buckets

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jobs.domain import Fingerprint
 from jobs.errors import StorageError
 from jobs.storage import S3Options
 from nclscreen.catalog.installed_model import InstalledModel
@@ -21,7 +22,7 @@ class ModelVersions:
         installed: InstalledModel,
         library: ModelLibrary,
         s3: S3Options,
-        canary: Callable[[str], Mapping[str, Any] | None] = lambda fingerprint: None,
+        canary: Callable[[Fingerprint], Mapping[str, Any] | None] = lambda fingerprint: None,
     ) -> None:
         """`canary`: what was written down of a version, see `ModelVersion.canary`."""
         self._installed = installed
@@ -40,7 +41,7 @@ class ModelVersions:
             return f"no copy of the model's weights can be kept, jobs will need these very ones: {error}"
         return None
 
-    def version(self, fingerprint: str) -> ModelVersion:
+    def version(self, fingerprint: Fingerprint) -> ModelVersion:
         """The version of this fingerprint, with every place where its weights may be."""
         places = [self._library.place(fingerprint)]
         if fingerprint == self._installed.fingerprint:
@@ -53,12 +54,12 @@ class ModelVersions:
             canary=self._canary(fingerprint),
         )
 
-    def keep(self, fingerprint: str, weights: Path) -> str:
+    def keep(self, fingerprint: Fingerprint, weights: Path) -> str:
         """Copy weights to where every dispatcher finds them; gives the place. Raises StorageError, OSError."""
         self._library.keep(fingerprint, weights)
         return self._library.place(fingerprint)
 
-    def local_weights(self, fingerprint: str, folder: Path) -> Path:
+    def local_weights(self, fingerprint: Fingerprint, folder: Path) -> Path:
         """A file of this machine with the version's weights, fetched into the folder where there was none.
 
         Raises WeightsNotFound.
@@ -73,7 +74,7 @@ class ModelVersions:
             raise WeightsNotFound(fingerprint, str(error)) from error
         return path
 
-    def obstacle(self, fingerprint: str) -> str | None:
+    def obstacle(self, fingerprint: Fingerprint) -> str | None:
         """Why this version cannot be hosted from here; None where it can be."""
         try:
             if fingerprint == self._installed.fingerprint or self._library.has(fingerprint):

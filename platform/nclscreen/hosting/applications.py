@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from jobs.domain import Fingerprint
 from ncl_model.distributed.node_labels import in_words
 from nclscreen.catalog import ModelVersion
 from nclscreen.hosting.ray_connection import cluster_id
@@ -34,7 +35,7 @@ _RESOURCE = re.compile(r"""['"](\w+)['"]: ([0-9.]+)""")
 _TARGET_ONGOING_REQUESTS = 2
 
 
-def app_name(fingerprint: str, database: str) -> str:
+def app_name(fingerprint: Fingerprint, database: str) -> str:
     """The name of the application that hosts this version for the dispatchers of this database.
 
     Dispatchers know of each other by rows of their database: those of another one, on the same cluster, cannot know
@@ -87,7 +88,7 @@ class ServeApps:
         self._database = database
         self._cluster: str | None = None
 
-    def name(self, fingerprint: str) -> str:
+    def name(self, fingerprint: Fingerprint) -> str:
         """Of the application that hosts this version."""
         return app_name(fingerprint, self._database)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from jobs.domain import ModelDemand
+from jobs.domain import Fingerprint, ModelDemand
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,20 +13,20 @@ class Choice:
     """Fingerprints by what becomes of them."""
 
     #: to be hosted, and claimed for
-    hosted: tuple[str, ...] = ()
+    hosted: tuple[Fingerprint, ...] = ()
     #: hosted still, for shards that are under way; not claimed for
-    draining: tuple[str, ...] = ()
+    draining: tuple[Fingerprint, ...] = ()
     #: that jobs need and that are not hosted, each with the reason
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[Fingerprint, str] = field(default_factory=dict)
 
 
 def choose(
     demand: Sequence[ModelDemand],
     *,
-    hosted: Collection[str],
-    busy: Collection[str],
-    spare: Sequence[str],
-    obstacle: Callable[[str], str | None],
+    hosted: Collection[Fingerprint],
+    busy: Collection[Fingerprint],
+    spare: Sequence[Fingerprint],
+    obstacle: Callable[[Fingerprint], str | None],
     most: int,
 ) -> Choice:
     """The models of the most urgent jobs; among equals those that are `hosted` already, then those asked for first.
@@ -35,8 +35,8 @@ def choose(
     `spare` models fill the room that is left, so that the next job does not wait for them. `obstacle` says why a
     model cannot be hosted here at all, or None.
     """
-    refused: dict[str, str] = {}
-    wanted: list[str] = []
+    refused: dict[Fingerprint, str] = {}
+    wanted: list[Fingerprint] = []
     for each in sorted(demand, key=lambda each: (-each.priority, each.model.fingerprint not in hosted)):
         fingerprint = each.model.fingerprint
         why = obstacle(fingerprint) if len(wanted) < most else _no_room(most)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from jobs.domain import JobId
+from jobs.domain import Fingerprint, JobId
 from jobs.errors import JobsError
 from jobs.lifecycle.job_store import JobStore
 from jobs.registry.hosted_models import HostedModel, HostedModels, HostingState
@@ -34,7 +34,7 @@ class HostingFailed(JobsError):
 class Apps(Protocol):
     """The applications of a cluster; see `nclscreen.hosting.applications.ServeApps`."""
 
-    def name(self, fingerprint: str) -> str: ...
+    def name(self, fingerprint: Fingerprint) -> str: ...
 
     def found(self) -> Mapping[str, App]: ...
 
@@ -46,9 +46,9 @@ class Apps(Protocol):
 class Versions(Protocol):
     """Model versions by fingerprint; see `nclscreen.catalog.ModelVersions`."""
 
-    def version(self, fingerprint: str) -> ModelVersion: ...
+    def version(self, fingerprint: Fingerprint) -> ModelVersion: ...
 
-    def obstacle(self, fingerprint: str) -> str | None: ...
+    def obstacle(self, fingerprint: Fingerprint) -> str | None: ...
 
 
 class ModelHost:
@@ -68,7 +68,7 @@ class ModelHost:
         cluster: str,
         dispatcher: str,
         most: int,
-        spare: Callable[[], Sequence[str]] = lambda: (),
+        spare: Callable[[], Sequence[Fingerprint]] = lambda: (),
         only_job: JobId | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -87,16 +87,16 @@ class ModelHost:
         self._only_job = only_job
         self._clock = clock
         self._rows: tuple[HostedModel, ...] = ()
-        self._ready: frozenset[str] = frozenset()
+        self._ready: frozenset[Fingerprint] = frozenset()
         self._answered_at = clock()
         self._renew_at = 0.0
         self._sweep_at = 0.0
         #: hosted by this dispatcher, and brought up when
-        self._mine: dict[str, float] = {}
+        self._mine: dict[Fingerprint, float] = {}
         #: not needed any more, by this dispatcher or one that vanished, since when
-        self._unneeded: dict[str, float] = {}
+        self._unneeded: dict[Fingerprint, float] = {}
 
-    def ready(self) -> frozenset[str]:
+    def ready(self) -> frozenset[Fingerprint]:
         return self._ready
 
     @property
@@ -150,11 +150,11 @@ class ModelHost:
             most=self._most,
         )
 
-    def _still_spare(self) -> Sequence[str]:
+    def _still_spare(self) -> Sequence[Fingerprint]:
         spare = self._spare()
         return spare[:1] if spare and spare[0] in self._ready else spare
 
-    def _row(self, fingerprint: str, app: App | None) -> HostedModel:
+    def _row(self, fingerprint: Fingerprint, app: App | None) -> HostedModel:
         """How far a model is. One that answered once is ready until its application goes: replicas are replaced."""
         state = None if app is None else app.state
         if state is AppState.FAILED and app is not None:
@@ -174,7 +174,7 @@ class ModelHost:
             if row.state is HostingState.REFUSED and before.get(row.fingerprint) != row:
                 logger.warning("jobs of model %s wait: %s", row.fingerprint[:12], row.note)
 
-    def _bring_up(self, fingerprint: str, app: App | None) -> None:
+    def _bring_up(self, fingerprint: Fingerprint, app: App | None) -> None:
         now = self._clock()
         since = self._mine.setdefault(fingerprint, float("-inf"))
         self._unneeded.pop(fingerprint, None)
@@ -204,5 +204,5 @@ class ModelHost:
             del self._unneeded[fingerprint]
 
 
-def _row(fingerprint: str, state: HostingState, note: str | None = None) -> HostedModel:
+def _row(fingerprint: Fingerprint, state: HostingState, note: str | None = None) -> HostedModel:
     return HostedModel(fingerprint=fingerprint, state=state, note=note)

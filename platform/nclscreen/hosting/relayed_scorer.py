@@ -18,6 +18,7 @@ from concurrent.futures import TimeoutError as NotYet
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
+from jobs.domain import Fingerprint
 from jobs.errors import ModelUnavailable
 from jobs.ports import ScoredImage
 from ncl_model.imaging.decoding import DecodedImage
@@ -45,7 +46,7 @@ class RelayedScorer:
         self._lock = threading.Lock()
         self._line: _Line | None = None
 
-    def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
+    def score(self, images: Sequence[DecodedImage], fingerprint: Fingerprint) -> list[ScoredImage]:
         """See `jobs.ports.Scorer.score`."""
         return [self._connected().ask(image, fingerprint, self._timeout_s) for image in images]
 
@@ -90,7 +91,7 @@ class _Line:
     def alive(self) -> bool:
         return self._process.is_alive()
 
-    def ask(self, image: DecodedImage, fingerprint: str, timeout_s: float) -> ScoredImage:
+    def ask(self, image: DecodedImage, fingerprint: Fingerprint, timeout_s: float) -> ScoredImage:
         """Raises ModelUnavailable, ModelFailed, ModelMismatch."""
         future: Future[ScoredImage] = Future()
         number = next(self._numbers)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.domain import Fingerprint
 from ncl_model.imaging.native_blocks import NativeBlocks
 from nclscreen.catalog import ModelVersion, WeightsNotFound
 from nclscreen.hosting.reply import Reply, joined
@@ -99,7 +100,7 @@ class Localizer:
         self,
         batch: NDArray[np.uint8],
         valid_sizes: list[tuple[int, int]],
-        fingerprint: str,
+        fingerprint: Fingerprint,
         blocks: Sequence[NativeBlocks | None] | None = None,
     ) -> Reply:
         """`batch` (B, H, W, 3) uint8; `valid_sizes` B times (height, width); `fingerprint`: the job's model; `blocks`:

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.domain import Fingerprint
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
     """What a replica answers. Errors are values: exceptions would mix "the model failed" with "nobody is there"."""
 
-    fingerprint: str
+    fingerprint: Fingerprint
     #: (B,) float32 in [0, 1]
     scores: NDArray[np.float32] | None = None
     #: (B, 16) float32 in [0, 1]
@@ -29,7 +31,7 @@ class Reply:
     unavailable: str | None = None
 
 
-def joined(parts: Sequence[Reply], fingerprint: str) -> Reply:
+def joined(parts: Sequence[Reply], fingerprint: Fingerprint) -> Reply:
     """One answer from those of a batch's parts; an error of one is the batch's."""
     error = next((part.error for part in parts if part.error is not None), None)
     if error is not None or not parts:

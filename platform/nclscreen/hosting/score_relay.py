@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from threading import Lock
 from typing import Any
 
+from jobs.domain import Fingerprint
 from jobs.errors import JobsError, ModelUnavailable
 from jobs.ports import ScoredImage
 from ncl_model.imaging.decoding import DecodedImage
@@ -22,7 +23,7 @@ class Asked:
 
     number: int
     image: DecodedImage
-    fingerprint: str
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

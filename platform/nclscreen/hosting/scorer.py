@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from jobs.domain import Fingerprint
 from jobs.errors import ModelFailed, ModelMismatch, ModelUnavailable
 from jobs.ports import ScoredImage
 from ncl_model.architecture.config import NclConfig
@@ -28,7 +29,7 @@ class ServeScorer:
 
     def __init__(
         self,
-        configs: Mapping[str, NclConfig] | None = None,
+        configs: Mapping[Fingerprint, NclConfig] | None = None,
         *,
         decoding: DecodingLimits,
         database: str,
@@ -44,7 +45,7 @@ class ServeScorer:
         self._database = database
         self._timeout_s = timeout_s
         self._attempts = attempts
-        self._handles: dict[str, Any] = {}
+        self._handles: dict[Fingerprint, Any] = {}
         self._decoder: GuardedDecoder | None = None
         self._lock: Any = None
         self.__setstate__(self.__dict__)
@@ -56,7 +57,7 @@ class ServeScorer:
         self.__dict__.update(state)
         self._lock = threading.Lock()
 
-    def decode(self, data: bytes, fingerprint: str) -> DecodedImage:
+    def decode(self, data: bytes, fingerprint: Fingerprint) -> DecodedImage:
         """See `jobs.ports.Scorer.decode`."""
         config = self._config(fingerprint)
         with self._lock:
@@ -64,7 +65,7 @@ class ServeScorer:
                 self._decoder = GuardedDecoder(self._decoding)
         return self._decoder.decode(data, config=config)
 
-    def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
+    def score(self, images: Sequence[DecodedImage], fingerprint: Fingerprint) -> list[ScoredImage]:
         """See `jobs.ports.Scorer.score`. One call per batch."""
         batch = np.stack([image.pixels for image in images])
         sizes = [(image.valid_height, image.valid_width) for image in images]
@@ -80,14 +81,14 @@ class ServeScorer:
                 return _scored(reply)
         raise ModelFailed(reply.error)
 
-    def _config(self, fingerprint: str) -> NclConfig:
+    def _config(self, fingerprint: Fingerprint) -> NclConfig:
         config = self._configs.get(fingerprint)
         if config is None:  # two threads may ask at once: they hear the same
             config = NclConfig.from_json(self._ask(fingerprint, lambda handle: handle.config.remote()))
             self._configs[fingerprint] = config
         return config
 
-    def _ask(self, fingerprint: str, call: Callable[[Any], Any]) -> Any:
+    def _ask(self, fingerprint: Fingerprint, call: Callable[[Any], Any]) -> Any:
         from ray.exceptions import RayError
         from ray.serve.exceptions import RayServeException
 
@@ -106,7 +107,7 @@ class ServeScorer:
             time.sleep(_PAUSE_S * 2**attempt)
         raise ModelUnavailable(f"the hosted model {fingerprint[:12]} does not answer ({reason})")
 
-    def _connected(self, fingerprint: str) -> Any:
+    def _connected(self, fingerprint: Fingerprint) -> Any:
         handle = self._handles.get(fingerprint)
         if handle is None:
             from ray import serve

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from jobs.domain import Fingerprint
 from jobs.errors import JobsError, ModelUnavailable
 from jobs.ports import ScoredImage
 from jobs.screening.heatmaps import encode_heatmap
@@ -31,13 +32,13 @@ class ScoringBusy(JobsError):
 class HostedScorer(Protocol):
     """Asks the hosted model; see `jobs.ports.Scorer.score`."""
 
-    def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]: ...
+    def score(self, images: Sequence[DecodedImage], fingerprint: Fingerprint) -> list[ScoredImage]: ...
 
 
 class NoScorer:
     """There is no cluster that could be asked."""
 
-    def score(self, images: Sequence[DecodedImage], fingerprint: str) -> list[ScoredImage]:
+    def score(self, images: Sequence[DecodedImage], fingerprint: Fingerprint) -> list[ScoredImage]:
         """Raises ModelUnavailable."""
         raise ModelUnavailable(
             "no model can be asked from here: ask where 'nclscreen up' runs, or set NCLSCREEN_RAY_ADDRESS"
@@ -71,7 +72,7 @@ class LiveScoring:
         return ScoredNow(sha256=hashlib.sha256(data).hexdigest(), image=image, scored=scored, rule=rule, model=model)
 
 
-def _answering(wiring: Wiring) -> str:
+def _answering(wiring: Wiring) -> Fingerprint:
     """The first of those that could which does; the champion where nobody knows."""
     possible = wiring.serving_models()
     ready = wiring.hosted_models.ready(possible)

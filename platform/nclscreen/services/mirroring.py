@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from jobs.background import MaintenanceTask
-from jobs.domain import JobId, Work, WorkKind
+from jobs.domain import Fingerprint, JobId, Work, WorkKind
 from jobs.domain.registry import Alias
 from jobs.errors import JobsError
 from jobs.leased_work.held import Hold
@@ -88,7 +88,7 @@ class Mirroring:
             run = self._stores.runs.get(thing.name)
             self._mirror.put_run(run_record(run, self._stores.runs.training(run.id)), going_on)
         elif thing.what == "version":
-            self._mirror.put_version(version_record(self._stores.registry.get(thing.name)), going_on)
+            self._mirror.put_version(version_record(self._stores.registry.get(Fingerprint(thing.name))), going_on)
         else:
             said, _, number = thing.name.partition("/")
             self._move(Alias(said), int(number), going_on)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobs.domain import Fingerprint
 from jobs.domain.registry import Alias, AliasMove, RegisteredVersion
 from jobs.domain.times import instant
 from nclscreen import __version__
@@ -24,7 +25,7 @@ class Promotion:
 
     version: RegisteredVersion
     #: the champion before; None where nobody had said
-    before: str | None
+    before: Fingerprint | None
     #: None where it was only tried
     move: AliasMove | None
 
@@ -39,7 +40,7 @@ def register(
     wiring: Wiring,
     weights: Path | None = None,
     *,
-    parent: str | None = None,
+    parent: Fingerprint | None = None,
     run_id: str | None = None,
     snapshot: str | None = None,
     metrics: dict[str, Any] | None = None,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.domain import Fingerprint
 from ncl_model.errors import CalibrationMissing, CalibrationTooCoarse, ConfigInvalid
 from nclscreen.catalog import InstalledModel
 from nclscreen.services.errors import InvalidRequest
@@ -41,7 +42,7 @@ class CalibrationView:
     """What some weights promise about false alarms on authentic photographs."""
 
     name: str
-    fingerprint: str
+    fingerprint: Fingerprint
     #: from which score images are flagged unless told otherwise
     threshold: float
     #: authentic photographs that none of it was trained on

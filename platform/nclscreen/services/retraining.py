@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs.domain import Work, WorkKind
+from jobs.domain import Fingerprint, Work, WorkKind
 from jobs.domain.access import DEFAULT_PROJECT
 from jobs.domain.retraining import Run, RunState
 from jobs.domain.times import instant
@@ -175,7 +175,7 @@ class _Going:
         names += [REVIEWED] * (len(found) - len(names))
         return {name: _flat(each) for name, each in zip(names, found, strict=True)}
 
-    def _end(self, decision: Decision, weights: Path, parent: str, figures: Figures) -> None:
+    def _end(self, decision: Decision, weights: Path, parent: Fingerprint, figures: Figures) -> None:
         if not decision.accepted:
             self._runs.finish(self._work, RunState.REFUSED, error="; ".join(decision.reasons))
             return
