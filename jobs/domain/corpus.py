@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.domain.ids import ImageKey
+from jobs.domain.ids import Container, ImageKey
 from jobs.domain.times import instant
 
 #: file name endings that count as photographs unless the filters say otherwise (compared without case)
@@ -33,7 +33,7 @@ class ObjectInfo:
     closed_folder: bool = False
 
 
-def address(container: str, key: ImageKey) -> str:
+def address(container: Container, key: ImageKey) -> str:
     """Container and key in one, for people; the root folder's container ends with a slash of its own."""
     return f"{container}{'' if container.endswith('/') else '/'}{key}"
 
@@ -43,7 +43,7 @@ class ImageRef:
     """One entry of a frozen corpus: which bytes are meant. What is None was not frozen."""
 
     #: "s3://bucket" or "file:///absolute/folder"
-    container: str
+    container: Container
     key: ImageKey
     #: bytes
     size: int | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.domain.ids import Container
+
 _FOLDER = "file://"
 
 
@@ -17,7 +19,7 @@ class Places:
     #: None: any bucket, and no local folder
     beginnings: tuple[str, ...] | None = None
 
-    def has(self, container: str, key: str = "") -> bool:
+    def has(self, container: Container, key: str = "") -> bool:
         """Whether this object, or this prefix, is in one of them.
 
         What a prefix lists may be more than what is below it, and is asked for one by one.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from jobs.domain.drawings import Drawing, DrawingName
-from jobs.domain.ids import Fingerprint, ImageKey
+from jobs.domain.ids import Container, Fingerprint, ImageKey
 from jobs.domain.verdicts import VerdictRef
 
 #: from "hardly matters" to "as bad as can be"
@@ -68,7 +68,7 @@ class Review:
     undoes: int | None
     #: seconds since the epoch
     created_at: float
-    container: str
+    container: Container
     key: ImageKey
     version_id: str | None
     #: of the bytes that were scored; None where there is no score

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.domain.corpus import ImageRef, address
-from jobs.domain.ids import Fingerprint, ImageKey, JobId
+from jobs.domain.ids import Container, Fingerprint, ImageKey, JobId
 from jobs.errors import ErrorCode
 
 
@@ -30,7 +30,7 @@ class Verdict:
 
     #: position in the frozen manifest, unique inside the job
     ordinal: int
-    container: str
+    container: Container
     key: ImageKey
     #: in [0, 1]
     score: float | None = None

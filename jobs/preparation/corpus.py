@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from jobs.domain import Cursor, Filters, ImageKey, ImageRef, ObjectInfo
+from jobs.domain import Container, Cursor, Filters, ImageKey, ImageRef, ObjectInfo
 from jobs.domain.places import Places
 from jobs.errors import InvalidSource
 from jobs.preparation.inventory import InventoryReader, is_inventory
@@ -98,7 +98,7 @@ class Corpus:
         version = None if key is None else _version(self._open(self._parsed.container), key)
         return bool(version == cursor["list"])
 
-    def _check_place(self, container: str, key: str) -> None:
+    def _check_place(self, container: Container, key: str) -> None:
         """Raises InvalidSource."""
         if self._places is not None and not self._places.has(container, key):
             reason = f"{container}/{key} is in no place of its project, which are {self._places}"

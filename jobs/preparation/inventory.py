@@ -20,7 +20,7 @@ from jobs.domain import ImageKey, ImageRef
 from jobs.errors import InvalidInventory, InvalidSource
 from jobs.preparation.manifest import Listed, moment_in, size_in
 from jobs.progress import report_progress
-from jobs.storage import ObjectStorage, parse_source
+from jobs.storage import ObjectStorage, OpenStorage, parse_source
 from jobs.storage.lines import iterate_lines
 from jobs.stored_text import is_storable
 
@@ -66,7 +66,7 @@ class InventoryReader:
         uri: str,
         storage: ObjectStorage,
         key: ImageKey,
-        open_storage: Callable[[str], ObjectStorage],
+        open_storage: OpenStorage,
         on_problem: Callable[[int, str], None] | None = None,
     ) -> None:
         """`on_problem` hears running number and reason of rows that name no image; without it the first one raises."""

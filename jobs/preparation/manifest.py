@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote_plus
 
-from jobs.domain import ImageKey, ImageRef
+from jobs.domain import Container, ImageKey, ImageRef
 from jobs.errors import JobsError
 from jobs.preparation.cases import case_name
 from jobs.storage import parse_source, split_object_uri
@@ -60,7 +60,7 @@ class ManifestReader:
     def __init__(
         self,
         uri: str,
-        container: str,
+        container: Container,
         on_problem: Callable[[int, str], None] | None = None,
         *,
         allow_outside: bool = False,
@@ -115,7 +115,7 @@ class ManifestReader:
         except (ValueError, JobsError) as error:
             raise _BadLine(str(error)) from None
 
-    def _locate(self, bucket: str | None, key: str) -> tuple[str, str]:
+    def _locate(self, bucket: str | None, key: str) -> tuple[Container, str]:
         """Container and key. Raises ValueError or InvalidSource."""
         if bucket:
             parsed = parse_source(f"s3://{bucket}")
@@ -135,7 +135,7 @@ class ManifestReader:
             return self._locate_file(key)
         return self._container, key
 
-    def _locate_file(self, key: str) -> tuple[str, str]:
+    def _locate_file(self, key: str) -> tuple[Container, str]:
         """Folder and name of a file that is not given by its place below the list's folder. Raises ValueError."""
         folder = os.fsdecode(folder_path(self._container))
         parsed = parse_source(key if key.startswith("file://") else os.path.normpath(os.path.join(folder, key)))

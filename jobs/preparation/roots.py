@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jobs.domain import ImageRef
+from jobs.domain import Container, ImageRef
 from jobs.errors import JobsError
 from jobs.storage import OpenStorage
 
@@ -17,13 +17,13 @@ class Roots:
 
     def __init__(self, open_storage: OpenStorage) -> None:
         self._open = open_storage
-        self._known: dict[str, str | None] = {}
+        self._known: dict[Container, str | None] = {}
 
     def frozen(self, image: ImageRef) -> ImageRef:
         """The image with the identity of its folder, as far as it has one."""
         return image if (root := self._of(image.container)) is None else replace(image, root=root)
 
-    def _of(self, container: str) -> str | None:
+    def _of(self, container: Container) -> str | None:
         if not container.startswith("file:"):
             return None
         if container not in self._known:
@@ -32,7 +32,7 @@ class Roots:
             self._known[container] = self._look(container)
         return self._known[container]
 
-    def _look(self, container: str) -> str | None:
+    def _look(self, container: Container) -> str | None:
         try:
             return self._open(container).identity()
         except JobsError:

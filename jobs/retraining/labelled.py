@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from jobs.domain import Decision, Fingerprint, ImageKey, Review, VerdictRef
+from jobs.domain import Container, Decision, Fingerprint, ImageKey, Review, VerdictRef
 from jobs.domain.drawings import DrawingKind, DrawingName
 
 #: of the reviewed photographs, those that are kept for judging, by their hash
@@ -19,7 +19,7 @@ class LabelledPhoto:
 
     #: of its bytes: what it is known by, wherever it lies
     sha256: str
-    container: str
+    container: Container
     key: ImageKey
     version_id: str | None
     tampered: bool

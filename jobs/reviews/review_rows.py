@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from jobs.domain import Decision, Fingerprint, ImageKey, JobId, Review, VerdictRef
+from jobs.domain import Container, Decision, Fingerprint, ImageKey, JobId, Review, VerdictRef
 from jobs.domain.drawings import DrawingKind, DrawingName
 from jobs.verdicts import FoundVerdict
 
@@ -37,7 +37,7 @@ def review_from_row(row: Row[Any]) -> Review:
         severity=row.severity,
         undoes=row.undoes,
         created_at=row.created_at,
-        container=row.container,
+        container=Container(row.container),
         key=ImageKey(row.key),
         version_id=row.version_id,
         sha256=row.sha256,

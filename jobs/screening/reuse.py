@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from jobs.domain import ImageKey, ImageRef, Lease, Verdict
+from jobs.domain import Container, ImageKey, ImageRef, Lease, Verdict
 
 #: the version of objects that were written while a bucket kept no versions: another object may have the same one
 _NO_VERSION = (None, "", "null")
@@ -22,7 +22,7 @@ class Recall:
     def __init__(self, known: Iterable[Verdict], *, trust_etags: bool = False) -> None:
         """`trust_etags`: the same ETag and size at the same place are taken for the same bytes, too."""
         self._trust_etags = trust_etags
-        self._by_place: dict[tuple[str, ImageKey], list[Verdict]] = {}
+        self._by_place: dict[tuple[Container, ImageKey], list[Verdict]] = {}
         self._by_digest: dict[str, Verdict] = {}
         for verdict in known:
             self._by_place.setdefault((verdict.container, verdict.key), []).append(verdict)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Self
 
-from jobs.domain import ImageRef, Lease, ShardId, Verdict
+from jobs.domain import Container, ImageRef, Lease, ShardId, Verdict
 from jobs.domain.shards import MAX_ATTEMPTS
 from jobs.domain.verdicts import failed_verdict
 from jobs.errors import (
@@ -136,7 +136,8 @@ class ShardScreener:
         except (StorageAway, HeatmapsUnavailable):
             raise
         except StorageUnavailable as error:
-            self._ask(error.uri, run.roots.get(error.uri))
+            container = Container(error.uri)  # so `ShardRun` names a storage in trouble
+            self._ask(container, run.roots.get(container))
             raise
         finally:
             fetching.shutdown(wait=False, cancel_futures=True)
@@ -157,7 +158,7 @@ class ShardScreener:
                 return
             time.sleep(_TURN_POLL_S)
 
-    def _ask(self, container: str, root: str | None) -> None:
+    def _ask(self, container: Container, root: str | None) -> None:
         """Some images could not be read; whether their storage is there for us at all. Raises StorageAway."""
         try:
             self._open_storage(container).check(root=root)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, literal, select, update
 
-from jobs.domain import ImageRef, JobId
+from jobs.domain import Fingerprint, ImageRef, JobId
 from jobs.domain.shards import MAX_ATTEMPTS
 from jobs.domain.states import ShardState
 from jobs.domain.verdicts import failed_verdict
@@ -69,7 +69,8 @@ def _set_aside(connection: Connection, row: Row[Any], clock: Clock, reason: str,
         .where(shards.c.id == row.id)
         .values(state=ShardState.FAILED.value, lease_expires_at=None, error=storable(reason))
     )
-    fingerprint = connection.execute(select(jobs.c.model_fingerprint).where(jobs.c.id == row.job_id)).scalar_one()
+    pinned = connection.execute(select(jobs.c.model_fingerprint).where(jobs.c.id == row.job_id)).scalar_one()
+    fingerprint = Fingerprint(pinned)
     message = f"set aside after {tries} attempts: {reason}"
     failed = [
         failed_verdict(entry, row.first_ordinal + i, fingerprint, ErrorCode.MODEL_ERROR, message)

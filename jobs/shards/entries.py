@@ -6,7 +6,7 @@ import json
 import zlib
 from collections.abc import Sequence
 
-from jobs.domain import ImageKey, ImageRef
+from jobs.domain import Container, ImageKey, ImageRef
 
 
 def pack_entries(entries: Sequence[ImageRef]) -> bytes:
@@ -23,7 +23,7 @@ def pack_entries(entries: Sequence[ImageRef]) -> bytes:
 def unpack_entries(packed: bytes) -> tuple[ImageRef, ...]:
     """The entries in their order."""
     document = json.loads(zlib.decompress(packed))
-    containers = document["containers"]
+    containers = [Container(each) for each in document["containers"]]
     roots = document.get("roots") or [None] * len(containers)  # older shards have none
     return tuple(
         ImageRef(

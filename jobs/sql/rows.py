@@ -13,6 +13,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Row
 
 from jobs.domain import (
+    Container,
     Counts,
     FailureThreshold,
     Filters,
@@ -203,7 +204,7 @@ def verdict_from_row(row: Row[Any]) -> Verdict:
     """A verdict from a row of `verdicts` joined with its job's `model_fingerprint`."""
     return Verdict(
         ordinal=row.ordinal,
-        container=row.container,
+        container=Container(row.container),
         key=ImageKey(row.key),
         score=row.score,
         flagged=bool(row.flagged),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from jobs.domain import ImageKey, ImageRef, ObjectInfo
+from jobs.domain import Container, ImageKey, ImageRef, ObjectInfo
 
 AddressingStyle = Literal["auto", "path", "virtual"]
 
@@ -98,7 +98,7 @@ class ObjectStorage(Protocol):
     """A container of objects. Implementations are thread-safe and raise only the errors of `jobs.errors`."""
 
     @property
-    def container(self) -> str:
+    def container(self) -> Container:
         """The container's URI: "s3://bucket" or "file:///absolute/folder" (percent-encoded)."""
 
     def list_objects(self, prefix: str = "", after: ImageKey | None = None) -> Iterator[ObjectInfo]:
@@ -173,4 +173,4 @@ class ObjectStorage(Protocol):
 
 
 #: gives the storage of a container URI, with whatever credentials and options this process has
-OpenStorage = Callable[[str], ObjectStorage]
+OpenStorage = Callable[[Container], ObjectStorage]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from jobs.domain import ImageKey, ImageRef, ObjectInfo
+from jobs.domain import Container, ImageKey, ImageRef, ObjectInfo
 from jobs.errors import (
     JobsError,
     ObjectChanged,
@@ -41,7 +41,7 @@ class FolderStorage:
     """
 
     #: "file:///absolute/folder", percent-encoded
-    container: str
+    container: Container
 
     @classmethod
     def at(cls, folder: str | os.PathLike[str]) -> FolderStorage:

@@ -8,7 +8,7 @@ import stat as modes
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jobs.domain import ImageKey, ObjectInfo
+from jobs.domain import Container, ImageKey, ObjectInfo
 from jobs.errors import StorageUnavailable
 from jobs.storage.folder_errors import container_error
 from jobs.storage.folder_keys import BYTES_MARK, key_of, relative_bytes
@@ -32,7 +32,7 @@ class _Level:
     behind: tuple[bytes, ...] = ()
 
 
-def walk(root: bytes, container: str, prefix: str, after: ImageKey | None = None) -> Iterator[ObjectInfo]:
+def walk(root: bytes, container: Container, prefix: str, after: ImageKey | None = None) -> Iterator[ObjectInfo]:
     """Objects below `root` whose keys start with `prefix`, sorted by name inside each directory.
 
     `after` begins behind that key. Holds the names of the directories on the current path, nothing else. Links are
@@ -119,7 +119,7 @@ def check_open(folder: bytes) -> None:
         next(entries, None)
 
 
-def _check_same(root: bytes, container: str, began: _Identity) -> None:
+def _check_same(root: bytes, container: Container, began: _Identity) -> None:
     """A mount that goes away while it is walked would look like files that were removed."""
     now = _stat(root)
     if now is None or _identity(now) != began:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from jobs.domain import ImageKey, ImageRef, ObjectInfo
+from jobs.domain import Container, ImageKey, ImageRef, ObjectInfo
 from jobs.errors import ObjectChanged, ObjectNotFound, ObjectTooLarge
 from jobs.storage.base import Fetched
 from jobs.storage.lines import iterate_lines
+
+_MEMORY = Container("memory://objects")
 
 
 class _Stored(NamedTuple):
@@ -24,7 +26,7 @@ class _Stored(NamedTuple):
 class MemoryStorage:
     """Objects of one process, in the order of their keys."""
 
-    container: str = "memory://objects"
+    container: Container = _MEMORY
     #: the time of the next write, in seconds since the epoch; the caller sets it
     now: float = 0.0
     _objects: dict[ImageKey, _Stored] = field(default_factory=dict, repr=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from jobs.domain import Container
 from jobs.errors import InvalidSource
 from jobs.storage.base import ObjectStorage, S3Options
 from jobs.storage.folder import FolderStorage
 from jobs.storage.s3 import S3Storage
 
 
-def open_storage(container: str, options: S3Options) -> ObjectStorage:
+def open_storage(container: Container, options: S3Options) -> ObjectStorage:
     """The storage of a container URI as `parse_source` gives it. Connects to nothing yet.
 
     Raises:

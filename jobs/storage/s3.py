@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from jobs.domain import ImageKey, ImageRef, ObjectInfo
+from jobs.domain import Container, ImageKey, ImageRef, ObjectInfo
 from jobs.errors import (
     InvalidCredentials,
     ListingUnordered,
@@ -37,7 +37,7 @@ class S3Storage:
     """Objects of one bucket. Holds no connection itself: cheap to make and to pickle."""
 
     #: "s3://bucket"
-    container: str
+    container: Container
     options: S3Options
 
     def list_objects(self, prefix: str = "", after: ImageKey | None = None) -> Iterator[ObjectInfo]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from jobs.domain import ImageKey
+from jobs.domain import Container, ImageKey
 from jobs.errors import InvalidSource
 from jobs.storage.folder_keys import key_of
 
@@ -22,7 +22,7 @@ class ParsedSource:
     """A source: the objects of a container whose keys start with a prefix, or one single file."""
 
     #: "s3://bucket" or "file:///absolute/folder", for `open_storage`
-    container: str
+    container: Container
     #: plain text, S3 semantics: "a" matches "a/1.jpg" and "ab.jpg"
     prefix: str = ""
     #: set when the source names one file of a folder: only this key is meant
@@ -56,7 +56,7 @@ def parse_source(source: str) -> ParsedSource:
             )
 
 
-def split_object_uri(uri: str) -> tuple[str, ImageKey]:
+def split_object_uri(uri: str) -> tuple[Container, ImageKey]:
     """Container and key of one object, from the URI that `ObjectStorage.write` returned.
 
     Raises:
@@ -74,12 +74,12 @@ def split_object_uri(uri: str) -> tuple[str, ImageKey]:
     raise InvalidSource(uri, "it does not name an object")
 
 
-def folder_container(path: bytes) -> str:
+def folder_container(path: bytes) -> Container:
     """The container URI of an absolute folder path, percent-encoded so that any name survives."""
-    return Path(os.fsdecode(path)).as_uri()
+    return Container(Path(os.fsdecode(path)).as_uri())
 
 
-def folder_path(container: str) -> bytes:
+def folder_path(container: Container) -> bytes:
     """The path of a folder's container URI."""
     return unquote_to_bytes(container.removeprefix("file://"))
 
@@ -96,7 +96,7 @@ def _parse_s3(source: str, rest: str) -> ParsedSource:
         )
     if not _BUCKET.fullmatch(bucket) or ".." in bucket:
         raise InvalidSource(source, f"{bucket!r} cannot be the name of a bucket")
-    return ParsedSource(container=f"s3://{bucket}", prefix=prefix)
+    return ParsedSource(container=Container(f"s3://{bucket}"), prefix=prefix)
 
 
 def _parse_file_uri(source: str, rest: str) -> ParsedSource:

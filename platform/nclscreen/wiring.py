@@ -19,7 +19,7 @@ from jobs.background import MaintenanceTask, finish_pending
 from jobs.completion_reports.completion_report import REPORTS_AT_ONCE, ReportWriter
 from jobs.completion_reports.report_queue import ReportQueue
 from jobs.dispatcher import Dispatcher, DispatcherOptions
-from jobs.domain import Fingerprint, JobId
+from jobs.domain import Container, Fingerprint, JobId
 from jobs.domain.access import Project
 from jobs.domain.registry import Alias
 from jobs.errors import JobsError
@@ -158,7 +158,7 @@ class Wiring(Stores):
         with suppress(OSError):
             self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def open_storage(self, container: str) -> ObjectStorage:
+    def open_storage(self, container: Container) -> ObjectStorage:
         return open_storage(container, self.settings.s3)
 
     @cached_property
