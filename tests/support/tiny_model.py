@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from support.training_material import TINY_EXPERTS
 
 from ncl_model.architecture.config import NclConfig
 from ncl_model.architecture.evidence_rule import EvidenceRule
+from ncl_model.architecture.experts import ExpertsNetwork
 from ncl_model.architecture.network import NclNetwork
 from ncl_model.architecture.registry import build_network
 from ncl_model.copy_move import CopyMoveConfig
@@ -47,6 +49,35 @@ def save_experts_model(path: Path) -> Path:
         weights = pack_weights(build_network(config).state_dict())
     save_checkpoint(path, Checkpoint(config=config, weights=weights, name="experts", version="0"))
     return path
+
+
+def save_lively_experts(path: Path, config: NclConfig = TINY_EXPERTS) -> Path:
+    """Tiny experts whose maps differ from pixel to pixel."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = build_network(config)
+        assert isinstance(network, ExpertsNetwork)
+        for head in (network.join_head, *network.pixels.heads(), *network.traces.heads()):
+            torch.nn.init.normal_(head.weight, std=1.0)
+    weights = pack_weights(network.state_dict())
+    save_checkpoint(path, Checkpoint(config=config, weights=weights, name="experts", version="1"))
+    return path
+
+
+def save_every_evidence_model(path: Path) -> Path:
+    """Lively experts with scales of every kind of evidence, around what they say of made photographs."""
+    rng = np.random.default_rng(0)
+    authentic = {
+        "pixels": list(rng.normal(55, 25, 600)),
+        "traces": list(rng.normal(28, 5, 600)),
+        "together": list(rng.normal(-3, 2.5, 600)),
+        "copies": list(np.maximum(0, rng.standard_normal(600) - 1.2)),
+    }
+    rule = EvidenceRule.fit(authentic)
+    config = dataclasses.replace(
+        TINY_EXPERTS, input_size=256, copy_move=CopyMoveConfig(), evidence=rule, score_rule="evidence"
+    )
+    return save_lively_experts(path, config)
 
 
 def save_lively_model(path: Path, *, seed: int = 3) -> Path:
