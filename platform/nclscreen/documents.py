@@ -11,11 +11,9 @@ from jobs.job_document import job_document
 from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
 from jobs.verdicts.cases import Case
+from nclscreen.quantities import rounded
 
 __all__ = ["case_document", "instant", "job_document", "review_document", "verdict_document"]
-
-#: digits of scores and areas in documents; the model's own noise is larger
-_DIGITS = 4
 
 
 def verdict_document(found: FoundVerdict) -> dict[str, Any]:
@@ -30,7 +28,7 @@ def verdict_document(found: FoundVerdict) -> dict[str, Any]:
         "score": _rounded(verdict.score),
         "flagged": verdict.flagged,
         "tampered_area": _rounded(area),
-        "tampered_areas": [round(value, _DIGITS) for value in verdict.tampered_areas],
+        "tampered_areas": [rounded(value) for value in verdict.tampered_areas],
         "evidence": verdict.evidence,
         "signals": verdict.signals,
         "width": verdict.width,
@@ -90,4 +88,4 @@ def _drawing(drawing: DrawingName | None) -> dict[str, Any] | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)
+    return None if value is None else rounded(value)

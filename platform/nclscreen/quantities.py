@@ -1,4 +1,4 @@
-"""Sizes, durations and moments as people write and read them: `10KB`, `7d`; `41.2 GB`, `3 min 05 s`."""
+"""Sizes, durations, moments, counts and scores as people write and read them: `10KB`, `7d`; `41.2 GB`, `3 min 05 s`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _UNITS: dict[str, int] = {
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([mhdw])")
+#: digits of scores and areas in documents; the model's own noise is larger
+_DIGITS = 4
 
 
 def size_in_bytes(text: str) -> int:
@@ -83,3 +85,23 @@ def duration_in_words(seconds: float, *, tenths: bool = False) -> str:
 def moment_in_words(seconds: float | None) -> str:
     """Seconds since the epoch as date and time in UTC; a dash for None."""
     return "–" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def counted(number: int, noun: str) -> str:
+    """5312, "image" -> "5,312 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def rounded(value: float) -> float:
+    """A score or an area as documents have it."""
+    return round(value, _DIGITS)
+
+
+def score_in_words(score: float) -> str:
+    """`0.329`: cut from what documents have, so that who has the score itself and who has a document print the same."""
+    return f"{rounded(score):.3f}"
+
+
+def area_in_words(area: float) -> str:
+    """`12.3%`: the share of an image, likewise."""
+    return f"{rounded(area):.1%}"

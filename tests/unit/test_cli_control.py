@@ -159,7 +159,7 @@ def test_a_retry_prints_the_id_of_the_new_job(
     printed = capsys.readouterr()
     made = wiring.jobs.get(printed.out.strip())
     assert (made.options.retry_of, made.options.retry_codes) == (failed_job, (ErrorCode.TIMEOUT,))
-    assert f"1 images of job {failed_job} again; follow it with: nclscreen watch {made.id}" in printed.err
+    assert f"1 image of job {failed_job} again; follow it with: nclscreen watch {made.id}" in printed.err
     assert run(["retry", failed_job, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["state"], document["retry_of"], document["images"]) == ("preparing", failed_job, 1)

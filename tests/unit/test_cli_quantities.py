@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nclscreen.quantities import moment, size_in_bytes, size_in_words
+from nclscreen.quantities import area_in_words, counted, moment, rounded, score_in_words, size_in_bytes, size_in_words
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
 
@@ -38,6 +38,17 @@ def test_what_is_no_size(text: str) -> None:
 )
 def test_sizes_in_words(size: int, words: str) -> None:
     assert size_in_words(size) == words
+
+
+@pytest.mark.parametrize("value", [0.32849, 0.3285, 0.32851, 0.12346, 0.99995, 0.0, 1.0])
+def test_a_score_and_an_area_read_the_same_from_a_document(value: float) -> None:
+    assert score_in_words(value) == score_in_words(rounded(value)) == f"{round(value, 4):.3f}"
+    assert area_in_words(value) == area_in_words(rounded(value)) == f"{round(value, 4):.1%}"
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 images"), (1, "1 image"), (5312, "5,312 images")])
+def test_counts_of_things(number: int, words: str) -> None:
+    assert counted(number, "image") == words
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from jobs.verdicts.cases import Case, CaseFilter
 from nclscreen.cli import output
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.documents import case_document
+from nclscreen.quantities import score_in_words
 from nclscreen.wiring import wire
 
 _HEADINGS = ("score", "images", "flagged", "unreviewed", "confirmed", "failed", "case")
@@ -42,6 +43,6 @@ def cases(
 
 
 def _row(case: Case) -> tuple[str, ...]:
-    score = "–" if case.score is None else f"{case.score:.3f}"
+    score = "–" if case.score is None else score_in_words(case.score)
     counts = (case.images, case.flagged, case.unreviewed, case.confirmed, case.failed)
     return (score, *(f"{count:,}" for count in counts), case.name)

@@ -10,6 +10,7 @@ from jobs.verdicts import Change
 from nclscreen.cli import output
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.documents import verdict_document
+from nclscreen.quantities import score_in_words
 from nclscreen.services.changing import Changes, changed
 from nclscreen.services.changing import changes as count_changes
 from nclscreen.wiring import wire
@@ -38,7 +39,7 @@ def changes(
         output.out.print(line, soft_wrap=True, markup=False)
     for change, sign in ((Change.FLAGGED, "+"), (Change.CLEARED, "-")):
         for each in listed[change]:
-            score = f"{each.verdict.score:.3f}"
+            score = "-" if each.verdict.score is None else score_in_words(each.verdict.score)
             output.out.print(f"{sign} {score}  {each.ref}  {output.visible(each.verdict.uri)}", soft_wrap=True)
 
 

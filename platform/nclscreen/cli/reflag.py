@@ -11,6 +11,7 @@ from nclscreen.cli import output
 from nclscreen.cli.policies import MaxFpr, Threshold
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.documents import job_document
+from nclscreen.quantities import counted
 from nclscreen.services.reflagging import ReflagRequest, reflag_job, what_would_change
 from nclscreen.services.replaying import ReplayView
 from nclscreen.wiring import wire
@@ -37,7 +38,7 @@ def reflag(
     if as_json:
         output.print_json(job_document(job))
         return
-    said = f"job {job.id} flags from {job.threshold:.4f} on: {job.counts.flagged:,} images"
+    said = f"job {job.id} flags from {job.threshold:.4f} on: {counted(job.counts.flagged, 'image')}"
     output.out.print(f"{said} ({view.counts.added:,} more, {view.counts.removed:,} fewer)", soft_wrap=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jobs.domain import JobId
 from nclscreen.cli import output
 from nclscreen.documents import job_document
+from nclscreen.quantities import counted
 from nclscreen.wiring import Wiring
 
 
@@ -19,5 +20,5 @@ def print_taken_again(
         output.print_json(made | {"retry_of": earlier_id, "images": images})
     elif job_id is not None:
         print(job_id)  # noqa: T201 - the bare id
-        again = f"{images:,} images of job {earlier_id} again"
+        again = f"{counted(images, 'image')} of job {earlier_id} again"
         output.err.print(f"{again}; follow it with: nclscreen watch {job_id}")

@@ -9,7 +9,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from jobs.masking import masked
 from nclscreen.html_parts import histogram
 from nclscreen.pictures.colours import LEGEND_TITLE, TICKS, css_gradient
-from nclscreen.quantities import size_in_words
+from nclscreen.quantities import counted, rounded, score_in_words, size_in_words
 from nclscreen.visible_text import visible_parts, visible_text
 
 
@@ -23,6 +23,7 @@ def template_environment(package: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"visible": _visible, "parts": visible_parts, "count": _count, "size": _size}
+    environment.filters |= {"score": score_in_words, "rounded": rounded}
     environment.globals |= {"layout": histogram, "legend_title": LEGEND_TITLE, "ticks": TICKS}
     return environment
 
@@ -40,7 +41,7 @@ def _visible(text: str) -> str:
 
 def _count(number: int, noun: str = "") -> str:
     """5312, "image" -> "5,312 images"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}" if noun else f"{number:,}"
+    return counted(number, noun) if noun else f"{number:,}"
 
 
 def _size(size: int | None) -> str:

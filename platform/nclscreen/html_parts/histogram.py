@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nclscreen.quantities import counted
+
 #: size of the drawing and of the field inside its axes, in SVG units
 WIDTH, HEIGHT = 880, 290
 LEFT, RIGHT, TOP, BOTTOM = 72, 16, 50, 56
@@ -72,7 +74,7 @@ def histogram(bins: Sequence[int], threshold: float) -> Histogram:
 def _bars(index: int, count: int, bins: int, threshold: float, share: float) -> list[Bar]:
     low, high = index / bins, (index + 1) / bins
     height = max(_LEAST_HEIGHT, share * (HEIGHT - TOP - BOTTOM))
-    title = f"score {low:.2f} to {high:.2f}: {count:,} image{'' if count == 1 else 's'}"
+    title = f"score {low:.2f} to {high:.2f}: {counted(count, 'image')}"
     cut = min(max(threshold, low), high)
     return [
         Bar(

@@ -16,6 +16,7 @@ from jobs.verdicts import FoundVerdict
 from ncl_model.inference.evidence import Evidence
 from nclscreen.evidence_text import evidence_of, fired_in, remarks, scores_in_words, sentences
 from nclscreen.pictures import comparison, upright_photo
+from nclscreen.quantities import area_in_words, score_in_words
 from nclscreen.signal_text import signal_sentences
 from nclscreen.stored_heatmaps import heatmap_reader
 from nclscreen.wiring import Wiring
@@ -44,8 +45,9 @@ def comparison_picture(wiring: Wiring, job: Job, found: FoundVerdict) -> Image:
     lines = [
         verdict.key,
         f"{found.ref} in {verdict.container}",
-        f"score {verdict.score:.3f}, threshold {job.threshold:.3f}: {'flagged' if verdict.flagged else 'not flagged'}; "
-        f"{area:.1%} of the image at 0.5 or more",
+        f"score {score_in_words(verdict.score)}, threshold {job.threshold:.3f}: "
+        f"{'flagged' if verdict.flagged else 'not flagged'}; "
+        f"{area_in_words(area)} of the image at 0.5 or more",
         *_evidence_lines(evidence, fired_in(verdict, job.threshold)),
         *signal_sentences(verdict.signals),
     ]

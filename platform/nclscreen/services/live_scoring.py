@@ -16,11 +16,9 @@ from jobs.screening.heatmaps import encode_heatmap
 from jobs.sql.rows import HALF
 from ncl_model.imaging.decoding import DecodedImage
 from nclscreen.catalog import InstalledModel
+from nclscreen.quantities import rounded
 from nclscreen.services.policies import FlagRule, flag_rule
 from nclscreen.wiring import Wiring
-
-#: digits of scores and areas in documents; the model's own noise is larger
-_DIGITS = 4
 
 
 class ScoringBusy(JobsError):
@@ -95,12 +93,12 @@ class ScoredNow:
         model, calibration = self.model.ref, self.model.calibration
         png = base64.b64encode(encode_heatmap(self.scored.heatmap)).decode() if heatmap else None
         return {
-            "score": round(self.scored.score, _DIGITS),
+            "score": rounded(self.scored.score),
             "flagged": self.scored.score >= self.rule.threshold,
             "threshold": self.rule.threshold,
             "policy": self.rule.policy_document,
-            "false_positive_rate": None if calibration is None else round(calibration.rate(self.scored.score), _DIGITS),
-            "tampered_area": round(self.scored.tampered_areas[HALF], _DIGITS),
+            "false_positive_rate": None if calibration is None else rounded(calibration.rate(self.scored.score)),
+            "tampered_area": rounded(self.scored.tampered_areas[HALF]),
             "evidence": self.scored.evidence,
             "width": self.image.width,
             "height": self.image.height,

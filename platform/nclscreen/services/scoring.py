@@ -12,14 +12,12 @@ from jobs.errors import ObjectNotFound, StorageError
 from jobs.sql.rows import HALF
 from jobs.storage import parse_source
 from ncl_model.errors import ImageUnreadable
+from nclscreen.quantities import rounded
 from nclscreen.services.policies import FlagRule
 from nclscreen.wiring import Wiring
 
 if TYPE_CHECKING:
     from ncl_model.inference.predictor import Localization, Predictor
-
-#: digits of scores and areas in documents; the model's own noise is larger
-_DIGITS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,10 +68,10 @@ def _judged(wiring: Wiring, image: str, found: Localization, rule: FlagRule) -> 
     calibration = wiring.model.calibration
     return ImageScore(
         image=image,
-        score=round(found.score, _DIGITS),
+        score=rounded(found.score),
         flagged=found.score >= rule.threshold,
-        false_positive_rate=None if calibration is None else round(calibration.rate(found.score), _DIGITS),
-        tampered_area=round(found.tampered_areas[HALF], _DIGITS),
+        false_positive_rate=None if calibration is None else rounded(calibration.rate(found.score)),
+        tampered_area=rounded(found.tampered_areas[HALF]),
         evidence=None if found.evidence is None else found.evidence.to_dict(),
         width=found.width,
         height=found.height,
