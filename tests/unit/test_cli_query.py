@@ -149,6 +149,28 @@ def test_scores_of_two_models_do_not_meet_without_a_word(wiring: Wiring, capsys:
         assert shown.err == ""
 
 
+def test_where_nothing_is_flagged_that_is_said(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["flagged"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "no image is flagged\n")
+    screened(wiring, [scored(0, entry("a.jpg"), 0.6)])
+    assert run(["flagged", "--model", "tiny"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "no flagged image is like that; 'flagged' without filters lists all\n")
+    assert run(["flagged", "--model", "tiny", "--json"]) == 0
+    said = capsys.readouterr()
+    assert (json.loads(said.out)["images"], said.err) == ([], "")
+
+
+def test_scores_read_as_they_do_in_documents(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    # cut from the score itself it was 0.728, and 0.729 to whoever asked over HTTP
+    screened(wiring, [scored(0, entry("a.jpg"), 0.72849)])
+    assert run(["flagged", "--json"]) == 0
+    (image,) = json.loads(capsys.readouterr().out)["images"]
+    assert run(["flagged"]) == 0
+    assert lines(capsys)[1].split()[0] == f"{image['score']:.3f}" == "0.729"
+
+
 def test_one_long_key_makes_no_other_line_longer(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
     long = "k" * 900 + ".jpg"
     screened(wiring, [scored(0, entry("a.jpg"), 0.6), scored(1, entry(long), 0.7)], source="s3://" + "b" * 60)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.text import Text
 
-from jobs.domain import Job, JobId
 from nclscreen.cli import output
-from nclscreen.documents import instant
 from nclscreen.visible_text import shorten_end, shorten_middle, visible_text
 
 _HEADINGS = (
@@ -32,41 +31,47 @@ _LONGEST = 28
 _LONGEST_WAITS = 60
 
 
-def print_jobs(jobs: Sequence[Job], waiting: Mapping[JobId, str]) -> None:
+def print_jobs(jobs: Sequence[Mapping[str, Any]], *, asked: bool, begin: str) -> None:
     """Columns as wide as this page needs; names and tags that nobody gave take no room.
 
-    `waiting`: why jobs wait, of those that do.
+    `jobs`: documents, with `waits_for` where the job waits; whoever asks an API has the same ones. `asked`: something
+    was filtered by. `begin`: the command that makes the first job.
     """
-    rows = [_cells(job, waiting.get(job.id, "")) for job in jobs]
+    if not jobs:
+        none_yet = f"there are no jobs yet; begin with: {begin}"
+        output.err.print("no job is like that; 'jobs' without filters lists all" if asked else none_yet)
+        return
+    rows = [_cells(job) for job in jobs]
     widths = {name: max(len(row[name]) for row in rows) for name in _HEADINGS}
     shown = [name for name in _HEADINGS if widths[name]]
     heading = {name: name for name in shown}
     _print([Text(_padded(name, heading, widths), style="bold") for name in shown])
     for job, row in zip(jobs, rows, strict=True):
-        style = str(output.state_text(job.state).style)
+        style = str(output.state_text(job["state"]).style)
         _print([Text(_padded(name, row, widths), style=style if name == "state" else "") for name in shown])
 
 
-def _cells(job: Job, waits_for: str) -> dict[str, str]:
-    counts = job.counts
+def _cells(job: Mapping[str, Any]) -> dict[str, str]:
+    counts = job["counts"]
+    done = counts["scored"] + counts["reused"] + counts["failed"]
     return {
-        "job": job.id,
-        "state": job.state.value,
-        "waits": shorten_end(visible_text(waits_for), _LONGEST_WAITS),
-        "images": f"{counts.done:,}/{counts.total:,}",
-        "flagged": f"{counts.flagged:,}",
-        "failed": f"{counts.failed:,}",
-        "submitted": _minute(job.created_at),
-        "finished": _minute(job.finished_at),
-        "model": _short(job.model.name),
-        "name": _short(job.options.name or ""),
-        "tags": _short(", ".join(job.options.tags)),
-        "source": visible_text(job.source),
+        "job": job["id"],
+        "state": job["state"],
+        "waits": shorten_end(visible_text(job.get("waits_for") or ""), _LONGEST_WAITS),
+        "images": f"{done:,}/{counts['total']:,}",
+        "flagged": f"{counts['flagged']:,}",
+        "failed": f"{counts['failed']:,}",
+        "submitted": _minute(job["created_at"]),
+        "finished": _minute(job["finished_at"]),
+        "model": _short(job["model"]["name"]),
+        "name": _short(job["name"] or ""),
+        "tags": _short(", ".join(job["tags"])),
+        "source": visible_text(job["source"]),
     }
 
 
-def _minute(seconds: float | None) -> str:
-    return (instant(seconds) or "")[:16].replace("T", " ")
+def _minute(instant: str | None) -> str:
+    return (instant or "")[:16].replace("T", " ")
 
 
 def _short(text: str) -> str:

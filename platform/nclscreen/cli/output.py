@@ -40,7 +40,7 @@ if not out.is_terminal:
 #: fields of documents that say which image is meant: masked, two could look the same
 _IDENTITIES = frozenset({"key", "container", "ref", "map_uri"})
 
-_STATE_STYLE = {
+_STATE_STYLE: dict[str, str] = {
     JobState.COMPLETED: "green",
     JobState.FAILED: "red",
     JobState.FAILING: "red",
@@ -109,8 +109,8 @@ def _without_padding(line: Sequence[Segment]) -> list[Segment]:
     return left
 
 
-def state_text(state: JobState) -> Text:
-    return Text(state.value, style=_STATE_STYLE.get(state, "cyan"))
+def state_text(state: str) -> Text:
+    return Text(str(state), style=_STATE_STYLE.get(state, "cyan"))
 
 
 def job_grid(job: Job, errors: dict[str, int], waits_for: str | None = None, slowed: str | None = None) -> Table:

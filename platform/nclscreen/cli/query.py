@@ -15,7 +15,7 @@ from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
 from nclscreen.cli.job_list import print_jobs
 from nclscreen.cli.progress import Attendance, SlownessNotice, follow
-from nclscreen.cli.ranking import mixed_scores, print_ranking
+from nclscreen.cli.ranking import mixed_scores, print_ranking, tell_nothing
 from nclscreen.cli.verdict_options import (
     Container,
     Image,
@@ -70,19 +70,15 @@ def jobs(
     page = wiring.jobs.page(wanted, limit, cursor)
     models = models_waited_for(wiring, page.items)
     waiting = jobs_waiting(wiring, page.items, models)
+    documents = [
+        job_document(job) | {"waits_for": waiting.get(job.id), "model_waits_for": models.get(job.id)}
+        for job in page.items
+    ]
     if as_json:
-        documents = [
-            job_document(job) | {"waits_for": waiting.get(job.id), "model_waits_for": models.get(job.id)}
-            for job in page.items
-        ]
         output.print_json({"jobs": documents, "next_cursor": page.next_cursor})
-    elif page.items:
-        print_jobs(page.items, waiting)
-        _tell_more(page.next_cursor)
-    elif wanted != JobFilter() or cursor is not None:
-        output.err.print("no job is like that; 'nclscreen jobs' lists all")
-    else:
-        output.err.print("there are no jobs yet; begin with: nclscreen screen FOLDER")
+        return
+    print_jobs(documents, asked=wanted != JobFilter() or cursor is not None, begin="nclscreen screen FOLDER")
+    _tell_more(page.next_cursor)
 
 
 def job(
@@ -181,7 +177,8 @@ def flagged(
             "images", output.verdict_documents(listing), lambda: {"next_cursor": listing.next_cursor}
         )
     else:
-        print_ranking(listing, job=job, models=models if len(models) > 1 else ())
+        if not print_ranking(listing, job=job, models=models if len(models) > 1 else ()):
+            tell_nothing(asked=wanted != VerdictFilter(flagged=True) or cursor is not None)
         _tell_more(listing.next_cursor)
 
 

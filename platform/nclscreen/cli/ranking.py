@@ -11,6 +11,7 @@ from jobs.sql.rows import tampered_area
 from jobs.verdicts import FoundVerdict
 from nclscreen.cli import output
 from nclscreen.evidence_text import cell, fired_in
+from nclscreen.quantities import area_in_words, score_in_words
 from nclscreen.visible_text import visible_text
 
 #: characters of "JOB/NUMBER" with numbers up to a hundred million
@@ -23,9 +24,10 @@ _MOST_KINDS, _EVIDENCE_WIDTH = 2, 17
 _LOOKED_AT = 100
 
 
-def print_ranking(found: Iterable[FoundVerdict], *, job: Job | None = None, models: Sequence[ModelRef] = ()) -> None:
-    """One line for each image; `job` is the one they are all of, `models` those whose scores meet, if several do.
+def print_ranking(found: Iterable[FoundVerdict], *, job: Job | None = None, models: Sequence[ModelRef] = ()) -> bool:
+    """One line for each image; False, and nothing printed, where there is none.
 
+    `job` is the one they are all of, `models` those whose scores meet, if several do.
     The image comes last and is not padded: a long key makes its own line longer and no other. Of one job whose images
     lie in one place, the key alone is shown, else the whole address; `show` takes either, or the number. The kinds of
     evidence that fired have a column where one of the first images has any.
@@ -36,18 +38,27 @@ def print_ranking(found: Iterable[FoundVerdict], *, job: Job | None = None, mode
     place = f"{'number':>{_NUMBER_WIDTH}}" if job is not None else f"{'verdict':<{_REF_WIDTH}}"
     rest = iter(found)
     first = list(islice(rest, _LOOKED_AT))
+    if not first:
+        return False
     with_evidence = any(each.verdict.evidence is not None for each in first)
     heading = f"score    area  {place}  {'model':<{model_width}}  " if names else f"score    area  {place}  "
     heading += f"{'evidence':<{_EVIDENCE_WIDTH}}  " if with_evidence else ""
     _print(f"{heading}image", style="bold")
     for each in chain(first, rest):
         verdict = each.verdict
-        numbers = f"{verdict.score:.3f}  {tampered_area(verdict) or 0.0:6.1%}"
+        numbers = f"{score_in_words(verdict.score or 0.0)}  {area_in_words(tampered_area(verdict) or 0.0):>6}"
         named = f"{verdict.ordinal:>{_NUMBER_WIDTH}}" if job is not None else f"{each.ref!s:<{_REF_WIDTH}}"
         model = f"{visible_text(each.model.name[:_LONGEST_MODEL]):<{model_width}}  " if names else ""
         kinds = cell(fired_in(verdict, each.threshold), _MOST_KINDS) or "-"
         evidence = f"{kinds:<{_EVIDENCE_WIDTH}}  " if with_evidence else ""
         _print(f"{numbers}  {named}  {model}{evidence}{visible_text(verdict.uri if whole else verdict.key)}")
+    return True
+
+
+def tell_nothing(*, asked: bool) -> None:
+    """Said instead of an empty list; `asked`: something was filtered by."""
+    none_like_that = "no flagged image is like that; 'flagged' without filters lists all"
+    output.err.print(none_like_that if asked else "no image is flagged")
 
 
 def mixed_scores(models: Sequence[ModelRef]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
 from nclscreen.cli import output
+from nclscreen.cli.job_list import print_jobs
 from nclscreen.cli.policies import MaxFpr, Threshold
 from nclscreen.client import Client, Job
 
@@ -50,16 +52,11 @@ def jobs(
     as_json: Json = False,
 ) -> None:
     """List jobs, newest first."""
-    found = []
-    for each in client_of(context).jobs(tag=tag, state=state):
-        found.append(each)
-        if len(found) == limit:
-            break
+    found = [each.document for each in islice(client_of(context).jobs(tag=tag, state=state), limit)]
     if as_json:
-        output.print_json({"jobs": [each.document for each in found]})
-        return
-    headings = ("job", "name", "state", "images", "flagged", "failed", "source")
-    output.print_table(headings, [_row(each) for each in found])
+        output.print_json({"jobs": found})
+    else:
+        print_jobs(found, asked=tag is not None or state is not None, begin="nclscreen --api URL submit SOURCE")
 
 
 def job(context: typer.Context, job_id: JobArgument, as_json: Json = False) -> None:
@@ -133,5 +130,6 @@ def _print(job: Job, *, as_json: bool) -> None:
     for name, value in [*zip(names, _row(job), strict=True), ("threshold", f"{job.threshold:.4f}")]:
         if value:
             output.out.print(f"{name:<10} {output.visible(value)}", soft_wrap=True, markup=False)
-    if job.error:
-        output.out.print(f"{'error':<10} {output.visible(job.error)}", soft_wrap=True, markup=False)
+    for name, said in (("waits", job.document.get("waits_for")), ("error", job.error)):
+        if said:
+            output.out.print(f"{name:<10} {output.visible(said)}", soft_wrap=True, markup=False)

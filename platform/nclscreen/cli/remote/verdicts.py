@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import typer
 
+from jobs.domain import ModelRef
 from nclscreen.cli import output
 from nclscreen.cli.drawing_files import Mask, Scribbles, named_drawing
+from nclscreen.cli.ranking import mixed_scores, tell_nothing
 from nclscreen.cli.remote.jobs import Json, client_of
+from nclscreen.cli.verdict_options import Model
 from nclscreen.client import ExportKind, Verdict
+from nclscreen.quantities import area_in_words, score_in_words
 from nclscreen.services.exporting import export_format
 
 RefArgument = Annotated[str, typer.Argument(metavar="JOB/NUMBER", help="The image, as `flagged` prints it.")]
@@ -20,24 +25,37 @@ MinScore = Annotated[float | None, typer.Option(min=0, max=1, help="Only scores 
 Prefix = Annotated[str | None, typer.Option(help="Only keys that begin with this.")]
 Review = Annotated[str | None, typer.Option(help="Only these: unreviewed, confirmed, rejected, unsure.")]
 
+#: where scores of several models meet, whose each is stands here
+_MODEL_COLUMN = 4
+
 
 def flagged(
     context: typer.Context,
     job_id: OfJob = None,
     min_score: MinScore = None,
     prefix: Prefix = None,
+    model: Model = None,
     case: Annotated[str | None, typer.Option(help="Only of this case.")] = None,
     review: Review = None,
     limit: Annotated[int, typer.Option(min=0, help="At most so many; 0: all.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List flagged images, the highest score first."""
-    wanted = {"job": job_id, "flagged": True, "min_score": min_score, "prefix": prefix, "case": case, "review": review}
-    found = islice(client_of(context).verdicts(**wanted), limit or None)
+    wanted = {"job": job_id, "min_score": min_score, "prefix": prefix, "model": model, "case": case, "review": review}
+    found = islice(client_of(context).verdicts(flagged=True, **wanted), limit or None)
+    models: set[ModelRef] = set()
     if as_json:
-        output.print_json_list("images", (each.document for each in found))
+        output.print_json_list("images", (each.document for each in _noting(found, models)))
+        _tell_mixed(models, job_id, model)
         return
-    output.print_table(("score", "area", "review", "image", "where"), [_row(each) for each in found])
+    rows = list(_noting(found, models))
+    if not rows:
+        tell_nothing(asked=any(value is not None for value in wanted.values()))
+        return
+    headings, several = ["score", "area", "review", "image", "where"], _tell_mixed(models, job_id, model)
+    if several:
+        headings.insert(_MODEL_COLUMN, "model")
+    output.print_table(headings, [_row(each, with_model=several) for each in rows])
 
 
 def show(
@@ -109,12 +127,36 @@ def score(
         output.print_json({"images": documents})
         return
     rows = [
-        (f"{each['score']:.3f}", "flagged" if each["flagged"] else "not flagged", each["image"]) for each in documents
+        (score_in_words(each["score"]), "flagged" if each["flagged"] else "not flagged", each["image"])
+        for each in documents
     ]
     output.print_table(("score", "verdict", "image"), rows)
 
 
-def _row(verdict: Verdict) -> tuple[str, ...]:
-    score = "-" if verdict.score is None else f"{verdict.score:.3f}"
-    area = "-" if verdict.tampered_area is None else f"{verdict.tampered_area:.1%}"
-    return (score, area, verdict.review or "", verdict.ref, f"{verdict.container}/{verdict.key}")
+def _noting(found: Iterable[Verdict], models: set[ModelRef]) -> Iterator[Verdict]:
+    """The same as they come; whose scores they are is in `models` behind the last one."""
+    for each in found:
+        models.add(_model_of(each))
+        yield each
+
+
+def _tell_mixed(models: set[ModelRef], job_id: str | None, model: str | None) -> bool:
+    """Whether scores of several models meet, where nobody asked for one; then it is said."""
+    several = job_id is None and model is None and len(models) > 1
+    if several:
+        known = sorted(models, key=lambda each: (each.name, each.fingerprint))
+        output.err.print(f"note: {mixed_scores(known)}", markup=False)
+    return several
+
+
+def _model_of(verdict: Verdict) -> ModelRef:
+    return ModelRef(name=verdict.document["model"], fingerprint=verdict.document["model_fingerprint"])
+
+
+def _row(verdict: Verdict, *, with_model: bool) -> list[str]:
+    score = "-" if verdict.score is None else score_in_words(verdict.score)
+    area = "-" if verdict.tampered_area is None else area_in_words(verdict.tampered_area)
+    row = [score, area, verdict.review or "", verdict.ref, f"{verdict.container}/{verdict.key}"]
+    if with_model:
+        row.insert(_MODEL_COLUMN, _model_of(verdict).name)
+    return row
