@@ -67,7 +67,14 @@ def remarks(evidence: Evidence | None, kinds: Sequence[str]) -> tuple[str, ...]:
     said = []
     if evidence.copies and COPIES not in kinds:
         said.append(f"{_places(evidence)} look alike, below the threshold")
-    return (*said, *dict.fromkeys(_untestable(kind, reason) for kind, reason in evidence.untestable.items()))
+    return (*said, *untested(evidence))
+
+
+def untested(evidence: Evidence | None) -> tuple[str, ...]:
+    """What could not be tested, and why; each thing once."""
+    if evidence is None:
+        return ()
+    return tuple(dict.fromkeys(_untestable(kind, reason) for kind, reason in evidence.untestable.items()))
 
 
 def scores_in_words(evidence: Evidence | None) -> str:

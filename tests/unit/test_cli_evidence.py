@@ -21,6 +21,8 @@ from jobs.screening.heatmaps import encode_heatmap
 from jobs.shards.work_queue import WorkQueue
 from jobs.storage import FolderStorage
 from nclscreen.cli.app import run
+from nclscreen.cli.score import _evidence
+from nclscreen.services.scoring import ImageScore
 from nclscreen.wiring import Wiring, wire
 
 
@@ -133,3 +135,27 @@ def test_score_says_that_a_region_was_copied(tmp_path: Path, capsys: pytest.Capt
     assert rows[0] == ["score", "area", "verdict", "evidence", "image"]
     assert rows[1][2:4] == ["flagged", "copies"]
     assert rows[2][3:5] == ["flagged", "-"]
+
+
+@pytest.mark.usefixtures("experts")
+def test_score_says_what_could_not_be_tested(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photograph("coffee", 384).save(tmp_path / "whole.png")
+    Image.new("RGB", (20, 20)).save(tmp_path / "small.png")
+    images = [str(tmp_path / name) for name in ("small.png", "whole.png")]
+    assert run(["score", *images, "--threshold", "0.95"]) == 0
+    _, small, whole = capsys.readouterr().out.splitlines()
+    scaled, tiny = "traces of earlier saving cannot be tested", "too small to be searched for copied regions"
+    assert f"not flagged  - (no JPEG grid stands out: {scaled}; {tiny})  " in small
+    assert "too small" not in whole
+
+
+def test_what_could_not_be_tested_stands_beside_what_fired() -> None:
+    scaled = evidence(0, {"traces": "no_grid", "together": "no_grid"}, pixels=0.97)
+    fields = {"score": 0.97, "tampered_area": 0.5, "evidence": scaled}
+    quiet = ImageScore(image="a.png", **fields)
+    loud = ImageScore(image="b.png", flagged=True, **fields)
+    assert [str(_evidence(each, 0.95)) for each in (quiet, loud, ImageScore(image="c.png", score=0.5))] == [
+        "- (no JPEG grid stands out: traces of earlier saving cannot be tested)",
+        "pixels (no JPEG grid stands out: traces of earlier saving cannot be tested)",
+        "-",
+    ]

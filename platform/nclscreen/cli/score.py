@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from nclscreen.cli import output
 from nclscreen.cli.policies import MaxFpr, Threshold
-from nclscreen.evidence_text import cell, evidence_of, fired
+from nclscreen.evidence_text import cell, evidence_of, fired, untested
 from nclscreen.services.policies import flag_rule
 from nclscreen.services.scoring import ImageScore, score_images
 from nclscreen.wiring import wire
@@ -59,12 +60,16 @@ def _table(found: Sequence[ImageScore], threshold: float) -> Table:
         else:
             verdict = "flagged" if each.flagged else "not flagged"
             row = [f"{each.score:.3f}", f"{each.tampered_area:.1%}", verdict]
-        table.add_row(*row, *([_fired(each, threshold)] if with_evidence else []), image)
+        table.add_row(*row, *([_evidence(each, threshold)] if with_evidence else []), image)
     return table
 
 
-def _fired(found: ImageScore, threshold: float) -> str:
-    return cell(fired(evidence_of(found.evidence), threshold, flagged=found.flagged)) or "-"
+def _evidence(found: ImageScore, threshold: float) -> Text:
+    """What fired, and what could not be tested: a low score then says less."""
+    evidence = evidence_of(found.evidence)
+    kinds = cell(fired(evidence, threshold, flagged=found.flagged)) or "-"
+    missing = "; ".join(untested(evidence))
+    return Text(f"{kinds} ({missing})" if missing else kinds)
 
 
 def _advise(found: ImageScore) -> None:
