@@ -10,6 +10,7 @@ from jobs.domain.access import Project
 from jobs.lifecycle.job_store import JobStore
 from jobs.verdicts import VerdictStore
 from jobs.verdicts.replay_tables import ReplayTables
+from jobs.verdicts.untestable import UntestableCounts
 from ncl_model.imaging.guarded_decoding import GuardedDecoder
 from nclscreen.catalog import InstalledModel, ModelVersions
 from nclscreen.catalog.champions import Champions
@@ -56,6 +57,10 @@ class ProjectWiring(Wiring):
     @cached_property
     def replay_tables(self) -> ReplayTables:
         return self._whole.replay_tables
+
+    @cached_property
+    def untestable(self) -> UntestableCounts:
+        return self._whole.untestable
 
     @cached_property
     def versions(self) -> ModelVersions:

@@ -17,6 +17,7 @@ from jobs.schedules.schedule_store import ScheduleStore
 from jobs.verdicts import VerdictStore
 from jobs.verdicts.replay_table import ReplayTable
 from jobs.verdicts.replay_tables import ReplayTables, recorded_shards
+from jobs.verdicts.untestable import UntestableCounts
 from jobs.webhooks.outbox import WebhookOutbox
 
 
@@ -43,6 +44,10 @@ class Stores:
     @cached_property
     def replay_tables(self) -> ReplayTables:
         return ReplayTables(partial(recorded_shards, self.engine), partial(ReplayTable.load, self.engine))
+
+    @cached_property
+    def untestable(self) -> UntestableCounts:
+        return UntestableCounts(self.verdicts.untestable_counts)
 
     @cached_property
     def schedules(self) -> ScheduleStore:

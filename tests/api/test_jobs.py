@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 from support.builders import FINGERPRINT, entry, ready_job, scored
-from support.screened_jobs import ScreenedJob, photo_bytes
+from support.made_evidence import evidence
+from support.screened_jobs import ScreenedJob, Shot, photo_bytes, screened_job
 
 from jobs.shards.work_queue import WorkQueue
 from nclscreen.wiring import Wiring
@@ -235,3 +236,21 @@ def test_cases_over_http(wiring: Wiring, client: TestClient) -> None:
     assert client.get(f"/v1/jobs/{job_id}/cases", params={"sort": "age"}).status_code == 422
     found = client.get("/v1/verdicts", params={"job": job_id, "case": "a"}).json()["data"]
     assert [(each["key"], each["case"], each["review"]) for each in found] == [("a/1.jpg", "a", None)]
+
+
+def test_a_job_that_is_over_says_what_could_not_be_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    scaled = evidence(0, {"traces": "no_grid", "together": "no_grid"}, pixels=0.1)
+    found = screened_job(tmp_path / "scaled", [Shot(key="a.jpg", score=0.1, evidence=scaled)])
+    monkeypatch.setenv("NCLSCREEN_DATABASE_URL", found.store._engine.url.render_as_string(hide_password=False))
+    client: TestClient = request.getfixturevalue("client")
+    assert client.get(f"/v1/jobs/{found.job.id}").json()["untestable"] == {"traces": 1, "together": 1}
+    page = client.get(f"/jobs/{found.job.id}").text
+    assert "<dt>Could not be tested for</dt><dd>traces of earlier saving in 1</dd>" in page
+    found.close()
+
+
+def test_nothing_is_said_where_all_was_tested(screened: ScreenedJob, client: TestClient) -> None:
+    assert client.get(f"/v1/jobs/{screened.job.id}").json()["untestable"] == {}
+    assert "Could not be tested" not in client.get(f"/jobs/{screened.job.id}").text

@@ -31,6 +31,7 @@ def test_every_odd_file_gets_its_verdict_or_its_code(program: Program, tmp_path:
     assert counts["scored"] + counts["reused"] == scored  # some are the same photograph under several names
     assert (counts["total"], counts["flagged"], counts["failed"]) == (len(odd), scored, failures)
     assert job["ignored"] == 1  # notes.txt
+    assert job["untestable"] == {}, "this model has one kind of evidence"
 
     rows = _verdicts(program, job["id"])
     assert {key: code for key, code, _ in rows} == {file.name: file.code for file in odd}

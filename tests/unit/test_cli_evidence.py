@@ -22,6 +22,7 @@ from jobs.shards.work_queue import WorkQueue
 from jobs.storage import FolderStorage
 from nclscreen.cli.app import run
 from nclscreen.cli.score import _evidence
+from nclscreen.cli.screen import print_result
 from nclscreen.services.scoring import ImageScore
 from nclscreen.wiring import Wiring, wire
 
@@ -135,6 +136,32 @@ def test_score_says_that_a_region_was_copied(tmp_path: Path, capsys: pytest.Capt
     assert rows[0] == ["score", "area", "verdict", "evidence", "image"]
     assert rows[1][2:4] == ["flagged", "copies"]
     assert rows[2][3:5] == ["flagged", "-"]
+
+
+def test_a_job_says_how_many_images_could_not_be_tested(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    scaled = evidence(0, {"traces": "no_grid", "together": "no_grid"}, pixels=0.1)
+    small = evidence(0, {"copies": "too_small"}, pixels=0.1)
+    results = [with_evidence(ordinal, 0.1, each) for ordinal, each in enumerate((scaled, scaled, small, None))]
+    job_id = screened(wiring, results)
+    said = "for traces of earlier saving in 2, copied regions in 1"
+    assert run(["job", job_id]) == 0
+    assert ["not", "tested", *said.split()] in columns(capsys)
+    print_result(wiring, wiring.jobs.get(job_id))
+    assert ["not", "tested", *said.split()] in columns(capsys)
+    assert run(["job", job_id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["untestable"] == {"traces": 2, "together": 2, "copies": 1}
+
+
+def test_a_job_with_everything_tested_or_not_over_says_nothing(
+    wiring: Wiring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tested = screened(wiring, [with_evidence(0, 0.1, evidence(0, pixels=0.1))])
+    running = ready_job(wiring.engine, [entry("a.jpg")])
+    for job_id, counted in ((tested, {}), (running, None)):
+        assert run(["job", job_id]) == 0
+        assert "not tested" not in capsys.readouterr().out
+        assert run(["job", job_id, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["untestable"] == counted
 
 
 @pytest.mark.usefixtures("experts")

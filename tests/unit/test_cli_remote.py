@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from support.drawings import box_mask, png_of
+from support.made_evidence import evidence
 from support.page_server import Site, site_with
 from support.screened_jobs import Shot
 
@@ -47,6 +48,16 @@ def test_jobs_are_submitted_listed_and_steered(site: Site, capsys: pytest.Captur
     assert document(site, capsys, "cancel", job_id)["state"] == "cancelled"
     assert run(["--api", site.url, "watch", job_id]) == 1, "it did not complete"
     assert run(["--api", site.url, "watch", site.job.job.id]) == 0
+
+
+def test_a_job_says_how_many_images_could_not_be_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NCLSCREEN_HOME", str(tmp_path / "elsewhere"))
+    scaled = evidence(0, {"traces": "no_grid", "together": "no_grid"}, pixels=0.1)
+    with site_with(tmp_path / "site", [Shot(key="a.jpg", score=0.1, evidence=scaled), SHOTS[1]]) as site:
+        assert run(["--api", site.url, "job", site.job.job.id]) == 0
+    assert "not tested for traces of earlier saving in 1" in capsys.readouterr().out.splitlines()
 
 
 def test_verdicts_are_listed_shown_decided_on_and_taken_along(

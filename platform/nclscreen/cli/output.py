@@ -20,6 +20,7 @@ from jobs.verdicts import FoundVerdict
 from nclscreen.cli.advice import after_failure
 from nclscreen.cli.masked_stream import unmasked
 from nclscreen.documents import instant, verdict_document
+from nclscreen.evidence_text import untestable_in_words
 from nclscreen.quantities import size_in_words
 from nclscreen.visible_text import visible_text
 
@@ -113,8 +114,14 @@ def state_text(state: str) -> Text:
     return Text(str(state), style=_STATE_STYLE.get(state, "cyan"))
 
 
-def job_grid(job: Job, errors: dict[str, int], waits_for: str | None = None, slowed: str | None = None) -> Table:
-    """One job in full, what it waits for, and what makes it slower than usual."""
+def job_grid(
+    job: Job,
+    errors: dict[str, int],
+    untestable: dict[str, int] | None,
+    waits_for: str | None = None,
+    slowed: str | None = None,
+) -> Table:
+    """One job in full, what could not be tested in it, what it waits for, and what makes it slower than usual."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
@@ -130,6 +137,8 @@ def job_grid(job: Job, errors: dict[str, int], waits_for: str | None = None, slo
         ("flagged", f"{counts.flagged:,}"),
         ("failed", _failed(counts.failed, errors)),
     ]
+    if missing := untestable_in_words(untestable or {}):
+        rows.append(("not tested", f"for {missing}"))
     if job.found.bytes:
         unsized = f"; {job.found.unsized:,} of unknown size" if job.found.unsized else ""
         rows.append(("size", size_in_words(job.found.bytes) + unsized))

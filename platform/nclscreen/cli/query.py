@@ -98,7 +98,7 @@ def job(
     if as_json:
         output.print_json(view.document)
         return
-    output.print_columns(output.job_grid(view.job, view.error_codes, view.waits_for, view.slowed))
+    output.print_columns(output.job_grid(view.job, view.error_codes, view.untestable, view.waits_for, view.slowed))
     if (told := view.webhook) is not None:
         said = f"{told.delivered:,} delivered, {told.waiting:,} waiting, {told.given_up:,} given up"
         output.out.print(output.visible(f"webhook    {said}{f': {told.error}' if told.error else ''}"))

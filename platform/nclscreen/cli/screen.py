@@ -73,8 +73,8 @@ def screen(
     if as_json:
         errors = wiring.verdicts.error_counts(job.id)
         flagged = output.verdict_documents(wiring.verdicts.stream(_flagged_of(job), SHOWN))
-        document = job_document(job) | {"error_codes": errors, "flagged": list(flagged)}
-        output.print_json(document | {"report": str(written) if written else None})
+        document = job_document(job) | {"error_codes": errors, "untestable": wiring.untestable.of(job)}
+        output.print_json(document | {"flagged": list(flagged), "report": str(written) if written else None})
     elif job.state in FINAL:
         print_result(wiring, job)
         if written is not None:
@@ -138,7 +138,7 @@ def _interrupted_job(wiring: Wiring, job_id: str) -> JobId:
 
 def print_result(wiring: Wiring, job: Job) -> None:
     """What people want to know at the end: the job, and the images most likely tampered with."""
-    output.print_columns(output.job_grid(job, wiring.verdicts.error_counts(job.id)))
+    output.print_columns(output.job_grid(job, wiring.verdicts.error_counts(job.id), wiring.untestable.of(job)))
     if job.started_at and job.finished_at and job.counts.done:
         took = job.finished_at - job.started_at
         output.out.print(f"took     {duration_in_words(took)}, {job.counts.done / max(took, 1e-9):.1f} images/s")

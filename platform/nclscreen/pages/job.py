@@ -14,6 +14,7 @@ from jobs.exports import ExportFormat, MaskFormat
 from jobs.verdicts.cases import CaseFilter
 from nclscreen.api.jobs import ReplayRule
 from nclscreen.api.wired import Wired
+from nclscreen.evidence_text import untestable_in_words
 from nclscreen.html_parts.histogram import histogram
 from nclscreen.job_progress import job_progress
 from nclscreen.pages.drawing import Drawn
@@ -51,6 +52,7 @@ def get_job(job_id: str, rule: Annotated[RuleAsked, Query()], wiring: Wired, pag
         twice=second_looks(wiring, job_id),
         actions=actions(view.job),
         explanations=NOTES,
+        untestable=untestable_in_words(view.untestable or {}),
         formats=[*ExportFormat, *MaskFormat],
         row_formats=list(ExportFormat),
         again=view.job.options.retry_images is not RetryImages.FAILED,

@@ -28,6 +28,8 @@ class JobView:
     job: Job
     #: images by error code
     error_codes: dict[str, int]
+    #: images that could not be tested for a kind of evidence, by kind; None until the job is over
+    untestable: dict[str, int] | None
     #: what is in its way; None where nothing is
     waits_for: str | None
     #: what makes it slower than usual; None where nothing does
@@ -41,6 +43,7 @@ class JobView:
         webhook = None if self.webhook is None else dataclasses.asdict(self.webhook)
         return job_document(self.job) | {
             "error_codes": self.error_codes,
+            "untestable": self.untestable,
             "waits_for": self.waits_for,
             "slowed": self.slowed,
             "webhook": webhook,
@@ -53,6 +56,7 @@ def job_view(wiring: Wiring, job_id: str) -> JobView:
     return JobView(
         job=job,
         error_codes=wiring.verdicts.error_counts(job.id),
+        untestable=wiring.untestable.of(job),
         waits_for=waits_for(wiring, job),
         slowed=slowed(wiring, job),
         webhook=wiring.webhooks.summary(job.id) if job.options.webhook else None,

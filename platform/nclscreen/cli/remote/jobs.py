@@ -11,6 +11,7 @@ from nclscreen.cli import output
 from nclscreen.cli.job_list import print_jobs
 from nclscreen.cli.policies import MaxFpr, Threshold
 from nclscreen.client import Client, Job
+from nclscreen.evidence_text import untestable_in_words
 
 JobArgument = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -130,6 +131,12 @@ def _print(job: Job, *, as_json: bool) -> None:
     for name, value in [*zip(names, _row(job), strict=True), ("threshold", f"{job.threshold:.4f}")]:
         if value:
             output.out.print(f"{name:<10} {output.visible(value)}", soft_wrap=True, markup=False)
-    for name, said in (("waits", job.document.get("waits_for")), ("error", job.error)):
+    missing = untestable_in_words(job.document.get("untestable") or {})
+    rest = (
+        ("not tested", f"for {missing}" if missing else None),
+        ("waits", job.document.get("waits_for")),
+        ("error", job.error),
+    )
+    for name, said in rest:
         if said:
             output.out.print(f"{name:<10} {output.visible(said)}", soft_wrap=True, markup=False)
