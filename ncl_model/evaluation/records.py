@@ -20,6 +20,8 @@ from ncl_model.metrics import auc, pixel_f1, pixel_iou
 
 #: changes a photograph's file before the predictor sees it: bytes in, bytes out; may raise ImageUnreadable
 Distort = Callable[[bytes], bytes]
+#: between kinds of evidence in a cell
+BESIDE = "+"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class ImageRecord:
     auc: float = math.nan
     #: tampered share of the pixels, by the mask; NaN for a tampered one without
     tampered_share: float = math.nan
+    #: kinds of evidence that it could not be tested for, "traces+together"; None where the model has one kind alone
+    untestable: str | None = None
     #: why the photograph could not be judged; None when it was
     problem: str | None = None
 
@@ -62,6 +66,8 @@ class Examination:
     head: float | None
     #: of each kind of evidence, see ``inference.judging``; empty where the model has one kind alone
     statistics: Mapping[str, float]
+    #: kinds of evidence that it could not be tested for; None where the model has one kind alone
+    untestable: tuple[str, ...] | None
     width: int
     height: int
 
@@ -111,6 +117,7 @@ def record_of(sample: Sample, name: str, examined: Examination, size: int) -> Im
         iou=iou,
         auc=area,
         tampered_share=_share(sample, examined.mask),
+        untestable=None if examined.untestable is None else BESIDE.join(examined.untestable),
     )
 
 
@@ -144,6 +151,7 @@ def examine_image(predictor: Predictor, image: DecodedImage, mask: NDArray[np.bo
         score=float(np.float32(found.score)),
         head=found.head,
         statistics=found.statistics,
+        untestable=None if found.evidence is None else tuple(found.evidence.untestable),
         width=image.width,
         height=image.height,
     )

@@ -127,13 +127,20 @@ def document(predictor: Predictor, results: Sequence[SetResult]) -> dict[str, An
                 "problems": [{"image": r.name, "problem": r.problem} for r in result.problems],
                 **({"resaved": _plain(result.resaved_evaluation)} if result.resaved_evaluation else {}),
                 **({"robustness": {n: _plain(e) for n, e in result.robustness.items()}} if result.robustness else {}),
-                **{
-                    suite: {n: _plain(e) for n, e in each.items()} for suite, each in result.treated_evaluations.items()
-                },
+                **{suite: _treated(result, suite) for suite in result.treated_evaluations},
             }
             for result in results
         ],
     }
+
+
+def _treated(result: SetResult, suite: str) -> dict[str, Any]:
+    """Figures by treatment; with how many could not be tested for which evidence, where there are several kinds."""
+    untested = result.untestable(suite)
+    figures = {name: _plain(each) for name, each in result.treated_evaluations[suite].items()}
+    if untested is None:
+        return figures
+    return {name: each | {"untestable": dict(untested[name])} for name, each in figures.items()}
 
 
 def model_document(predictor: Predictor) -> dict[str, Any]:

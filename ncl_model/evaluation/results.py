@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from ncl_model.evaluation.figures import Evaluation, LabelledSet, summarize
-from ncl_model.evaluation.records import ImageRecord
+from ncl_model.evaluation.records import BESIDE, ImageRecord
 
 
 @dataclass(kw_only=True)
@@ -36,6 +37,19 @@ class SetResult:
     def problems(self) -> list[ImageRecord]:
         """Images that could not be judged."""
         return [record for record in self.records if record.problem is not None]
+
+    def untestable(self, suite: str) -> dict[str, Counter[str]] | None:
+        """By treatment of a suite, how many photographs could not be tested for a kind of evidence, by kind.
+
+        None where the model has one kind alone.
+        """
+        by_name = self.treated.get(suite, {})
+        if all(record.untestable is None for records in by_name.values() for record in records):
+            return None
+        return {
+            name: Counter(kind for record in records for kind in (record.untestable or "").split(BESIDE) if kind)
+            for name, records in by_name.items()
+        }
 
     def summarize(self) -> None:
         """Compute the figures of what is there."""
