@@ -9,14 +9,14 @@ promised.
 
 An editing program that merely saves a photograph once more moves its score. A calibration can therefore hold for both:
 each photograph counts with the larger of its scores as it is and saved once more, and the promise is kept in either
-state [ours].
+state [ours]. Of a rule of evidence each counts with the largest score of its nine benign states.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Self
 
@@ -33,6 +33,19 @@ SUGGESTED_AT = "fpr_0.05"
 FALLBACK_THRESHOLD = 0.5
 #: 0.01 * 100 must not fall below 1 for a rounding error
 _ROUNDING = 1e-9
+#: how a fitted rule of evidence is called; a release fits its calibration on nine states of each photograph
+_EVIDENCE = "evidence"
+
+
+def states_in_words(rule: str, *, resaved: bool) -> str:
+    """In which states photographs count, as the end of a clause; empty for as they are alone.
+
+    ``rule``, ``resaved``: as in a ``Calibration``.
+    """
+    if not resaved:
+        return ""
+    again = "after any of eight benign operations" if rule == _EVIDENCE else "saved once more"
+    return f", as they are or {again}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,18 +59,24 @@ class Policy:
     #: authentic photographs of the calibration that reach the threshold, and all of them
     reached: int
     photographs: int
-    #: whether the promise also holds for photographs that were saved once more
+    #: whether the promise also holds for photographs in other states, see ``states_in_words``
     resaved: bool
+    #: the score rule it holds for, in words
+    rule: str
     #: with 95 % confidence the true rate on such photographs is not above this (Clopper-Pearson, one-sided)
     upper_bound: float
 
     def __str__(self) -> str:
-        states = ", as they are or saved once more" if self.resaved else ""
+        states = states_in_words(self.rule, resaved=self.resaved)
         return (
             f"threshold {self.threshold:.4f} for at most {100 * self.max_fpr:g} % false positives: {self.reached} of "
             f"{self.photographs} authentic photographs reach it{states} "
             f"(95 % upper bound {100 * self.upper_bound:.2g} %)"
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, as jobs keep it: the rule is their model's, and what they keep must stay comparable."""
+        return {name: value for name, value in asdict(self).items() if name != "rule"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +91,7 @@ class Calibration:
     rule: str
     #: (score, photographs that reach it), scores falling and counts rising
     knots: tuple[tuple[float, int], ...]
-    #: whether each photograph counts with the larger of its scores as it is and saved once more
+    #: whether each photograph counts with the largest of its scores in several states, see ``states_in_words``
     resaved: bool = False
 
     def __post_init__(self) -> None:
@@ -88,7 +107,7 @@ class Calibration:
     def fit(cls, scores: NDArray[np.floating], *, sources: Mapping[str, int], rule: str, resaved: bool = False) -> Self:
         """Fit on the scores (N,) of authentic photographs, ``sources`` saying where they come from.
 
-        ``resaved``: the scores are the larger of two, as described above. They must be photographs that neither
+        ``resaved``: the scores are the largest of several, as described above. They must be photographs that neither
         trained the model nor chose anything. Raises ValueError without any.
         """
         if scores.size == 0:
@@ -133,6 +152,7 @@ class Calibration:
             reached=reached,
             photographs=self.photographs,
             resaved=self.resaved,
+            rule=self.rule,
             upper_bound=upper_bound(reached, self.photographs),
         )
 

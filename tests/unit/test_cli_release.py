@@ -6,11 +6,13 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.data_sets import make_authentic, make_indexed
-from support.tiny_model import save_lively_model
+from support.tiny_model import save_experts_model, save_lively_model
 
 from ncl_model.errors import ConfigInvalid
+from ncl_model.inference.calibration import Calibration
 from ncl_model.inference.checkpoint import load_checkpoint, save_checkpoint
 from ncl_model.release import main as release_main
 from ncl_model.training.recipe import TrainConfig
@@ -54,6 +56,18 @@ def test_a_release_is_the_one_of_the_module(
     assert "cannot be promised" in promised["refused"]["0.001"]
     assert run(["calibration", "--weights", str(here)]) == 0
     assert "max-fpr 0.2" in capsys.readouterr().out
+
+
+def test_a_calibration_of_evidence_names_the_states_it_holds_for(
+    tmp_path: Path, wiring: Wiring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = save_experts_model(tmp_path / "experts.safetensors")
+    scores = np.linspace(0.1, 0.9, 99)
+    fitted = Calibration.fit(scores, sources={"made-up": 99}, rule="evidence", resaved=True)
+    save_checkpoint(weights, dataclasses.replace(load_checkpoint(weights), calibration=fitted.to_dict()))
+    assert run(["calibration", "--weights", str(weights)]) == 0
+    told = capsys.readouterr().out
+    assert "99 authentic photographs, as they are or after any of eight benign operations; score rule evidence" in told
 
 
 def test_what_is_doubted_is_refused_and_nothing_is_written(

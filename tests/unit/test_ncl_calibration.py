@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from ncl_model.errors import CalibrationInvalid, CalibrationMissing, CalibrationTooCoarse
+from ncl_model.imaging.benign import BENIGN
 from ncl_model.inference.calibration import Calibration
 from ncl_model.intervals import group_bootstrap, upper_bound
 
@@ -112,6 +113,24 @@ def test_a_calibration_survives_the_metadata() -> None:
     assert again == calibration
     assert again.policy(0.03) == calibration.policy(0.03)
     assert "500" in str(again.policy(0.03))
+
+
+@pytest.mark.parametrize(
+    ("rule", "resaved", "words"),
+    [
+        ("evidence", True, " reach it, as they are or after any of eight benign operations ("),
+        ("head", True, " reach it, as they are or saved once more ("),
+        ("head", False, " reach it ("),
+    ],
+)
+def test_a_promise_names_the_states_it_was_fitted_on(rule: str, resaved: bool, words: str) -> None:
+    assert len(BENIGN) == 8
+    calibration = Calibration.fit(np.linspace(0.1, 0.9, 99), sources={"made-up": 99}, rule=rule, resaved=resaved)
+    policy = calibration.policy(0.05)
+    assert words in str(policy)
+    # jobs keep it, and a request is known again by it
+    assert set(policy.to_dict()) == {"threshold", "max_fpr", "reached", "photographs", "resaved", "upper_bound"}
+    assert set(calibration.to_dict()) == {"format", "photographs", "sources", "rule", "knots", "resaved"}
 
 
 @pytest.mark.parametrize(

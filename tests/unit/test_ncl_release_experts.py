@@ -17,6 +17,7 @@ from ncl_model.evaluation.survey import Part
 from ncl_model.evaluation.worst_state import worst_states
 from ncl_model.imaging.benign import BENIGN
 from ncl_model.imaging.decoding import decode_photo
+from ncl_model.inference.calibration import Calibration
 from ncl_model.inference.checkpoint import Checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from ncl_model.inference.predictor import Predictor
 from ncl_model.release import main as release_main
@@ -56,6 +57,12 @@ def test_the_rule_is_in_the_config_and_the_promise_in_the_file(shipped: Path) ->
     assert 0.9 < threshold <= 1, "a score of 0.95 is what one in twenty reaches"
     states = checkpoint.provenance["chosen_on_validation"]["worst_states"]
     assert set(states["pixels"]) <= {"as it is", *(operation.name for operation in BENIGN)}
+
+
+def test_a_promise_of_the_shipped_file_names_its_states(shipped: Path) -> None:
+    calibration = Calibration.from_dict(load_checkpoint(shipped).calibration)
+    assert (calibration.rule, calibration.resaved) == ("evidence", True)
+    assert "as they are or after any of eight benign operations" in str(calibration.policy(0.05))
 
 
 def test_verdicts_of_the_shipped_file_say_what_spoke(shipped: Path, tmp_path: Path) -> None:

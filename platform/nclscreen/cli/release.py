@@ -112,9 +112,8 @@ def calibration(
 
 def _calibrated(view: CalibrationView) -> Table:
     grid = _grid()
-    states = ", as they are or saved once more" if view.resaved else ""
     grid.add_row("model", output.visible(f"{view.name} ({view.fingerprint[:12]}), threshold {view.threshold:.3f}"))
-    grid.add_row("measured on", f"{view.photographs:,} authentic photographs{states}; score rule {view.rule}")
+    grid.add_row("measured on", f"{view.photographs:,} authentic photographs{view.states}; score rule {view.rule}")
     for source, count in view.sources.items():
         grid.add_row("", output.visible(f"{count:,} of {source}"))
     for policy in view.policies:

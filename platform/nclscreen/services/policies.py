@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,4 +55,4 @@ def heatmaps_from(model: InstalledModel, threshold: float, share: float) -> floa
 
 def policy_document(policy: Policy | None) -> dict[str, Any] | None:
     """As JSON types."""
-    return None if policy is None else dataclasses.asdict(policy)
+    return None if policy is None else policy.to_dict()

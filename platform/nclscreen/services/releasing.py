@@ -51,7 +51,7 @@ class CalibrationView:
     sources: dict[str, int]
     #: the score rule it holds for
     rule: str
-    #: it holds for photographs that were saved once more, too
+    #: it holds for photographs in other states, too
     resaved: bool
     #: the smallest rate that can be promised
     least_rate: float
@@ -59,6 +59,13 @@ class CalibrationView:
     policies: list[dict[str, Any]]
     #: rates that cannot be promised, each with the reason
     refused: dict[str, str]
+
+    @property
+    def states(self) -> str:
+        """Which states these are, in words."""
+        from ncl_model.inference.calibration import states_in_words
+
+        return states_in_words(self.rule, resaved=self.resaved)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def calibration_view(wiring: Wiring, weights: Path | None, rates: Sequence[float
     refused: dict[str, str] = {}
     for rate in rates or RATES:
         try:
-            policies.append(asdict(calibration.policy(rate)))
+            policies.append(calibration.policy(rate).to_dict())
         except CalibrationTooCoarse as error:
             refused[f"{rate:g}"] = str(error)
     return CalibrationView(
