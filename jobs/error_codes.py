@@ -40,7 +40,7 @@ NOTES: dict[ErrorCode, CodeNote] = {
     ),
     ErrorCode.ARCHIVED: CodeNote(
         meaning="the object lies in an archive (Glacier, an archive tier), from which it must be restored first",
-        remedy="restore the objects, or leave them out by `--storage-class`",
+        remedy="restore the objects, or leave out their storage class",
         http_status="403",
     ),
     ErrorCode.CHANGED: CodeNote(
@@ -76,7 +76,7 @@ NOTES: dict[ErrorCode, CodeNote] = {
     ),
     ErrorCode.TIMEOUT: CodeNote(
         meaning="the storage did not answer, throttled or broke off, also when asked again",
-        remedy="see whether the storage is there for these credentials (`nclscreen doctor --source ...`)",
+        remedy="see whether the storage is there for these credentials",
     ),
     ErrorCode.MODEL_ERROR: CodeNote(
         meaning="the model failed on this image alone, or screening it failed in some other way three times",

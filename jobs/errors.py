@@ -341,6 +341,4 @@ class CopyUnfinished(JobsError):
     """Another database is being copied into this one, or that broke off."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the database is an unfinished copy of another one: 'nclscreen db copy' on that one goes on with it"
-        )
+        super().__init__("the database is an unfinished copy of another one, and of no use before it is whole")

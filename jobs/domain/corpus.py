@@ -133,6 +133,10 @@ def _within(value: float | None, low: float | None, high: float | None) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
 
 
+#: why a line of a local list names no image, where nobody said that the list is trusted
+OUTSIDE_FOLDER = "is outside the folder of the list, which has to be allowed for a list that is trusted"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ManifestProblem:
     """A line of a manifest that names no image."""

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote_plus
 
 from jobs.domain import Container, ImageKey, ImageRef
+from jobs.domain.corpus import OUTSIDE_FOLDER
 from jobs.errors import JobsError
 from jobs.preparation.cases import case_name
 from jobs.storage import parse_source, split_object_uri
@@ -143,9 +144,7 @@ class ManifestReader:
         found = (parsed.container, parsed.single_key) if parsed.single_key else split_object_uri(parsed.container)
         inside = f"{self._container.rstrip('/')}/"
         if not self._allow_outside and not f"{found[0]}/".startswith(inside):
-            raise ValueError(
-                f"{key!r} is outside the folder of the list; submit it with --allow-outside, if you trust it"
-            )
+            raise ValueError(f"{key!r} {OUTSIDE_FOLDER}")
         return found
 
 

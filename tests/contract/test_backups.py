@@ -16,7 +16,15 @@ from support.servers.postgres import PostgresServer
 
 from jobs.errors import SchemaTooNew
 from jobs.registry.dispatchers import Dispatchers
-from jobs.sql.backups import BackupRefused, ProgramMissing, restore, snapshot
+from jobs.sql.backups import (
+    BackupRefused,
+    DatabaseFilled,
+    DatabaseInUse,
+    FileInTheWay,
+    ProgramMissing,
+    restore,
+    snapshot,
+)
 from jobs.sql.database import create_database_engine, writing
 from jobs.sql.tables import jobs, tallies
 
@@ -44,7 +52,7 @@ def test_what_was_kept_comes_back(bench: Bench, file: Path) -> None:
     with writing(bench.engine) as connection:
         connection.execute(delete(jobs).where(jobs.c.id == lived.running))
         connection.execute(insert(tallies).values(name="later", count=1))
-    with pytest.raises(BackupRefused, match=r"the database has rows, in .* say --force"):
+    with pytest.raises(DatabaseFilled, match=r"the database has rows, in .* replace everything"):
         restore(bench.engine, file, clock=bench.clock)
     assert contents(bench.engine) != before
     restore(bench.engine, file, force=True, clock=bench.clock)
@@ -66,7 +74,7 @@ def test_an_empty_database_takes_it_without_a_word(
 
 def test_a_file_that_is_there_stays(bench: Bench, file: Path) -> None:
     file.write_text("mine")
-    with pytest.raises(BackupRefused, match="is there already"):
+    with pytest.raises(FileInTheWay, match=r"is there already$"):
         snapshot(bench.engine, file)
     assert file.read_text() == "mine"
     snapshot(bench.engine, file, force=True)
@@ -77,7 +85,7 @@ def test_nothing_is_put_back_beside_work(bench: Bench, file: Path) -> None:
     live_in(bench)
     snapshot(bench.engine, file)
     Dispatchers(bench.engine, bench.clock).seen("desk-1", None)
-    with pytest.raises(BackupRefused, match="desk-1 was seen within the last minute"):
+    with pytest.raises(DatabaseInUse, match="desk-1 was seen within the last minute"):
         restore(bench.engine, file, force=True, clock=bench.clock)
 
 

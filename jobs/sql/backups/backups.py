@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, inspect, select
 
 from jobs.sql.at_work import at_work
 from jobs.sql.backups import postgres_programs, sqlite_file
-from jobs.sql.backups.errors import BackupRefused
+from jobs.sql.backups.errors import BackupRefused, DatabaseFilled, DatabaseInUse, FileInTheWay, OtherKind
 from jobs.sql.database import reading
 from jobs.sql.metadata import metadata
 from jobs.sql.migrations.schema import SchemaStatus, schema_status, status_of_revision
@@ -65,7 +65,7 @@ def _way_of(engine: Engine) -> ModuleType:
 
 def _check_free(path: Path, force: bool) -> None:
     if path.is_dir() or (path.exists() and not force):
-        raise BackupRefused(f"{path} is there already; take another name, or replace it with --force")
+        raise FileInTheWay(path, replaceable=not path.is_dir())
 
 
 def _look(path: Path, engine: Engine) -> Backup:
@@ -80,10 +80,7 @@ def _look(path: Path, engine: Engine) -> Backup:
     if kind is None:
         raise BackupRefused(f"{path} is no snapshot of a database")
     if kind != engine.dialect.name:
-        raise BackupRefused(
-            f"{path} is a snapshot of {_CALLED[kind]}, the database is {_CALLED[engine.dialect.name]}: put it back "
-            "into one of its own kind, and move that with 'nclscreen db copy'"
-        )
+        raise OtherKind(path, _CALLED[kind], _CALLED[engine.dialect.name])
     revision = _way_of(engine).revision_in(path)
     if revision is None:
         raise BackupRefused(f"{path} holds no database of nclscreen")
@@ -96,7 +93,7 @@ def _check_replaceable(connection: Connection, force: bool, clock: Clock) -> boo
     ours = [table for table in metadata.sorted_tables if table.name in there]
     filled = [table.name for table in ours if connection.execute(select(*table.primary_key).limit(1)).first()]
     if filled and not force:
-        raise BackupRefused(f"the database has rows, in {filled[0]} for one: to replace everything say --force")
+        raise DatabaseFilled(filled[0])
     if len(ours) == len(metadata.sorted_tables) and (why := at_work(connection, clock)):
-        raise BackupRefused(f"somebody works on the database: {'; '.join(why)}. End 'nclscreen up' and 'serve' first")
+        raise DatabaseInUse(why)
     return bool(there)

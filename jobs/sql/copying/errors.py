@@ -18,8 +18,8 @@ class SourceInUse(CopyRefused):
         #: who works, and what is held
         self.why = tuple(why)
         super().__init__(
-            f"somebody works on the database: {'; '.join(why)}. End 'nclscreen up', 'screen' and 'serve' first: they "
-            "give back what they hold. What belonged to a killed one is free a minute or two later"
+            f"somebody works on the database: {'; '.join(why)}. Whoever does has to end first, and gives back what is "
+            "held then. What belonged to a killed one is free a minute or two later"
         )
 
 

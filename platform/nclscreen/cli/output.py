@@ -155,7 +155,7 @@ def job_grid(
         rows.append(("ignored", f"{job.ignored:,} files left out by the filters"))
     rows += [("submitted", instant(job.created_at) or "")]
     rows += [("started", instant(job.started_at) or "-"), ("finished", instant(job.finished_at) or "-")]
-    told = {"waits": waits_for, "slowed": slowed, "error": job.error, "next": after_failure(job)}
+    told = {"waits": waits_for, "slowed": slowed, "error": job.error, "next": after_failure(job, errors)}
     rows += [(name, visible(value)) for name, value in told.items() if value]
     if job.report_uri and not job.report_due:
         rows.append(("report", visible(job.report_uri)))

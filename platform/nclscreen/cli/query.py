@@ -13,6 +13,7 @@ from jobs.domain.states import JobState
 from jobs.lifecycle.job_filters import JobFilter
 from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
+from nclscreen.cli.advice import about_bad_lines
 from nclscreen.cli.job_list import print_jobs
 from nclscreen.cli.progress import Attendance, SlownessNotice, follow
 from nclscreen.cli.ranking import mixed_scores, print_ranking, tell_nothing
@@ -112,6 +113,8 @@ def show_problems(job: Job, problems: list[ManifestProblem], as_json: bool) -> N
         return
     for problem in problems:
         output.out.print(f"line {problem.line}: {visible_text(problem.reason)}", markup=False, soft_wrap=True)
+    if advice := about_bad_lines("\n".join(problem.reason for problem in problems)):
+        output.err.print(advice, markup=False)
     if not problems and job.error:
         output.err.print(f"no line is at fault by itself: {visible_text(job.error)}", markup=False)
     elif not problems:
