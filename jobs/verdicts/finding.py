@@ -20,24 +20,35 @@ from jobs.verdicts.rows import FoundVerdict, found_from_row, joined
 #: candidates that are told
 _MOST = 5
 _ORDINAL = re.compile(r"[0-9]{1,18}")
+#: how lists for people write characters that hide
+_ESCAPE = re.compile(r"\\(?:([nrt])|x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4}))")
+_NAMED = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 def find_image(engine: Engine, job_id: JobId, said: str) -> FoundVerdict:
     """The one verdict of a job that `said` means: "17", "JOB/17", "s3://bucket/key", "file:///folder/key", or a key.
 
+    What is found neither way is looked for once more as lists print it, where a line's end in a name is ``\\n``.
     Raises VerdictNotFound, or AmbiguousImage when it can mean several images.
     """
-    found: dict[int, FoundVerdict] = {}
-    if is_storable(said):
-        with reading(engine) as connection:
-            for each in (*_by_ordinal(connection, job_id, said), *_by_name(connection, job_id, said)):
-                found.setdefault(each.verdict.ordinal, each)
-    if not found:
+    with reading(engine) as connection:
+        found = [*_by_ordinal(connection, job_id, said), *_by_name(connection, job_id, said)]
+        if not found and (spelled := _without_escapes(said)) != said:
+            found = _by_name(connection, job_id, spelled)
+    distinct = {each.verdict.ordinal: each for each in found}
+    if not distinct:
         raise VerdictNotFound(job_id, said)
-    if len(found) > 1:
-        candidates = [(ordinal, found[ordinal].verdict.uri) for ordinal in sorted(found)]
+    if len(distinct) > 1:
+        candidates = [(ordinal, distinct[ordinal].verdict.uri) for ordinal in sorted(distinct)]
         raise AmbiguousImage(job_id, said, candidates[:_MOST], more=len(candidates) > _MOST)
-    return next(iter(found.values()))
+    return next(iter(distinct.values()))
+
+
+def _without_escapes(said: str) -> str:
+    def char(escape: re.Match[str]) -> str:
+        return _NAMED[escape[1]] if escape[1] else chr(int(escape[2] or escape[3] or escape[4], 16))
+
+    return _ESCAPE.sub(char, said)
 
 
 def _by_ordinal(connection: Connection, job_id: JobId, said: str) -> list[FoundVerdict]:
@@ -48,6 +59,8 @@ def _by_ordinal(connection: Connection, job_id: JobId, said: str) -> list[FoundV
 
 
 def _by_name(connection: Connection, job_id: JobId, said: str) -> list[FoundVerdict]:
+    if not is_storable(said):
+        return []
     keys = _possible_keys(said)
     # the root folder's container ends with a slash of its own
     addresses = (verdicts.c.container + "/" + verdicts.c.key, verdicts.c.container + verdicts.c.key)

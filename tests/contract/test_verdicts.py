@@ -19,6 +19,7 @@ from jobs.domain import ImageRef, JobId, Verdict
 from jobs.domain.signals import SignalKind
 from jobs.errors import AmbiguousImage, ErrorCode, VerdictNotFound
 from jobs.verdicts import HISTOGRAM_BINS, VerdictFilter, VerdictStore
+from nclscreen.visible_text import visible_text
 
 LONG_KEY = "é" * 3500 + ".jpg"
 
@@ -143,6 +144,29 @@ def test_an_image_named_in_two_buckets_is_found_by_its_address_or_number(bench: 
     for nobody in ("s3://photos", "s3://", "3", f"{job_id}/9", "another0000000000/0", "9" * 30, "s3://third/a.jpg"):
         with pytest.raises(VerdictNotFound):
             found(nobody)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a\nb.jpg", "a\r\tb.jpg", "gpj\u202eexe.jpg", "\xa0.jpg", "\x1b[31m.jpg", "\U000e0041.jpg", "C:\\new\\x.jpg"],
+)
+def test_a_key_is_found_as_it_is_printed(bench: Bench, verdicts: VerdictStore, key: str) -> None:
+    job_id = with_scores(bench, [0.1, 0.2], names=["other.jpg", key])
+    for said in (visible_text(key), f"s3://photos/{visible_text(key)}"):
+        assert verdicts.find(job_id, said).verdict.key == key
+
+
+def test_a_key_that_is_spelled_like_an_escape_comes_first(bench: Bench, verdicts: VerdictStore) -> None:
+    job_id = with_scores(bench, [0.1, 0.2], names=["a\nb.jpg", "a\\nb.jpg"])
+    assert verdicts.find(job_id, "a\\nb.jpg").verdict.ordinal == 1
+    assert verdicts.find(job_id, "a\nb.jpg").verdict.ordinal == 0
+
+
+@pytest.mark.parametrize("said", ["\\x00", "\\ud800", "\\udcff", "\\U00110000", "\\Uffffffff", "\\u12", "\\", "\\x30"])
+def test_an_escape_of_what_no_key_has_finds_nothing(bench: Bench, verdicts: VerdictStore, said: str) -> None:
+    job_id = with_scores(bench, [0.1], names=["a.jpg"])
+    with pytest.raises(VerdictNotFound):
+        verdicts.find(job_id, said)
 
 
 def test_two_versions_of_an_object_are_told_apart_by_number(bench: Bench, verdicts: VerdictStore) -> None:

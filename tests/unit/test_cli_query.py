@@ -271,3 +271,26 @@ def test_cases_are_listed_the_most_suspect_first(wiring: Wiring, capsys: pytest.
     assert json.loads(capsys.readouterr().out)["images"] == []
     assert run(["submit", "s3://x", "--case-from", "(a)"]) == 2
     assert "claims/(?P<case>[^/]+)/" in capsys.readouterr().err
+
+
+def test_a_name_with_a_hidden_character_or_a_dash_first_is_drawn_as_it_is_printed(
+    wiring: Wiring, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = []
+    for ordinal, name in enumerate(("a\nb.jpg", "-x.jpg")):
+        (tmp_path / name).write_bytes(photo_bytes())
+        storage = FolderStorage(tmp_path.as_uri())
+        map_uri = storage.write(entry("m.png").key, encode_heatmap(blob(0.0)), content_type="image/png")
+        found = scored(ordinal, entry(name, container=tmp_path.as_uri()), 0.9)
+        results.append(Verdict(**{**_fields(found), "map_uri": map_uri, "sha256": None}))
+    job_id = screened(wiring, results)
+    assert run(["flagged", "--job", job_id]) == 0
+    assert "a\\nb.jpg" in capsys.readouterr().out
+    for said in (["a\\nb.jpg"], ["1"], ["--", "-x.jpg"]):
+        picture = tmp_path / "out.png"
+        assert run(["show", "--job", job_id, "--out", str(picture), *said]) == 0, said
+        picture.unlink()
+    assert run(["show", "--job", job_id, "-x.jpg", "--out", "k.png"]) == 2
+    capsys.readouterr()
+    assert run(["show", "--help"]) == 0
+    assert "begins with a dash: by its number, or" in " ".join(capsys.readouterr().out.replace("│", " ").split())

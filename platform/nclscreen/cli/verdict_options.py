@@ -29,7 +29,10 @@ Model = Annotated[
 ]
 Image = Annotated[
     str,
-    typer.Argument(help="JOB/NUMBER; or with --job its number, its address (s3://bucket/key), or its key alone."),
+    typer.Argument(
+        help="JOB/NUMBER; or with --job its number, its address (s3://bucket/key), or its key alone, as 'flagged' "
+        "prints it. A key that begins with a dash: by its number, or behind -- after all options."
+    ),
 ]
 OfJob = Annotated[str | None, typer.Option("--job", metavar="ID", help="The job it was screened in.")]
 
