@@ -14,6 +14,7 @@ from support.tiny_model import save_tiny_model
 from nclscreen.cli import output
 from nclscreen.cli.app import run
 from nclscreen.cli.job_list import print_jobs
+from nclscreen.documents import job_document
 from nclscreen.services.job_view import NOBODY
 from nclscreen.wiring import Wiring, wire
 
@@ -48,7 +49,7 @@ def test_what_a_job_waits_for_keeps_its_beginning(
     wiring: Wiring, capsys: pytest.CaptureFixture[str], waits: str, shown: str
 ) -> None:
     job = wiring.jobs.get(wiring.jobs.submit(new_job()))
-    print_jobs([job], {job.id: waits})
+    print_jobs([job_document(job) | {"waits_for": waits}], asked=False, begin="")
     assert f"  {shown}  " in capsys.readouterr().out
 
 
