@@ -136,7 +136,7 @@ class SlowLookUps(KnownVerdicts):
 
 def test_two_dispatchers_with_slow_look_ups_screen_every_shard_once(bench: Bench) -> None:
     """Slots times look-up outlasts a lease: all was claimed at once, looked up one by one, and rescued meanwhile."""
-    job_id = ready_job(bench.engine, entries(64), shard_size=1)
+    job_id = ready_job(bench.engine, entries(256), shard_size=1)
     screened: Counter[int] = Counter()
 
     def screen(lease: Lease) -> list[Verdict]:
@@ -145,17 +145,17 @@ def test_two_dispatchers_with_slow_look_ups_screen_every_shard_once(bench: Bench
 
     def dispatcher(name: str) -> object:
         return bench.dispatcher(
-            runner=ThreadRunner(screen, 64),
+            runner=ThreadRunner(screen, 256),
             queue=WorkQueue(bench.engine, name),
             known=SlowLookUps(bench.engine, 0.3),
-            in_flight=64,
+            in_flight=256,
             lease_s=3.0,
         )
 
     with running(dispatcher("one")), running(dispatcher("two")):  # type: ignore[arg-type]
         wait_until(lambda: bench.store.get(job_id).state is JobState.COMPLETED)
     assert set(screened.values()) == {1}
-    check_completed(bench.engine, job_id, 64)
+    check_completed(bench.engine, job_id, 256)
     assert {(row["attempt"], row["vanished"]) for row in shard_rows(bench.engine, job_id)} == {(0, 0)}
 
 
