@@ -58,7 +58,7 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
-    """A real S3-compatible store."""
+    """A real S3-compatible storage."""
     try:
         server = S3Server()
     except ServerFailed as error:

@@ -51,7 +51,7 @@ class WriteOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class S3Options:
-    """How to talk to an S3-compatible store. Credentials are not here: they come from the standard AWS chain.
+    """How to talk to an S3-compatible storage. Credentials are not here: they come from the standard AWS chain.
 
     Picklable and hashable, so that a task on another machine rebuilds its storage from it.
     """

@@ -1,4 +1,4 @@
-"""A bucket of an S3-compatible store."""
+"""A bucket of an S3-compatible storage."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ from jobs.storage import split_object_uri
 
 ROUND_LIMIT_S = 300.0
 #: so long a storage misbehaves at most: who writes a report asks it seldom, and more seldom each time
-STORE_WELL_AFTER_S = 20.0
+STORAGE_WELL_AFTER_S = 20.0
 #: share of the faults that strike when the last image is recorded
 AT_THE_END = 0.3
 REPORTS = "reports"
@@ -140,7 +140,7 @@ class Campaign:
         return 0
 
     def _finish(self, job_id: JobId) -> None:
-        well_at = time.monotonic() + STORE_WELL_AFTER_S
+        well_at = time.monotonic() + STORAGE_WELL_AFTER_S
 
         def over() -> bool:
             if time.monotonic() >= well_at:

@@ -53,11 +53,11 @@ class System:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="nclchaos-")))
         self.postgres = PostgresServer()
         self._stack.callback(self.postgres.close)
-        self._store = S3Server()
-        self._stack.callback(self._store.close)
-        self.proxy = FaultyProxy(self._store.endpoint_url)
+        self._storage = S3Server()
+        self._stack.callback(self._storage.close)
+        self.proxy = FaultyProxy(self._storage.endpoint_url)
         self._stack.callback(self.proxy.close)
-        self.bucket = self._store.create_bucket()
+        self.bucket = self._storage.create_bucket()
         self.receiver = WebhookReceiver()
         self._stack.callback(self.receiver.close)
         self._set_environment()
@@ -86,7 +86,7 @@ class System:
             if name.startswith(("NCLSCREEN_", "AWS_")):
                 del os.environ[name]
         paths = [str(ROOT), str(ROOT / "platform"), os.environ.get("PYTHONPATH", "")]
-        os.environ |= self._store.env | {
+        os.environ |= self._storage.env | {
             "PYTHONPATH": os.pathsep.join(paths),
             "NCLSCREEN_HOME": str(self.folder / "home"),
             "NCLSCREEN_WEIGHTS": str(save_lively_model(self.folder / "tiny.safetensors")),
@@ -107,13 +107,13 @@ class System:
         }
 
     def _fill(self, images: int) -> None:
-        straight = open_storage(self.bucket.container, self._store.options)
+        straight = open_storage(self.bucket.container, self._storage.options)
         for key, data in pictures(images):
             straight.write(ImageKey(key), data, content_type="image/jpeg")
 
     def submit_list(self, uris: Sequence[str], *, priority: int) -> JobId:
         """A job over these objects, and no others."""
-        straight = open_storage(self.bucket.container, self._store.options)
+        straight = open_storage(self.bucket.container, self._storage.options)
         name = f"lists/{len(self.lists)}.csv"
         straight.write(ImageKey(name), "\n".join(["uri", *uris]).encode(), content_type="text/csv")
         self.lists.append(name)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.builders import Bench, entries, entry, ready_job, results_of
 from support.queueing import claim
-from support.reporting import OPTIONS, STORE, ReportBench, read_report
+from support.reporting import OPTIONS, STORAGE, ReportBench, read_report
 
 from jobs.completion_reports.report_queue import ReportQueue
 from jobs.domain import ImageKey
@@ -37,10 +37,10 @@ def test_a_job_is_completed_when_its_report_is_there(reports: ReportBench) -> No
     assert reports.step()
     assert not reports.step()
     job = reports.bench.store.get(job_id)
-    uri = f"{STORE}/weekly/job-{job_id}/manifest.json"
+    uri = f"{STORAGE}/weekly/job-{job_id}/manifest.json"
     assert (job.state, job.report_due, job.report_uri, job.report_error) == (JobState.COMPLETED, False, uri, None)
 
-    report = read_report(reports.storage, uri.removeprefix(f"{STORE}/"))
+    report = read_report(reports.storage, uri.removeprefix(f"{STORAGE}/"))
     assert report.manifest["Format"] == "Report_CSV_20180820"
     assert report.manifest["ReportSchema"] == (
         "Bucket, Key, VersionId, TaskStatus, ErrorCode, HTTPStatusCode, ResultMessage"
@@ -183,7 +183,7 @@ def test_the_report_written_twice_is_the_same_to_the_byte(reports: ReportBench) 
     with pytest.raises(WorkLost):
         queue.written(late, "memory://elsewhere")
     assert reports.bench.store.work.extend([late.work], LEASE_S) == [late.work]
-    assert reports.bench.store.get(job_id).report_uri == f"{STORE}/weekly/job-{job_id}/manifest.json"
+    assert reports.bench.store.get(job_id).report_uri == f"{STORAGE}/weekly/job-{job_id}/manifest.json"
 
 
 def test_a_writer_that_is_to_stop_gives_the_report_back(reports: ReportBench) -> None:

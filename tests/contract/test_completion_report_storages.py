@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.builders import Bench, entries, ready_job, results_of
 from support.queueing import claim
-from support.reporting import STORE, ReportBench, read_report
+from support.reporting import STORAGE, ReportBench, read_report
 from support.servers.s3_server import S3Bucket
 
 from jobs.completion_reports.report_queue import FIRST_PAUSE_S, LONGEST_PAUSE_S
@@ -27,17 +27,17 @@ def waiting(reports: ReportBench, job_id: JobId) -> Job:
     return reports.bench.store.get(job_id)
 
 
-def test_a_store_that_is_away_delays_the_end_and_says_so(reports: ReportBench) -> None:
+def test_a_storage_that_is_away_delays_the_end_and_says_so(reports: ReportBench) -> None:
     job_id = reports.finish_shards(entries(4))
 
     def away(key: str) -> None:
-        raise StorageUnavailable(STORE, "503 Slow Down")
+        raise StorageUnavailable(STORAGE, "503 Slow Down")
 
     reports.storage.before = away  # type: ignore[method-assign]
     reports.bench.clock.stop()
     for attempt in range(3):
         job = waiting(reports, job_id)
-        assert (job.state, job.report_due, job.report_error) == (JobState.COMPLETING, True, f"{STORE}: 503 Slow Down")
+        assert (job.state, job.report_due, job.report_error) == (JobState.COMPLETING, True, f"{STORAGE}: 503 Slow Down")
         assert not reports.writer().pending(job_id)  # nobody has to wait for the next attempt
         reports.bench.clock.advance(FIRST_PAUSE_S * 2**attempt - 0.5)
         assert not reports.step()
@@ -47,12 +47,12 @@ def test_a_store_that_is_away_delays_the_end_and_says_so(reports: ReportBench) -
     assert (job.state, job.report_error, job.report_due) == (JobState.COMPLETED, None, False)
 
 
-def test_a_store_that_stays_away_is_waited_for_however_long(reports: ReportBench) -> None:
+def test_a_storage_that_stays_away_is_waited_for_however_long(reports: ReportBench) -> None:
     """More than a day: nothing is final because something was away."""
     job_id = reports.finish_shards(entries(4))
 
     def away(key: str) -> None:
-        raise StorageUnavailable(STORE, "gone")
+        raise StorageUnavailable(STORAGE, "gone")
 
     reports.storage.before = away  # type: ignore[method-assign]
     waited_s = 0.0
@@ -62,8 +62,8 @@ def test_a_store_that_stays_away_is_waited_for_however_long(reports: ReportBench
         waited_s += LONGEST_PAUSE_S + 1
     assert waited_s > 24 * 3600
     job = reports.bench.store.get(job_id)
-    assert (job.report_due, job.report_error) == (True, f"{STORE}: gone")
-    assert reports.bench.store.waits_for(job_id) == f"{STORE}: gone"
+    assert (job.report_due, job.report_error) == (True, f"{STORAGE}: gone")
+    assert reports.bench.store.waits_for(job_id) == f"{STORAGE}: gone"
     reports.storage.before = lambda key: None  # type: ignore[method-assign]
     job = waiting(reports, job_id)
     assert (job.state, job.report_error, job.report_due) == (JobState.COMPLETED, None, False)
@@ -73,28 +73,28 @@ def test_a_job_whose_report_nobody_waits_for_any_more_can_be_deleted(reports: Re
     job_id = reports.finish_shards(entries(4))
 
     def away(key: str) -> None:
-        raise StorageUnavailable(STORE, "gone")
+        raise StorageUnavailable(STORAGE, "gone")
 
     reports.storage.before = away  # type: ignore[method-assign]
     reports.bench.store.cancel(job_id)
     with pytest.raises(RequestRefused, match="still to be written"):
         reports.bench.store.begin_deletion(job_id)  # nobody tried
-    assert waiting(reports, job_id).report_error == f"{STORE}: gone"
+    assert waiting(reports, job_id).report_error == f"{STORAGE}: gone"
     assert reports.bench.store.begin_deletion(job_id).state is JobState.DELETING
     reports.bench.clock.advance(LONGEST_PAUSE_S + 1)
     assert not reports.step()
 
 
-def test_a_store_that_refuses_costs_the_report_and_not_the_job(reports: ReportBench) -> None:
+def test_a_storage_that_refuses_costs_the_report_and_not_the_job(reports: ReportBench) -> None:
     job_id = reports.finish_shards(entries(4))
 
     def refuse(key: str) -> None:
-        raise AccessDenied(STORE, "read-only")
+        raise AccessDenied(STORAGE, "read-only")
 
     reports.storage.before = refuse  # type: ignore[method-assign]
     job = waiting(reports, job_id)
     assert (job.state, job.report_uri, job.report_due) == (JobState.COMPLETED, None, False)
-    assert job.report_error == f"{STORE}: read-only"
+    assert job.report_error == f"{STORAGE}: read-only"
 
 
 def test_a_surprise_while_writing_costs_the_report_and_not_the_job(
@@ -136,7 +136,7 @@ def test_a_job_cancelled_while_its_report_is_written_is_not_reported_as_complete
 
 
 @pytest.mark.s3
-def test_on_a_real_store(reports: ReportBench, s3_bucket: S3Bucket) -> None:
+def test_on_a_real_storage(reports: ReportBench, s3_bucket: S3Bucket) -> None:
     storage = open_storage(s3_bucket.container, s3_bucket.options)
     job_id = ready_job(
         reports.bench.engine, entries(4), options=JobOptions(report=f"{s3_bucket.container}/weekly reports/é")

@@ -1,4 +1,4 @@
-"""What every object storage must do: a folder, memory, and a real S3-compatible store."""
+"""What every object storage must do: a folder, memory, and a real S3-compatible storage."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ from jobs.leased_work.task import WorkTask
 from jobs.storage import MemoryStorage, ObjectStorage, OpenStorage
 from jobs.verdicts import VerdictStore
 
-STORE = "s3://reports"
-OPTIONS = JobOptions(report=f"{STORE}/weekly/", failure_threshold=FailureThreshold(ratio=1))
+STORAGE = "s3://reports"
+OPTIONS = JobOptions(report=f"{STORAGE}/weekly/", failure_threshold=FailureThreshold(ratio=1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class ReportBench:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.storage = ReportStorage(STORE)
+        self.storage = ReportStorage(STORAGE)
         self.stop = threading.Event()
 
     def writer(
