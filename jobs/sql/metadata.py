@@ -20,3 +20,8 @@ RowId = BigInteger().with_variant(Integer(), "sqlite")
 def partial_index(name: str, *columns: str, where: str) -> Index:
     """An index on the rows alone of which the condition is true."""
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+#: for tables whose rows are held under leases. PostgreSQL writes a row anew without touching an index where its page
+#: has room for it: beside the row there is what it was before the claim, until nobody looks at that any more
+ROOM_FOR_HEARTBEATS = {"fillfactor": 40}

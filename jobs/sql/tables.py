@@ -28,7 +28,7 @@ from jobs.domain.states import ShardState
 from jobs.sql import access_tables as _access_tables  # noqa: F401 - whoever knows these tables knows those
 from jobs.sql import model_tables as _model_tables  # noqa: F401
 from jobs.sql import review_tables as _review_tables  # noqa: F401
-from jobs.sql.metadata import RowId, partial_index
+from jobs.sql.metadata import ROOM_FOR_HEARTBEATS, RowId, partial_index
 from jobs.sql.metadata import metadata as metadata  # noqa: PLC0414 - for others: with every table in it
 
 jobs = Table(
@@ -166,6 +166,7 @@ leased_work = Table(
     ),
     # without the time: what is held is little, and prolonging a lease touches no index
     partial_index("ix_leased_work_leased", "kind", where="state = 'leased'"),
+    postgresql_with=ROOM_FOR_HEARTBEATS,
 )
 
 # one row for each change of state that somebody wants to hear of; written in the transaction that makes the change
@@ -234,6 +235,7 @@ shards = Table(
     partial_index("ix_shards_queued", "job_id", "first_ordinal", where="state = 'queued'"),
     # without the time: what is held is little, and prolonging a lease touches no index
     partial_index("ix_shards_leased", "job_id", where="state = 'leased'"),
+    postgresql_with=ROOM_FOR_HEARTBEATS,
 )
 
 #: a shard's state, written out in the statement: both databases then see that the partial indexes above fit

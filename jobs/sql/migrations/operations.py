@@ -59,6 +59,15 @@ def add_columns(table: str, *columns: sa.Column[Any]) -> None:
             op.add_column(table, column, if_not_exists=True)
 
 
+def leave_room(table: str, *, fillfactor: int) -> None:
+    """Fill pages with new rows up to so many percent, on PostgreSQL; what is there stays, and no writer waits for it.
+
+    For one table of a revision, see `add_columns`.
+    """
+    if op.get_context().dialect.name == "postgresql":
+        op.execute(f"ALTER TABLE {table} SET (fillfactor = {fillfactor})")
+
+
 def drop_index(name: str, table: str) -> None:
     """Remove an index, if it is still there."""
     if not is_online():

@@ -1,0 +1,14 @@
+"""room beside slow work in the pages of PostgreSQL, so that prolonging a lease touches no index"""
+
+from __future__ import annotations
+
+from jobs.sql.migrations.operations import leave_room
+
+revision = "0040"
+down_revision = "0039"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    leave_room("leased_work", fillfactor=40)
