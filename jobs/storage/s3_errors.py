@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
@@ -19,9 +21,10 @@ from jobs.errors import (
 #: everything a client call or the reading of a body can raise
 BOTO_ERRORS = (boto.ClientError, boto.BotoCoreError, ResponseParserError)
 
+#: of a cluster's nodes one may have credentials that another lacks
 _WHAT_TO_SET = (
     "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or AWS_PROFILE, "
-    "and that the endpoint is the storage they belong to"
+    f"and that the endpoint is the storage they belong to, on {socket.gethostname()}"
 )
 
 _BY_CODE: dict[type[StorageError], frozenset[str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -68,8 +69,9 @@ def test_no_credentials_say_which_variables_to_set(storage: S3Storage, monkeypat
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     close_clients()
-    with pytest.raises(InvalidCredentials, match="Unable to locate credentials; check AWS_ACCESS_KEY_ID"):
+    with pytest.raises(InvalidCredentials, match="Unable to locate credentials; check AWS_ACCESS_KEY_ID") as told:
         storage.check()
+    assert str(told.value).endswith(f", on {socket.gethostname()}"), "which of a cluster's nodes"
 
 
 def test_an_unknown_profile_is_a_matter_of_credentials(storage: S3Storage, monkeypatch: pytest.MonkeyPatch) -> None:
