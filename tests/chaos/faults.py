@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psutil
 from chaos.system import LEASE_S, NODE_CPUS, System
@@ -20,6 +20,7 @@ Fault = Callable[[System, random.Random], str]
 #: longest wait for a victim; without one the fault has not happened
 _VICTIM_S = 30.0
 SILENT = "silent"
+NEIGHBOUR_IMAGES = 40
 
 
 class NoVictim(Exception):
@@ -109,15 +110,28 @@ def drip(system: System, chance: random.Random) -> str:
 def silent_neighbour(system: System, chance: random.Random) -> str:
     """An urgent job over a bucket of which nothing is heard comes, and is cancelled after a while."""
     pause_s = chance.uniform(8, 15)
-    system.proxy.silent_buckets.add(SILENT)
+    uris = [f"s3://{SILENT}/{number}.jpg" for number in range(NEIGHBOUR_IMAGES)]
+    _bad_neighbour(system, uris, SILENT, system.proxy.silent_buckets, pause_s)
+    return f"an urgent job over a silent bucket for {pause_s:.1f} s"
+
+
+def dripping_neighbour(system: System, chance: random.Random) -> str:
+    """The same over a bucket whose photographs drip; at times for longer than anybody reads what drips."""
+    pause_s = chance.uniform(10, 40)
+    bucket, uris = system.another_bucket(NEIGHBOUR_IMAGES)
+    _bad_neighbour(system, uris, bucket.name, system.proxy.dripping_buckets, pause_s)
+    return f"an urgent job over a dripping bucket for {pause_s:.1f} s"
+
+
+def _bad_neighbour(system: System, uris: Sequence[str], bucket: str, bad_buckets: set[str], pause_s: float) -> None:
+    bad_buckets.add(bucket)
     try:
-        job_id = system.submit_list([f"s3://{SILENT}/{number}.jpg" for number in range(40)], priority=9)
+        job_id = system.submit_list(uris, priority=9)
         time.sleep(pause_s)
         system.wiring.jobs.cancel(job_id)
     finally:
-        system.proxy.silent_buckets.clear()
-    system.wait(lambda: system.wiring.jobs.get(job_id).state is JobState.CANCELLED, "the silent job to be cancelled")
-    return f"an urgent job over a silent bucket for {pause_s:.1f} s"
+        bad_buckets.clear()
+    system.wait(lambda: system.wiring.jobs.get(job_id).state is JobState.CANCELLED, "the neighbour to be cancelled")
 
 
 def kill_node(system: System, chance: random.Random) -> str:
@@ -200,6 +214,7 @@ FAULTS: dict[str, Fault] = {
     "read-only": read_only,
     "drip": drip,
     "silent neighbour": silent_neighbour,
+    "dripping neighbour": dripping_neighbour,
     "throttle": throttle,
     "cut": cut_bodies,
     "replica": kill_replica,

@@ -19,7 +19,7 @@ import psutil
 from chaos.corpus import pictures
 from support.servers.faulty_proxy import FaultyProxy
 from support.servers.postgres import PostgresServer
-from support.servers.s3_server import S3Server
+from support.servers.s3_server import S3Bucket, S3Server
 from support.servers.webhook_receiver import WebhookReceiver
 from support.tiny_model import save_lively_model
 
@@ -64,7 +64,7 @@ class System:
         self.wiring = Wiring(Settings())
         self.lists: list[str] = []
         self._stack.callback(self.wiring.engine.dispose)
-        self._fill(images)
+        self._fill(self.bucket, images)
         self._stack.callback(self._end_leftovers)
         self._start_ray()
         self.dispatchers: list[subprocess.Popen[bytes]] = []
@@ -106,10 +106,18 @@ class System:
             "RAY_DEDUP_LOGS": "0",
         }
 
-    def _fill(self, images: int) -> None:
-        straight = open_storage(self.bucket.container, self._storage.options)
+    def another_bucket(self, images: int) -> tuple[S3Bucket, list[str]]:
+        """A bucket with photographs in it, and their URIs."""
+        bucket = self._storage.create_bucket()
+        return bucket, [f"{bucket.container}/{key}" for key in self._fill(bucket, images)]
+
+    def _fill(self, bucket: S3Bucket, images: int) -> list[str]:
+        straight = open_storage(bucket.container, self._storage.options)
+        keys = []
         for key, data in pictures(images):
             straight.write(ImageKey(key), data, content_type="image/jpeg")
+            keys.append(key)
+        return keys
 
     def submit_list(self, uris: Sequence[str], *, priority: int) -> JobId:
         """A job over these objects, and no others."""

@@ -60,6 +60,9 @@ class Drip:
 
 Fault = Refuse | BreakAfter | Silence | Drip
 
+#: how a dripping bucket does it
+_DRIP = Drip(0.5)
+
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
@@ -77,6 +80,8 @@ class FaultyProxy:
         self.latency_s = 0.0
         #: buckets of which nothing is heard: requests for them are taken and never answered
         self.silent_buckets: set[str] = set()
+        #: buckets that drip: answers from them come byte by byte, and all of what is left once they drip no more
+        self.dripping_buckets: set[str] = set()
         #: nobody is there: every connection is dropped at once
         self.is_shut = False
         #: the Range header of every request that came, None where there was none
@@ -114,7 +119,8 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             if proxy.is_shut:
                 return
-            while urlsplit(self.path).path.split("/")[1] in proxy.silent_buckets:
+            bucket = urlsplit(self.path).path.split("/")[1]
+            while bucket in proxy.silent_buckets:
                 time.sleep(0.1)
             proxy.ranges.append(self.headers.get("Range"))
             if self.headers.get("Range") and proxy.before_range is not None:
@@ -136,7 +142,10 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
             connection = HTTPConnection(upstream, timeout=20)
             try:
                 connection.request(self.command, self.path, body=body or None, headers=dict(self.headers.items()))
-                self._pass_on(connection.getresponse(), fault)
+                if bucket in proxy.dripping_buckets:
+                    self._drip(connection.getresponse(), _DRIP, lambda: bucket in proxy.dripping_buckets)
+                else:
+                    self._pass_on(connection.getresponse(), fault)
             finally:
                 connection.close()
 
@@ -147,15 +156,21 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
             self.do_GET()
 
         def _pass_on(self, answer: HTTPResponse, fault: BreakAfter | Drip | None) -> None:
-            headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in _NOT_PASSED_ON]
-            body = answer.read()
             if isinstance(fault, Drip):
-                self._send(answer.status, headers, b"")
-                for place in range(len(body)):
-                    time.sleep(fault.seconds)
-                    self.wfile.write(body[place : place + 1])
+                self._drip(answer, fault, lambda: True)
                 return
-            self._send(answer.status, headers, body if fault is None else body[: fault.body_bytes])
+            body = answer.read()
+            self._send(answer.status, _passed_on(answer), body if fault is None else body[: fault.body_bytes])
+
+        def _drip(self, answer: HTTPResponse, drip: Drip, goes_on: Callable[[], bool]) -> None:
+            body = answer.read()
+            self._send(answer.status, _passed_on(answer), b"")
+            for place in range(len(body)):
+                if not goes_on():
+                    self.wfile.write(body[place:])
+                    return
+                time.sleep(drip.seconds)
+                self.wfile.write(body[place : place + 1])
 
         def _send(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
             self.send_response_only(status)
@@ -168,3 +183,7 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
             """Say nothing."""
 
     return Handler
+
+
+def _passed_on(answer: HTTPResponse) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in answer.getheaders() if name.lower() not in _NOT_PASSED_ON]
