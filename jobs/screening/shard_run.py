@@ -48,7 +48,8 @@ class ShardRun:
         self._in_a_row = 0
         self._row_began = time.monotonic()
         self._asked = False
-        self._alive_at = time.monotonic()
+        #: when bytes came or an image went on, and when an image did
+        self._alive_at = self._moved_at = time.monotonic()
         self._elsewhere = 0
         #: all of its images were asked for
         self.fed = False
@@ -80,6 +81,11 @@ class ShardRun:
         """Seconds without progress; what is at the model, or waits its turn, has limits of its own."""
         return 0.0 if self._elsewhere else time.monotonic() - self._alive_at
 
+    @property
+    def stalled_s(self) -> float:
+        """Seconds without an image that went on: what drips is not silent, and yet gets nowhere."""
+        return 0.0 if self._elsewhere else time.monotonic() - self._moved_at
+
     @contextmanager
     def waiting_elsewhere(self) -> Iterator[None]:
         """Its silence is somebody else's meanwhile."""
@@ -98,7 +104,7 @@ class ShardRun:
         """It does not any more."""
         with self._changed:
             self._elsewhere -= 1
-            self._alive_at = time.monotonic()
+            self._alive_at = self._moved_at = time.monotonic()
 
     def note_read(self) -> None:
         """An image was read, and is on its way to its verdict."""
@@ -124,7 +130,7 @@ class ShardRun:
         """An image was read, or cannot be, or need not."""
         with self._changed:
             self._to_fetch -= 1
-            self._alive_at = time.monotonic()
+            self._alive_at = self._moved_at = time.monotonic()
             self._changed.notify_all()
 
     def put_aside(self, failed: Verdict, entry: ImageRef) -> None:
@@ -152,7 +158,7 @@ class ShardRun:
         """One more image has its verdict."""
         with self._changed:
             self._verdicts.append(verdict)
-            self._alive_at = time.monotonic()
+            self._alive_at = self._moved_at = time.monotonic()
             if verdict.error_code is ErrorCode.TIMEOUT:
                 self._judge_storage(verdict, len(self.silent))
             self._changed.notify_all()

@@ -43,7 +43,7 @@ _DOUBTFUL = (ErrorCode.TIMEOUT, ErrorCode.ACCESS_DENIED)
 _SECOND_CHANCE_S = 2.0
 #: how soon a shard that waits sees that nobody wants it any more, or that it is its turn
 _LOOK_UP_S = 0.25
-#: a shard that reads nothing for so long loses its turn to the next one: its storage is judged meanwhile
+#: a shard of which no image came for so long loses its turn to the next one: its storage is judged meanwhile
 _STALLED_S = 2.0
 _TURN_POLL_S = 0.02
 #: batches go as they are when no image came for so long
@@ -154,7 +154,7 @@ class ShardScreener:
         while not run.over:
             with self._lock:
                 before = self._runs[: self._runs.index(run)]
-            if all(each.fed or each.over or each.silent_s > _STALLED_S for each in before):
+            if all(each.fed or each.over or each.stalled_s > _STALLED_S for each in before):
                 return
             time.sleep(_TURN_POLL_S)
 

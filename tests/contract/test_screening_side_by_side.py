@@ -67,9 +67,13 @@ def two() -> Iterator[Two]:
         made.silent.let_go.set()
 
 
-def test_a_healthy_shard_does_not_wait_for_a_silent_storage(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("drips", [False, True], ids=["silent", "dripping"])
+def test_a_healthy_shard_does_not_wait_for_a_storage_that_is_silent_or_drips(
+    two: Two, drips: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Found 8: it waited until half of the other shard was judged: 75 s at 512 images and a time-out of 1 s."""
     monkeypatch.setattr(shard_screener, "_STALLED_S", 0.05)
+    two.silent.drips = drips
     with ThreadPoolExecutor(2) as pool:
         bad = pool.submit(two.screener.screen, two.bad)
         while two.silent.asked == 0:
