@@ -11,6 +11,8 @@ from jobs.domain.states import FINAL, JobState
 
 #: jobs whose counts are kept, those that were asked about last
 _MOST = 1000
+#: images of the largest job that is counted: about three seconds, where none could be tested for something
+_LARGEST = 1_000_000
 
 
 class UntestableCounts:
@@ -25,9 +27,10 @@ class UntestableCounts:
     def of(self, job: Job) -> dict[str, int] | None:
         """Images that could not be tested for a kind of evidence, by kind; only where there are any.
 
-        None while more verdicts may come, and once some are gone.
+        None while more verdicts may come, once some are gone, and of jobs of more than a million images.
         """
-        if job.state not in FINAL or job.state is JobState.DELETING or job.verdicts_removed_at is not None:
+        whole = job.state in FINAL and job.state is not JobState.DELETING and job.verdicts_removed_at is None
+        if not whole or job.counts.done > _LARGEST:
             return None
         with self._lock:
             found = self._known.get(job.id)

@@ -44,6 +44,17 @@ def test_jobs_are_counted_when_nothing_more_comes_or_goes(job: Job, state: JobSt
     assert count.asked == [job.id] * over
 
 
+def test_the_largest_jobs_are_left_to_their_reports(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = Counted()
+    counts = UntestableCounts(count)
+    over = replace(job, state=JobState.COMPLETED, counts=replace(job.counts, scored=9, reused=1))
+    monkeypatch.setattr(untestable, "_LARGEST", 9)
+    assert counts.of(over) is None
+    monkeypatch.setattr(untestable, "_LARGEST", 10)
+    assert counts.of(over) == {"traces": 1}
+    assert count.asked == [job.id]
+
+
 def test_each_is_counted_once_while_it_is_kept(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(untestable, "_MOST", 2)
     count = Counted()
