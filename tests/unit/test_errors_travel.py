@@ -31,6 +31,8 @@ SAMPLES: dict[str, Any] = {
     "Sequence[str]": ["odd"],
     "list[tuple[int, str]]": [(3, "s3://a/b")],
     "ShardId": 7,
+    "Fingerprint": "0f" * 32,
+    "Fingerprint | None": None,
     "ImageErrorCode": "corrupt",
 }
 #: modules with errors of their own
