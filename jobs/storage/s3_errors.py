@@ -21,10 +21,9 @@ from jobs.errors import (
 #: everything a client call or the reading of a body can raise
 BOTO_ERRORS = (boto.ClientError, boto.BotoCoreError, ResponseParserError)
 
-#: of a cluster's nodes one may have credentials that another lacks
 _WHAT_TO_SET = (
     "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or AWS_PROFILE, "
-    f"and that the endpoint is the storage they belong to, on {socket.gethostname()}"
+    "and that the endpoint is the storage they belong to"
 )
 
 _BY_CODE: dict[type[StorageError], frozenset[str]] = {
@@ -93,12 +92,17 @@ def storage_error(uri: str, error: Exception) -> StorageError:
     if isinstance(error, boto.ClientError):
         return _answered(uri, error)
     if isinstance(error, _BAD_CREDENTIALS):
-        return InvalidCredentials(uri, f"{error}; {_WHAT_TO_SET}")
+        return _unknown(uri, str(error))
     if isinstance(error, boto.SSLError):
         return StorageError(uri, f"{error}; check the endpoint and AWS_CA_BUNDLE")  # no retry mends a certificate
     if isinstance(error, _CONNECTION):
         return StorageUnavailable(uri, str(error))
     return StorageError(uri, str(error))
+
+
+def _unknown(uri: str, reason: str) -> InvalidCredentials:
+    # of a cluster's nodes one may have credentials that another lacks
+    return InvalidCredentials(uri, f"{reason}; {_WHAT_TO_SET}, on {socket.gethostname()}")
 
 
 def _answered(uri: str, error: boto.ClientError) -> StorageError:
@@ -109,7 +113,7 @@ def _answered(uri: str, error: boto.ClientError) -> StorageError:
     reason = f"{details.get('Message') or error} ({code or status}){_HINTS.get(code, '')}"
     for kind, codes in _BY_CODE.items():
         if code in codes:
-            return kind(uri, f"{reason}; {_WHAT_TO_SET}" if kind is InvalidCredentials else reason)
+            return _unknown(uri, reason) if kind is InvalidCredentials else kind(uri, reason)
     return _by_status(status)(uri, reason)
 
 

@@ -66,6 +66,13 @@ class Updates:
         return found.n_tup_upd, found.n_tup_hot_upd
 
 
+def assert_hot(updates: Updates, beat: Callable[[], object], rows: int) -> None:
+    """From the first round behind the claim on."""
+    updates.pass_over(rows)
+    for _ in range(2):
+        assert updates.share_of_hot(beat, rows) >= NEARLY_ALL
+
+
 @pytest.mark.parametrize("at_once", CLAIMED_AT_ONCE)
 def test_heartbeats_of_shards_touch_no_index(engine: Engine, at_once: int) -> None:
     """Pages were full: of the first two rounds, 2 and 4 updates in 100 were HOT."""
@@ -73,10 +80,7 @@ def test_heartbeats_of_shards_touch_no_index(engine: Engine, at_once: int) -> No
     queue, leases = WorkQueue(engine, "here"), list[Lease]()
     while found := claim(queue, at_once):
         leases += found
-    updates = Updates(engine, "shards")
-    updates.pass_over(SHARDS)
-    for _ in range(2):
-        assert updates.share_of_hot(lambda: queue.heartbeat(leases, LEASE_S), SHARDS) >= NEARLY_ALL
+    assert_hot(Updates(engine, "shards"), lambda: queue.heartbeat(leases, LEASE_S), SHARDS)
 
 
 def test_heartbeats_of_slow_work_touch_no_index(engine: Engine) -> None:
@@ -85,10 +89,7 @@ def test_heartbeats_of_slow_work_touch_no_index(engine: Engine) -> None:
             enqueue_new(connection, WorkKind.WEBHOOK, str(number))
     leases = WorkLeases(engine)
     works = leases.claim(WorkKind.WEBHOOK, WORKS, LEASE_S)
-    updates = Updates(engine, "leased_work")
-    updates.pass_over(WORKS)
-    for _ in range(2):
-        assert updates.share_of_hot(lambda: leases.extend(works, LEASE_S), WORKS) >= NEARLY_ALL
+    assert_hot(Updates(engine, "leased_work"), lambda: leases.extend(works, LEASE_S), WORKS)
 
 
 def test_the_tables_leave_the_room_that_the_program_states(engine: Engine) -> None:

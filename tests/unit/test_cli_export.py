@@ -57,7 +57,7 @@ def test_filters_are_those_of_the_lists(job: JobId, tmp_path: Path, capsys: pyte
     ]:
         assert run(["export", *said, "--out", str(out)]) == 0, said
         assert keys(out) == wanted, said
-        assert f"{len(wanted)} verdicts in {out}" in capsys.readouterr().out
+        assert f"{len(wanted)} verdict{'s' * (len(wanted) != 1)} in {out}" in capsys.readouterr().out
 
 
 def test_the_format_is_the_ending_s_or_the_named_one(

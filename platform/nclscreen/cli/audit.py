@@ -12,6 +12,7 @@ from jobs.verdicts import VerdictFilter
 from nclscreen.cli import output
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.cli.review import you
+from nclscreen.quantities import counted
 from nclscreen.services.auditing import LARGEST_SEED, SIZES, AuditRequest, AuditView, audit_view, draw_audit
 from nclscreen.visible_text import visible_text
 from nclscreen.wiring import Wiring, wire
@@ -90,7 +91,7 @@ def _rest(view: AuditView) -> str:
     if view.unsure:
         said.append(f"{view.unsure:,} are unsure, and left out")
     if audit.unscored:
-        said.append(f"nothing is said of {audit.unscored:,} images without a score")
+        said.append(f"nothing is said of {counted(audit.unscored, 'image')} without a score")
     if audit.threshold != view.job.threshold:
         said.append(f"it was drawn when images were flagged from {audit.threshold:.4f} on")
     return "; ".join(said)

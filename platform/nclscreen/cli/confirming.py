@@ -13,7 +13,7 @@ from jobs.lifecycle.estimates import Speed
 from nclscreen.cli import output
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.documents import job_document
-from nclscreen.quantities import duration_in_words, size_in_words
+from nclscreen.quantities import counted, duration_in_words, size_in_words
 from nclscreen.services.estimates import estimate
 from nclscreen.wiring import Wiring, wire
 
@@ -67,7 +67,7 @@ def summary(job: Job, speed: Speed | None) -> list[str]:
         if count
     ]
     lines = [
-        f"job {job.id}: {job.counts.total:,} images, {size_in_words(found.bytes)}{unsized}"
+        f"job {job.id}: {counted(job.counts.total, 'image')}, {size_in_words(found.bytes)}{unsized}"
         + (f" ({', '.join(left_out)})" if left_out else "")
     ]
     if speed is None:

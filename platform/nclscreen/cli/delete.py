@@ -11,6 +11,7 @@ import typer
 from jobs.domain import Job
 from nclscreen.cli import output
 from nclscreen.cli.query import JobArgument, Json
+from nclscreen.quantities import counted
 from nclscreen.services.deletion import delete_job
 from nclscreen.wiring import wire
 
@@ -37,7 +38,7 @@ def delete(
     if as_json:
         output.print_json(asdict(gone))
         return
-    said = f"job {gone.job_id} is deleted, with {gone.verdicts:,} verdicts; heatmaps, if it had any, stay in"
+    said = f"job {gone.job_id} is deleted, with {counted(gone.verdicts, 'verdict')}; heatmaps, if it had any, stay in"
     output.out.print(f"{said} {gone.heatmaps}", soft_wrap=True, markup=False)
 
 
@@ -45,6 +46,6 @@ def _agreed(job: Job) -> bool:
     if not (sys.stdin.isatty() and output.err.is_terminal):
         return False
     try:
-        return typer.confirm(f"delete job {job.id} and its {job.counts.done:,} verdicts for good?", err=True)
+        return typer.confirm(f"delete job {job.id} and its {counted(job.counts.done, 'verdict')} for good?", err=True)
     except typer.Abort:
         raise KeyboardInterrupt from None

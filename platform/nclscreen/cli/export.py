@@ -26,6 +26,7 @@ from nclscreen.cli.verdict_options import (
     Reviewed,
     Signal,
 )
+from nclscreen.quantities import counted
 from nclscreen.services.exporting import Export, export_format
 from nclscreen.wiring import wire
 
@@ -102,7 +103,7 @@ def export(
     if as_json:
         output.print_json({"file": str(out), "format": chosen.value, "verdicts": written.rows})
     else:
-        output.out.print(f"{written.rows:,} verdicts in {out}", markup=False, soft_wrap=True)
+        output.out.print(f"{counted(written.rows, 'verdict')} in {out}", markup=False, soft_wrap=True)
 
 
 def _told_now_and_then() -> Callable[[int], None]:
@@ -113,6 +114,6 @@ def _told_now_and_then() -> Callable[[int], None]:
         nonlocal due
         if (now := time.monotonic()) >= due:
             due = now + _LINE_EVERY_S
-            output.err.print(f"{rows:,} verdicts so far")
+            output.err.print(f"{counted(rows, 'verdict')} so far")
 
     return told

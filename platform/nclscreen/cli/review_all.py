@@ -14,6 +14,7 @@ from nclscreen.cli import output
 from nclscreen.cli.query import JobArgument, Json
 from nclscreen.cli.review import you
 from nclscreen.cli.verdict_options import Container, MaxScore, MinArea, MinScore, OfCase, Prefix, Reviewed, Signal
+from nclscreen.quantities import counted
 from nclscreen.services.bulk_reviewing import BulkReviewed, count_matching, undo_bulk
 from nclscreen.services.bulk_reviewing import review_all as written
 from nclscreen.services.reviewing import ReviewRequest
@@ -86,7 +87,7 @@ def _agreed(count: int, decision: Decision) -> bool:
     if not (sys.stdin.isatty() and output.err.is_terminal):
         return False
     try:
-        return typer.confirm(f"say {decision.value} of {count:,} images?", err=True)
+        return typer.confirm(f"say {decision.value} of {counted(count, 'image')}?", err=True)
     except typer.Abort:
         raise KeyboardInterrupt from None
 
@@ -96,7 +97,7 @@ def _print(done: BulkReviewed, said: str, as_json: bool) -> None:
         document: dict[str, Any] = done.document
         output.print_json(document)
         return
-    output.out.print(f"{done.written:,} images {said}")
+    output.out.print(f"{counted(done.written, 'image')} {said}")
     if done.passed_over:
         output.err.print(f"{done.passed_over:,} passed over: somebody has decided on them meanwhile")
     if said != "taken back":

@@ -131,7 +131,7 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             time.sleep(proxy.latency_s)
             refusals = (refuse for end, refuse in proxy.refusals.items() if urlsplit(self.path).path.endswith(end))
-            fault = next(refusals, None) or proxy.next_fault()
+            fault = next(refusals, None) or (_DRIP if bucket in proxy.dripping_buckets else proxy.next_fault())
             if isinstance(fault, Refuse):
                 self._send(fault.status, [("Content-Length", str(len(fault.body)))], fault.body)
                 return
@@ -142,10 +142,9 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
             connection = HTTPConnection(upstream, timeout=20)
             try:
                 connection.request(self.command, self.path, body=body or None, headers=dict(self.headers.items()))
-                if bucket in proxy.dripping_buckets:
-                    self._drip(connection.getresponse(), _DRIP, lambda: bucket in proxy.dripping_buckets)
-                else:
-                    self._pass_on(connection.getresponse(), fault)
+                self._pass_on(
+                    connection.getresponse(), fault, lambda: fault is _DRIP and bucket not in proxy.dripping_buckets
+                )
             finally:
                 connection.close()
 
@@ -155,22 +154,19 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
         def do_HEAD(self) -> None:
             self.do_GET()
 
-        def _pass_on(self, answer: HTTPResponse, fault: BreakAfter | Drip | None) -> None:
+        def _pass_on(self, answer: HTTPResponse, fault: BreakAfter | Drip | None, is_over: Callable[[], bool]) -> None:
+            headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in _NOT_PASSED_ON]
+            body = answer.read()
             if isinstance(fault, Drip):
-                self._drip(answer, fault, lambda: True)
+                self._send(answer.status, headers, b"")
+                for place in range(len(body)):
+                    if is_over():
+                        self.wfile.write(body[place:])
+                        return
+                    time.sleep(fault.seconds)
+                    self.wfile.write(body[place : place + 1])
                 return
-            body = answer.read()
-            self._send(answer.status, _passed_on(answer), body if fault is None else body[: fault.body_bytes])
-
-        def _drip(self, answer: HTTPResponse, drip: Drip, goes_on: Callable[[], bool]) -> None:
-            body = answer.read()
-            self._send(answer.status, _passed_on(answer), b"")
-            for place in range(len(body)):
-                if not goes_on():
-                    self.wfile.write(body[place:])
-                    return
-                time.sleep(drip.seconds)
-                self.wfile.write(body[place : place + 1])
+            self._send(answer.status, headers, body if fault is None else body[: fault.body_bytes])
 
         def _send(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
             self.send_response_only(status)
@@ -183,7 +179,3 @@ def _handler(proxy: FaultyProxy, upstream: str) -> type[BaseHTTPRequestHandler]:
             """Say nothing."""
 
     return Handler
-
-
-def _passed_on(answer: HTTPResponse) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in answer.getheaders() if name.lower() not in _NOT_PASSED_ON]
